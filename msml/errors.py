@@ -1,0 +1,44 @@
+"""The errors msml raises for mistakes that are not its own, each with its exit code."""
+
+from difflib import get_close_matches
+from typing import ClassVar
+
+
+class MsmlError(Exception):
+    """A failure with a message for the user instead of a traceback."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class RecipeError(MsmlError):
+    """A recipe, an option or a name is wrong. Holds every problem found, one line each."""
+
+    exit_code: ClassVar[int] = 2
+
+    def __init__(self, problems: str | list[str]) -> None:
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class DataError(MsmlError):
+    """A file is missing, broken, of another format, in use, or cannot be written."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class StoppedError(MsmlError):
+    """Stopped on request after saving; the same command continues."""
+
+    exit_code: ClassVar[int] = 85
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """Say which known names are closest to `name`, for the end of a message.
+
+    Returns:
+        `"; did you mean 'x'?"`, or the list of known names where none is close.
+    """
+    close = get_close_matches(name, known, n=3, cutoff=0.6)
+    if close:
+        return "; did you mean " + " or ".join(f"'{c}'" for c in close) + "?"
+    return "; known: " + ", ".join(sorted(known))
