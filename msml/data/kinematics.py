@@ -1,0 +1,45 @@
+"""Angles and four-vectors in NumPy, for making event files. Units: GeV, rad."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+def wrap_phi(phi: Array) -> Array:
+    """Bring angles into [-pi, pi); pi maps to -pi."""
+    return (phi + np.pi) % (2 * np.pi) - np.pi
+
+
+def delta_r(eta_1: Array, phi_1: Array, eta_2: Array, phi_2: Array) -> Array:
+    """Distance in pseudorapidity and azimuth, the azimuth taken the short way round."""
+    return np.hypot(eta_1 - eta_2, wrap_phi(phi_1 - phi_2))
+
+
+def pt_eta_phi_m(momentum: Array) -> Array:
+    """Convert `(..., 4)` px, py, pz, E to `(..., 4)` pt, eta, phi, m.
+
+    Rounding can make the squared mass of a massless vector negative; its mass is then 0. A vector
+    without transverse momentum gets eta 0.
+    """
+    px, py, pz, energy = np.moveaxis(np.asarray(momentum, dtype=np.float64), -1, 0)
+    pt = np.hypot(px, py)
+    eta = np.arcsinh(np.divide(pz, pt, out=np.zeros_like(pt), where=pt > 0))
+    mass = np.sqrt(np.maximum(energy**2 - pt**2 - pz**2, 0.0))
+    return np.stack([pt, eta, np.arctan2(py, px), mass], axis=-1)
+
+
+def px_py_pz_e(vector: Array) -> Array:
+    """Convert `(..., 4)` pt, eta, phi, m to `(..., 4)` px, py, pz, E."""
+    pt, eta, phi, mass = np.moveaxis(np.asarray(vector, dtype=np.float64), -1, 0)
+    pz = pt * np.sinh(eta)
+    energy = np.sqrt(pt**2 + pz**2 + mass**2)
+    return np.stack([pt * np.cos(phi), pt * np.sin(phi), pz, energy], axis=-1)
+
+
+def pair_mass(vectors: Array) -> Array:
+    """Invariant mass of pairs: `(events, 2, 4)` pt, eta, phi, m to `(events,)`, in GeV."""
+    px, py, pz, energy = np.moveaxis(px_py_pz_e(vectors).sum(axis=-2), -1, 0)
+    return np.sqrt(np.maximum(energy**2 - px**2 - py**2 - pz**2, 0.0))
