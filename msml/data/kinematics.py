@@ -42,4 +42,5 @@ def px_py_pz_e(vector: Array) -> Array:
 def pair_mass(vectors: Array) -> Array:
     """Invariant mass of pairs: `(events, 2, 4)` pt, eta, phi, m to `(events,)`, in GeV."""
     px, py, pz, energy = np.moveaxis(px_py_pz_e(vectors).sum(axis=-2), -1, 0)
-    return np.sqrt(np.maximum(energy**2 - px**2 - py**2 - pz**2, 0.0))
+    mass: Array = np.sqrt(np.maximum(energy**2 - px**2 - py**2 - pz**2, 0.0))
+    return mass

@@ -1,4 +1,6 @@
-"""Finding the reconstructed jet of each true visible tau."""
+"""Finding the reconstructed jet of each true visible tau, and events with a pair of them."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -33,3 +35,66 @@ def match_jets(jets: Array, taus: Array, delta_r_max: float) -> Array:
     rows = np.arange(events)[:, None]
     np.minimum.at(best, (rows, nearest), reach)
     return np.where(reach <= best[rows, nearest], index, -1)
+
+
+@dataclass(frozen=True)
+class TauPairCuts:
+    """Cuts on two hadronic taus and their jets. Units: GeV, rad.
+
+    Attributes:
+        visible_pt_min: Least transverse momentum of a visible tau.
+        visible_eta_max: Largest |eta| of a visible tau.
+        jet_pt_min: Least transverse momentum of a jet, pile-up subtracted.
+        jet_eta_max: Largest |eta| of a jet.
+        delta_r_max: Largest distance between a jet and its visible tau.
+    """
+
+    visible_pt_min: float = 15.0
+    visible_eta_max: float = 2.3
+    jet_pt_min: float = 20.0
+    jet_eta_max: float = 2.5
+    delta_r_max: float = 0.3
+
+    def fiducial(self, visible_taus: Array) -> Array:
+        """Say which of `(events, taus, 4)` visible taus are in the fiducial region."""
+        return (visible_taus[..., 0] > self.visible_pt_min) & (
+            np.abs(visible_taus[..., 1]) < self.visible_eta_max
+        )
+
+    def jets(self, jets: Array) -> Array:
+        """Say which of `(events, jets, 4)` jets may be matched."""
+        return (jets[..., 0] > self.jet_pt_min) & (np.abs(jets[..., 1]) < self.jet_eta_max)
+
+
+@dataclass(frozen=True)
+class TauPairs:
+    """Which jet and which tau form the two pairs of each event.
+
+    Attributes:
+        matched: `(events,) bool`: two fiducial taus, each with a jet of its own.
+        jet: `(events, 2) int64` indices of the jets, the higher jet pt first; only valid where
+            matched.
+        tau: `(events, 2) int64` indices of the taus, each in the row of its jet.
+    """
+
+    matched: Array
+    jet: Array
+    tau: Array
+
+
+def pair_tau_jets(jets: Array, visible_taus: Array, cuts: TauPairCuts) -> TauPairs:
+    """Find the events with exactly two fiducial taus, each matched to a jet of its own.
+
+    Args:
+        jets: `(events, jets, 4)` pt, eta, phi, m; pt 0 where there is no jet.
+        visible_taus: `(events, taus, 4)` pt, eta, phi, m; pt 0 where there is no tau.
+        cuts: The cuts.
+    """
+    fiducial = cuts.fiducial(visible_taus)
+    tau = np.argsort(~fiducial, axis=1, kind="stable")[:, :2]
+    rows = np.arange(len(jets))[:, None]
+    allowed = np.where(cuts.jets(jets)[..., None], jets, 0.0)
+    jet = match_jets(allowed, visible_taus[rows, tau], cuts.delta_r_max)
+    matched = (fiducial.sum(axis=1) == 2) & (jet >= 0).all(axis=1)
+    order = np.argsort(-jets[rows, jet, 0], axis=1, kind="stable")
+    return TauPairs(matched, jet[rows, order], tau[rows, order])
