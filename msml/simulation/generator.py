@@ -22,7 +22,7 @@ _HADRON_DECAY = 91
 
 
 class PythiaError(Exception):
-    """Pythia does not accept a setting or cannot start."""
+    """Pythia cannot start with its settings."""
 
 
 class PartonVeto(Protocol):
@@ -73,21 +73,26 @@ class Generator:
         may_pass: Parton-level veto, or None.
 
     Raises:
-        PythiaError: If Pythia refuses a setting or cannot start.
+        PythiaError: If Pythia does not start.
     """
 
     def __init__(
         self, settings: Mapping[str, Any], seed: int, may_pass: PartonVeto | None = None
     ) -> None:
-        self._pythia = read_settings(settings)
-        # With this, a vetoed event ends the attempt: a veto that never passes cannot loop.
-        for line in ("Check:abortIfVeto = on", "Random:setSeed = on", f"Random:seed = {seed}"):
-            self._pythia.readString(line)
+        self._pythia = pythia8mc.Pythia("", False)
+        own = {
+            "Print:quiet": True,
+            "Random:setSeed": True,
+            "Random:seed": seed,
+            # A vetoed event ends the attempt: a veto that never passes cannot loop.
+            "Check:abortIfVeto": True,
+        }
+        accepted = _read(self._pythia, {**settings, **own})
         self._veto = None if may_pass is None else _TauVeto(may_pass)
         if self._veto is not None:
             self._pythia.setUserHooksPtr(self._veto)
         with _standard_output_closed():
-            started = self._pythia.init()
+            started = accepted and self._pythia.init()
         if not started:
             raise PythiaError("Pythia cannot start with these settings; is a process switched on?")
         self._charges: dict[int, float] = {}
@@ -207,20 +212,15 @@ def _padded(found: list[tuple[int, Array, Array, int]], events: int) -> TrueTaus
     return TrueTaus(full, visible, mode)
 
 
-def read_settings(settings: Mapping[str, Any]) -> pythia8mc.Pythia:
-    """Give Pythia its settings without starting it.
-
-    Raises:
-        PythiaError: Naming the setting that Pythia does not know or whose value it refuses.
-    """
+def refused_settings(settings: Mapping[str, Any]) -> list[str]:
+    """Names of the settings that Pythia does not know or whose values it does not accept."""
     pythia = pythia8mc.Pythia("", False)
-    pythia.readString("Print:quiet = on")
-    for line in setting_lines(settings):
-        with _standard_output_closed():
-            accepted = pythia.readString(line)
-        if not accepted:
-            raise PythiaError(f"Pythia does not accept '{line}'")
-    return pythia
+    return [name for name in settings if not _read(pythia, {name: settings[name]})]
+
+
+def _read(pythia: pythia8mc.Pythia, settings: Mapping[str, Any]) -> bool:
+    with _standard_output_closed():
+        return all(pythia.readString(line) for line in setting_lines(settings))
 
 
 @contextlib.contextmanager

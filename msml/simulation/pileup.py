@@ -1,6 +1,6 @@
 """Pile-up: a pool of minimum-bias interactions, and their overlay on a batch of events."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
@@ -53,7 +53,13 @@ class Pool:
         return cls(particles, start)
 
 
-def make_pool(settings: PileUp, common: Mapping[str, Any], interactions: int, seed: int) -> Pool:
+def make_pool(
+    settings: PileUp,
+    common: Mapping[str, Any],
+    interactions: int,
+    seed: int,
+    report: Callable[[int], None] = lambda made: None,
+) -> Pool:
     """Generate minimum-bias interactions.
 
     Elastic interactions leave nothing in the detector; they count, as in Delphes.
@@ -63,6 +69,7 @@ def make_pool(settings: PileUp, common: Mapping[str, Any], interactions: int, se
         common: Pythia settings common to all processes.
         interactions: How many to make.
         seed: Pythia's seed.
+        report: Called after each batch with the interactions made.
     """
     generator = Generator({**common, **settings.pythia}, seed)
     largest_slope = np.sinh(settings.eta_max)
@@ -74,6 +81,7 @@ def make_pool(settings: PileUp, common: Mapping[str, Any], interactions: int, se
         particles = particles.take(np.abs(particles.sinh_eta) < largest_slope)
         parts.append(replace(particles, event=particles.event + made))
         made += len(events)
+        report(len(events))
     everything = parts[0]
     for part in parts[1:]:
         everything = Particles.concatenate(everything, part)

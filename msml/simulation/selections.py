@@ -67,6 +67,7 @@ class TwoHadronicTaus:
 
     def __init__(self, cuts: TauPairCuts) -> None:
         self._cuts = cuts
+        self._eta_limit = largest_tau_eta(cuts.visible_pt_min, cuts.visible_eta_max)
 
     def may_pass(self, pt: Sequence[float], eta: Sequence[float]) -> bool:
         """Ask for two taus whose visible products can be fiducial.
@@ -75,11 +76,10 @@ class TwoHadronicTaus:
         light products emitted along it; so no event is lost that could be accepted.
         """
         least = self._cuts.visible_pt_min
-        limit = largest_tau_eta(least, self._cuts.visible_eta_max)
         possible = 0
         for tau_pt, tau_eta in zip(pt, eta, strict=True):
             reach = 0.5 * (tau_pt + (tau_pt**2 + _TAU_MASS**2) ** 0.5)
-            possible += reach > least and abs(tau_eta) < limit
+            possible += reach > least and abs(tau_eta) < self._eta_limit
         return possible >= 2
 
     def truth(self, taus: TrueTaus) -> Array:

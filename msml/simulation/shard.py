@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -137,7 +137,7 @@ def make_shard(
     index: int,
     wanted: int,
     pool: Pool | None,
-    report: Callable[[int, int], Any] = lambda accepted, attempts: None,
+    report: Callable[[int], None] = lambda accepted: None,
     *,
     veto: bool = True,
 ) -> Shard:
@@ -149,7 +149,7 @@ def make_shard(
         index: Number of the shard within its process.
         wanted: Accepted events.
         pool: Pile-up; None without.
-        report: Called after each batch with the newly accepted events and the attempts.
+        report: Called after each batch with the newly accepted events.
         veto: Whether hopeless events are dropped before hadronisation; it changes which events
             are made, not how they are distributed.
 
@@ -175,7 +175,7 @@ def make_shard(
             new = len(blocks[-1]["rho"])
         shard.passed[1] += len(worth)
         shard.passed[2] += new
-        report(min(new, wanted - accepted), _BATCH)
+        report(min(new, wanted - accepted))
         accepted += new
         if accepted == 0 and generator.attempts >= recipe.max_tries:
             raise RecipeError(
@@ -195,4 +195,6 @@ def make_shard(
         "seed": np.full(wanted, seed, np.uint32),
         "event_number": np.arange(wanted, dtype=np.uint32) + index * recipe.shard_size,
     }
+    if recipe.columns is not None:
+        shard.columns = {name: shard.columns[name] for name in recipe.columns}
     return shard
