@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
+_ROUNDING = 1e-12
+
 
 def wrap_phi(phi: Array) -> Array:
     """Bring angles into [-pi, pi); pi maps to -pi."""
@@ -21,21 +23,23 @@ def delta_r(eta_1: Array, phi_1: Array, eta_2: Array, phi_2: Array) -> Array:
 def pt_eta_phi_m(momentum: Array) -> Array:
     """Convert `(..., 4)` px, py, pz, E to `(..., 4)` pt, eta, phi, m.
 
-    Rounding can make the squared mass of a massless vector negative; its mass is then 0. A vector
-    without transverse momentum gets eta 0.
+    The mass has the sign of its square, as in ROOT: a jet can become space-like when pile-up is
+    subtracted. A mass within rounding of 0 is 0. A vector without transverse momentum gets eta 0.
     """
     px, py, pz, energy = np.moveaxis(np.asarray(momentum, dtype=np.float64), -1, 0)
     pt = np.hypot(px, py)
     eta = np.arcsinh(np.divide(pz, pt, out=np.zeros_like(pt), where=pt > 0))
-    mass = np.sqrt(np.maximum(energy**2 - pt**2 - pz**2, 0.0))
+    square = energy**2 - pt**2 - pz**2
+    square = np.where(np.abs(square) < _ROUNDING * energy**2, 0.0, square)
+    mass = np.copysign(np.sqrt(np.abs(square)), square)
     return np.stack([pt, eta, np.arctan2(py, px), mass], axis=-1)
 
 
 def px_py_pz_e(vector: Array) -> Array:
-    """Convert `(..., 4)` pt, eta, phi, m to `(..., 4)` px, py, pz, E."""
+    """Convert `(..., 4)` pt, eta, phi, m to `(..., 4)` px, py, pz, E; see `pt_eta_phi_m`."""
     pt, eta, phi, mass = np.moveaxis(np.asarray(vector, dtype=np.float64), -1, 0)
     pz = pt * np.sinh(eta)
-    energy = np.sqrt(pt**2 + pz**2 + mass**2)
+    energy = np.sqrt(np.maximum(pt**2 + pz**2 + mass * np.abs(mass), 0.0))
     return np.stack([pt * np.cos(phi), pt * np.sin(phi), pz, energy], axis=-1)
 
 

@@ -53,7 +53,7 @@ _COLUMNS = (
         (2, 4),
         PT_ETA_PHI_M,
         FOUR_VECTOR_UNITS,
-        "reconstructed tau jets after pile-up subtraction",
+        "reconstructed tau jets after pile-up subtraction; m has the sign of its square",
     ),
     Column(
         "calo_images",

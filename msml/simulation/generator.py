@@ -17,6 +17,8 @@ from msml.simulation.particles import Kind, Particles, kinds
 _METRE = 1e-3
 _TAU = 15
 _NEUTRINOS = (12, 14, 16)
+# Pion, kaon and K*, the charged hadrons that Pythia lets a tau decay to.
+_CHARGED_HADRONS = (211, 321, 323)
 # Status codes of 91 and above are decay products of hadrons and taus.
 _HADRON_DECAY = 91
 
@@ -111,7 +113,9 @@ class Generator:
     def cross_section(self) -> tuple[float, float]:
         """Cross section of the hard process and its statistical error so far, in pb."""
         info = self._pythia.infoPython()
-        return info.sigmaGen() * 1e9, info.sigmaErr() * 1e9
+        # Pythia counts vetoed events out of its cross section, in units of mb.
+        scale = 1e9 * self.attempts / max(self.passed_veto, 1)
+        return info.sigmaGen() * scale, info.sigmaErr() * scale
 
     def stable_particles(self, events: ak.Array) -> Particles:
         """Visible stable particles of a batch, as flat arrays."""
@@ -172,7 +176,8 @@ class TrueTaus:
 def true_taus(events: ak.Array) -> TrueTaus:
     """Find the taus that do not come from hadrons and decay to hadrons.
 
-    A tau is taken where it decays, after photons were radiated off it.
+    A tau is taken where it decays, after photons were radiated off it. Its decay mode counts the
+    products of the tau itself, not those of an eta or omega among them.
     """
     identifier = ak.flatten(events.id).to_numpy()
     status = ak.flatten(events.status).to_numpy()
@@ -192,7 +197,7 @@ def true_taus(events: ak.Array) -> TrueTaus:
             continue
         neutrinos = np.isin(products, _NEUTRINOS)
         seen = momentum[first[row] : last[row] + 1][~neutrinos].sum(axis=0)
-        charged = int(np.isin(products, (211, 321)).sum())
+        charged = int(np.isin(products, _CHARGED_HADRONS).sum())
         mode = 5 * (charged - 1) + int((products == 111).sum())
         found.append((event[row], momentum[row], seen, mode))
     return _padded(found, len(counts))
