@@ -25,6 +25,7 @@ from msml.simulation.workers import Task, report, run_tasks
 _PACKAGES = ("pythia8mc", "fastjet", "awkward", "numpy", "h5py")
 # Interactions of one unit of work of the pile-up pool; part of what the pool depends on.
 _POOL_PART = 2500
+_LOCK = "lock"
 
 
 @dataclass(frozen=True)
@@ -96,15 +97,13 @@ def generate(recipe: Recipe[EventRecipe], workers: int) -> EventFile:
     job = plan(recipe.values)
     if job.output.exists():
         return _finished(job)
-    with locked(job.parts.with_suffix(".lock"), f"{job.output}: another process is making it"):
-        pool = None if job.recipe.pileup.mean == 0 else _pool(job.recipe, workers)
+    with locked(job.parts / _LOCK, f"{job.output}: another process is making it"):
         try:
+            pool = None if job.recipe.pileup.mean == 0 else _pool(job.recipe, workers)
             _make_shards(job, pool, workers)
+            _assemble(job)
         finally:
-            _remove_if_empty(job.parts)
-        _assemble(job)
-        shutil.rmtree(job.parts)
-        job.parts.with_suffix(".lock").unlink()
+            _clear(job)
     return describe(job.output)
 
 
@@ -236,7 +235,7 @@ def _load_pool(path: Path) -> Pool:
     return Pool.load(path)
 
 
-def _remove_if_empty(folder: Path) -> None:
-    """Leave no empty folder behind when nothing was finished."""
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
+def _clear(job: Job) -> None:
+    """Remove the folder of shards when the file is complete or no shard was finished."""
+    if job.output.exists() or not any(job.parts.glob("*.npz")):
+        shutil.rmtree(job.parts)

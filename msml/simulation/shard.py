@@ -166,15 +166,15 @@ def make_shard(
     accepted = 0
     while accepted < wanted:
         events = generator.batch(_BATCH)
-        taus = true_taus(events)
-        worth = np.flatnonzero(selection.truth(taus))
         new = 0
-        if len(worth):
-            particles = generator.stable_particles(events[worth])
-            blocks.append(simulation.run(particles, taus.take(worth)))
-            new = len(blocks[-1]["rho"])
-        shard.passed[1] += len(worth)
-        shard.passed[2] += new
+        if len(events):
+            taus = true_taus(events)
+            worth = np.flatnonzero(selection.truth(taus))
+            shard.passed[1] += len(worth)
+            if len(worth):
+                particles = generator.stable_particles(events[worth])
+                blocks.append(simulation.run(particles, taus.take(worth)))
+                new = len(blocks[-1]["rho"])
         report(min(new, wanted - accepted))
         accepted += new
         if accepted == 0 and generator.attempts >= recipe.max_tries:
@@ -183,6 +183,7 @@ def make_shard(
                 f"({generator.passed_veto} passed the parton-level veto, {shard.passed[1]} had "
                 f"{selection.cuts[0]}); loosen the cuts under selection, or raise max_tries"
             )
+    shard.passed[2] = accepted
     shard.attempts = generator.attempts
     shard.passed[0] = generator.passed_veto
     shard.cross_section, shard.cross_section_error = generator.cross_section()

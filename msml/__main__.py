@@ -1,0 +1,5 @@
+"""`python -m msml`."""
+
+from msml.cli import main
+
+main()
