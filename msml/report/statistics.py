@@ -137,30 +137,19 @@ def profile(x: Array, y: Array, edges: Array, least: int = 30) -> Profile:
     return Profile(*np.array(rows, dtype=np.float64).reshape(-1, 7).T)
 
 
-@dataclass(frozen=True)
-class Histogram:
-    """A histogram as fractions of all values, those outside its range included.
+def histogram(values: Array, edges: Array) -> tuple[Array, Array]:
+    """Fill a histogram as fractions of all values, those outside its range included.
 
-    Attributes:
-        edges: `(bins + 1,)`.
-        content: `(bins,)` fraction of the values in each bin.
-        error: `(bins,)` square root of the count over the number of values.
-        outside: Fraction of the values outside the edges.
+    Args:
+        values: `(values,)`.
+        edges: `(bins + 1,)`; the last bin holds its upper edge.
+
+    Returns:
+        `(bins,)` fractions and their errors, the square root of each count over all values.
     """
-
-    edges: Array
-    content: Array
-    error: Array
-    outside: float
-
-
-def histogram(values: Array, edges: Array) -> Histogram:
-    """Count `(values,)` in bins; the last bin holds its upper edge."""
     counts, _ = np.histogram(values, edges)
     total = max(len(values), 1)
-    return Histogram(
-        edges, counts / total, np.sqrt(counts) / total, (len(values) - int(counts.sum())) / total
-    )
+    return counts / total, np.sqrt(counts) / total
 
 
 def nice_edges(values: Array, bins: int = 40, coverage: float = 0.99) -> Array:

@@ -90,5 +90,6 @@ def save(figure: "Figure", output: Path) -> None:
         temporary.write_bytes(buffer.getvalue())
         temporary.replace(output)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise DataError(f"{output}: cannot be written: {error}") from error

@@ -89,7 +89,8 @@ def typical_events(sample: Sample, most: int = 5) -> list[int]:
     if "jets" in sample.columns:
         pt = sample.columns["jets"][:, 0, 0]
         low, high = np.quantile(pt, (0.5, 0.84))
-        usual = (pt >= low) & (pt <= high)
+        between = (pt >= low) & (pt <= high)
+        usual = between if between.any() else usual
     if "decay_modes" in sample.columns:
         modes = sample.columns["decay_modes"][:, 0]
         counts = {mode: int((usual & (modes == mode)).sum()) for mode in MODE_NAMES}

@@ -78,10 +78,12 @@ def response_profile(sample: Sample, axes: "Sequence[Axes]") -> None:
     """Median and half width of jet pt over visible tau pt, against visible tau pt."""
     response = QUANTITIES["jet_over_visible_pt"].values(sample)
     visible = sample.columns["visible_taus"][..., 0]
+    reached = [PT_EDGES[-1], PT_EDGES[0]]
     for index, group in enumerate(sample.groups):
         y = response[group.rows].ravel()
         x = visible[group.rows].ravel()[np.isfinite(y)]
         rows = profile(x, y[np.isfinite(y)], PT_EDGES)
+        reached = [min([reached[0], *rows.low]), max([reached[1], *rows.high])]
         across = [rows.x - rows.low, rows.high - rows.x]
         for ax, value, error in (
             (axes[0], rows.median, rows.median_error),
@@ -95,6 +97,7 @@ def response_profile(sample: Sample, axes: "Sequence[Axes]") -> None:
     axes[1].set_ylabel("Resolution\n" + r"$(q_{84} - q_{16})/2$")
     axes[1].set_ylim(bottom=0)
     axes[1].set_xscale("log")
+    axes[1].set_xlim(0.9 * min(reached), 1.1 * max(reached))
     axes[1].set_xlabel(r"Visible $\tau$ $p_\mathrm{T}$ [GeV]")
     _plain_log_ticks(axes[1])
 
@@ -140,6 +143,7 @@ def decay_modes(sample: Sample, axes: "Sequence[Axes]") -> None:
         axes[0].errorbar(x=x, y=100 * value, yerr=100 * error, **_points(index))
     axes[0].set_xticks(range(len(names)), [_tex_mode(name) for name in names])
     axes[0].tick_params(axis="x", which="minor", bottom=False, top=False)
+    axes[0].tick_params(axis="x", labelsize=7.5)
     axes[0].set_xlim(-0.6, len(names) - 0.4)
     axes[0].set_ylim(bottom=0)
     axes[0].set_xlabel(r"Decay mode of the $\tau$ (h: charged hadron)")
@@ -165,8 +169,8 @@ def cuts(sample: Sample, axes: "Sequence[Axes]") -> None:
             color=COLOURS[index % len(COLOURS)],
             error_kw={"elinewidth": 0.8},
         )
-        for where, width, cut in zip(y, value, flow, strict=True):
-            axes[0].text(width + 0.012, where, _cut_text(cut), va="center", fontsize=8)
+        for where, end, cut in zip(y, value + error[1], flow, strict=True):
+            axes[0].text(end + 0.012, where, _cut_text(cut), va="center", fontsize=8)
     axes[0].set_yticks(range(len(names)), [fill(name, _CUT_NAME) for name in names])
     axes[0].tick_params(axis="y", which="both", length=0)
     axes[0].set_ylim(len(names) - 0.5, -0.5)
@@ -210,11 +214,11 @@ def _steps(ax: "Axes", values: Array, edges: Array, index: int, alpha: float = 1
     """One histogram as a line with statistical error bars."""
     import mplhep
 
-    filled = histogram(values.astype(np.float64), edges)
+    content, error = histogram(values.astype(np.float64), edges)
     mplhep.histplot(
-        100 * filled.content,
+        100 * content,
         edges,
-        yerr=100 * filled.error,
+        yerr=100 * error,
         ax=ax,
         histtype="step",
         color=COLOURS[index % len(COLOURS)],
@@ -230,7 +234,7 @@ def _label(ax: "Axes", symbol: str, unit: str, edges: Array, what: str, log: boo
     ax.set_xlabel(symbol + ("" if unit == "1" else f" [{unit}]"))
     ax.set_ylabel(f"{what} / {width} [%]")
     ax.set_xlim(edges[0], edges[-1])
-    top = ax.dataLim.y1
+    top = ax.dataLim.y1 or 1.0
     if log:
         ax.set_yscale("log")
         ax.set_ylim(max(1e-5 * top, ax.dataLim.minposy / 2), 4 * top)

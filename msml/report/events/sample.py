@@ -170,8 +170,10 @@ class Quantity:
     compute: Callable[[Columns], Array]
 
     def available(self, sample: Sample) -> bool:
-        """Say whether the file has its columns."""
-        return all(name in sample.columns for name in self.needs)
+        """Say whether the file has its columns, and values in them."""
+        if not all(name in sample.columns for name in self.needs):
+            return False
+        return bool(np.isfinite(self.values(sample)).any())
 
     def values(self, sample: Sample) -> Array:
         """Its values by event, `(events,)` or `(events, 2)`, NaN where not defined."""
