@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
+from rich.console import Console
 
 from msml.errors import RecipeError
 from msml.recipe import load
@@ -47,10 +48,13 @@ def inspect(file: Path, page: Path | None, as_json: bool) -> None:
     Example:
       msml inspect data/htautau_sample.h5
     """
-    from msml.report.events import summarise
+    from msml.report.events import draw_page, print_summary, summarise
 
     summary = summarise(file)
     if as_json:
         click.echo(json.dumps(asdict(summary), indent=2, default=str))
         return
-    raise RecipeError(str(page))
+    print_summary(summary, Console())
+    page = page or file.with_suffix(".png")
+    draw_page(file, page)
+    click.echo(f"plots: {page}")

@@ -99,7 +99,7 @@ def generate(recipe: Recipe[EventRecipe], workers: int) -> EventFile:
         return _finished(job)
     with locked(job.parts / _LOCK, f"{job.output}: another process is making it"):
         try:
-            pool = None if job.recipe.pileup.mean == 0 else _pool(job.recipe, workers)
+            pool = None if job.recipe.pileup.mean == 0 else pileup_pool(job.recipe, workers)
             _make_shards(job, pool, workers)
             _assemble(job)
         finally:
@@ -190,7 +190,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "msml"
 
 
-def _pool(recipe: EventRecipe, workers: int) -> Path:
+def pileup_pool(recipe: EventRecipe, workers: int) -> Path:
     """Find the pile-up pool of a recipe in the cache, or make it there."""
     settings = asdict(recipe.pileup)
     del settings["mean"]

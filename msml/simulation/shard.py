@@ -21,7 +21,7 @@ from msml.simulation.settings import EventRecipe
 
 # Attempts made at once. Part of what the events depend on: the random numbers of the detector are
 # drawn for a whole batch.
-_BATCH = 50
+BATCH = 50
 _PYTHIA_SEEDS = 900_000_000
 
 
@@ -165,7 +165,7 @@ def make_shard(
     blocks: list[dict[str, Array]] = []
     accepted = 0
     while accepted < wanted:
-        events = generator.batch(_BATCH)
+        events = generator.batch(BATCH)
         new = 0
         if len(events):
             taus = true_taus(events)
