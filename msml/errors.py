@@ -26,6 +26,12 @@ class DataError(MsmlError):
     exit_code: ClassVar[int] = 3
 
 
+class IncompleteError(MsmlError):
+    """Part of the work is missing; the same command does what is left."""
+
+    exit_code: ClassVar[int] = 5
+
+
 class StoppedError(MsmlError):
     """Stopped on request after saving; the same command continues."""
 

@@ -1,0 +1,39 @@
+"""The `msml` command: reads a recipe, calls one library function, prints.
+
+TensorFlow, Pythia and matplotlib are imported by the commands that need them, when they run.
+"""
+
+import sys
+
+import click
+
+from msml import __version__
+from msml.cli.events import generate, inspect
+from msml.errors import MsmlError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="msml")
+def cli() -> None:
+    """Multi-step machine learning with model selection for high-energy physics."""
+
+
+cli.add_command(generate)
+cli.add_command(inspect)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake becomes one line and an exit code."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Exit as exit_:
+        sys.exit(exit_.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except MsmlError as error:
+        for problem in str(error).splitlines():
+            click.echo(f"msml: {problem}", err=True)
+        sys.exit(error.exit_code)

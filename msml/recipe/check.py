@@ -1,0 +1,168 @@
+"""Comparing a tree with a schema of dataclasses, so that every mistake is found at once."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from omegaconf import OmegaConf
+from omegaconf.errors import GrammarParseError
+
+from msml.errors import nearest
+from msml.recipe.tree import Node, line
+
+_WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+_PLURALS = {str: "texts", int: "whole numbers", float: "numbers", bool: "true or false"}
+_BAD = object()  # stands for a value that has a problem, and is left out
+_MISSING = "???"  # OmegaConf's mark of a value that has yet to be given
+
+
+@dataclass
+class Findings:
+    """What a check collects: the problems, and the interpolations whose type is not yet known."""
+
+    problems: list[str] = field(default_factory=list)
+    interpolations: list[tuple[tuple[str, ...], Node, Any]] = field(default_factory=list)
+
+    def add(self, node: Node, path: tuple[str, ...], message: str) -> object:
+        """Record a problem; returns the mark of a value to be left out."""
+        self.problems.append(line(node.where, ".".join(path), message))
+        return _BAD
+
+
+def check(node: Node, hint: Any, path: tuple[str, ...], findings: Findings) -> object:
+    """Check a value, and all that lies below it, against a type hint.
+
+    Returns:
+        The plain value, without those parts that have a problem.
+    """
+    value, bare = node.value, strip_optional(hint)
+    if value == _MISSING:
+        return findings.add(node, path, f"missing; expected {words(hint)}")
+    if isinstance(value, str) and "${" in value:
+        return _interpolation(node, hint, path, findings)
+    if value is None and (hint is Any or NoneType in get_args(hint)):
+        return None
+    if isinstance(value, dict):
+        if dataclasses.is_dataclass(bare):
+            return _fields(value, node, bare, path, findings)
+        if bare is Any or get_origin(bare) is dict:
+            return _entries(value, bare, path, findings)
+    elif isinstance(value, list):
+        if bare is Any or get_origin(bare) is list:
+            return _items(value, bare, path, findings)
+    elif (leaf := _leaf(value, bare)) is not _BAD:
+        return leaf
+    quotes = "; put it in quotes" if bare is str and isinstance(value, int | float) else ""
+    return findings.add(node, path, f"expected {words(hint)}, got {_got(value)}{quotes}")
+
+
+def _fields(
+    value: dict[str, Node], node: Node, schema: Any, path: tuple[str, ...], findings: Findings
+) -> dict[str, object]:
+    """Check a mapping against a dataclass: its keys are the fields."""
+    hints = get_type_hints(schema)
+    checked = {}
+    for name, child in value.items():
+        if name in hints:
+            checked[name] = check(child, hints[name], (*path, name), findings)
+        else:
+            findings.add(child, (*path, name), "unknown key" + suggest(name, list(hints)))
+    for f in dataclasses.fields(schema):
+        mandatory = f.default is f.default_factory is dataclasses.MISSING
+        if mandatory and f.name not in value:
+            message = f"missing; expected {words(hints[f.name])}"
+            findings.add(node, (*path, f.name), message)
+    return {name: v for name, v in checked.items() if v is not _BAD}
+
+
+def _entries(
+    value: dict[str, Node], hint: Any, path: tuple[str, ...], findings: Findings
+) -> dict[str, object]:
+    """Check a mapping with free names; null removes an entry that is a dataclass."""
+    item = Any if hint is Any else get_args(hint)[1]
+    checked = {}
+    for name, child in value.items():
+        if child.value is not None or entry_schema(hint) is None:
+            checked[name] = check(child, item, (*path, name), findings)
+        elif not child.removes:
+            message = "null removes an entry, but there is none of this name"
+            findings.add(child, (*path, name), message + suggest(name, present(value)))
+    return {name: v for name, v in checked.items() if v is not _BAD}
+
+
+def _items(value: list[Node], hint: Any, path: tuple[str, ...], findings: Findings) -> list[object]:
+    item = Any if hint is Any else get_args(hint)[0]
+    checked = [check(node, item, (*path, str(i)), findings) for i, node in enumerate(value)]
+    return [v for v in checked if v is not _BAD]
+
+
+def _leaf(value: object, hint: Any) -> object:
+    """Return a scalar as the hint wants it (a whole number will do for a number), or `_BAD`."""
+    accepted = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    if value is not None and (Any in accepted or type(value) in accepted):
+        return value
+    return float(value) if type(value) is int and float in accepted else _BAD
+
+
+def _interpolation(node: Node, hint: Any, path: tuple[str, ...], findings: Findings) -> object:
+    """Keep a `${...}` for later: its type shows when everything else is in place."""
+    try:
+        OmegaConf.create([node.value])
+    except GrammarParseError:
+        return findings.add(node, path, f"{node.value!r} is not a valid ${{...}} reference")
+    findings.interpolations.append((path, node, hint))
+    return node.value
+
+
+def strip_optional(hint: Any) -> Any:
+    """Return `X` for `X | None`, any other hint as it is."""
+    if get_origin(hint) not in (Union, UnionType):
+        return hint
+    return Union[tuple(arg for arg in get_args(hint) if arg is not NoneType)]  # noqa: UP007
+
+
+def entry_schema(hint: Any) -> Any:
+    """Return `X` for a `dict[str, X]` of dataclasses, None for any other hint."""
+    item = get_args(hint)[1] if get_origin(hint) is dict else None
+    return item if dataclasses.is_dataclass(item) else None
+
+
+def present(entries: dict[str, Node]) -> list[str]:
+    """Return the names of the entries that null has not removed."""
+    return [name for name, node in entries.items() if node.value is not None]
+
+
+def suggest(name: str, known: list[str]) -> str:
+    """Suggest the nearest known names, for the end of a message."""
+    return nearest(name, known) if known else "; there are none"
+
+
+def words(hint: Any) -> str:
+    """Say in people's words which values a type hint accepts."""
+    if get_origin(hint) in (Union, UnionType):
+        return " or ".join("null" if arg is NoneType else words(arg) for arg in get_args(hint))
+    if get_origin(hint) is list:
+        return f"a list of {_plural(get_args(hint)[0])}"
+    if get_origin(hint) is dict:
+        return f"a mapping of names to {_plural(get_args(hint)[1])}"
+    if dataclasses.is_dataclass(hint):
+        return f"a mapping with the keys {', '.join(f.name for f in dataclasses.fields(hint))}"
+    return _WORDS.get(hint, "any value")
+
+
+def _plural(hint: Any) -> str:
+    if get_origin(hint) in (list, dict):
+        return words(hint).replace("a list", "lists", 1).replace("a mapping", "mappings", 1)
+    if get_origin(hint) in (Union, UnionType):
+        return " or ".join("nulls" if a is NoneType else _plural(a) for a in get_args(hint))
+    return _PLURALS.get(hint, "mappings" if dataclasses.is_dataclass(hint) else "values")
+
+
+def _got(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, dict | list):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    shown = f"the text {value!r}" if isinstance(value, str) else f"the number {value}"
+    return shown if len(shown) <= 60 else shown[:57] + "..."

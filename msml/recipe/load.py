@@ -1,0 +1,154 @@
+"""Loading a recipe: files, overrides, checks, interpolation, and the dataclasses at the end."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, is_dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar, get_type_hints
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
+
+from msml.errors import RecipeError
+from msml.recipe.check import Findings, check, entry_schema, present, strip_optional, suggest, words
+from msml.recipe.files import find, missing, read
+from msml.recipe.tree import COMMAND_LINE, Node, dump, line, merge, parse, places
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Recipe(Generic[T]):
+    """A recipe that fits its schema.
+
+    Attributes:
+        values: the instance of the schema; nothing of OmegaConf is left in it.
+        path: the file read.
+    """
+
+    values: T
+    path: Path
+    _places: Mapping[str, str]
+    _text: str
+
+    def where(self, key: str) -> str:
+        """Return `"FILE:LINE"` or `"command line"`, where a key's final value was set.
+
+        Args:
+            key: a dotted key, list items by their index. One that the recipe leaves to its default
+                is placed at the nearest parent that the recipe has.
+        """
+        while key not in self._places:
+            key = key.rpartition(".")[0]
+        return self._places[key]
+
+    def resolved(self) -> str:
+        """Return the whole recipe as YAML text, with defaults, without `extends` and `${}`."""
+        return self._text
+
+    def fail(self, problems: list[tuple[str, str]]) -> None:
+        """Report problems, each a key and a message, as `load` reports its own.
+
+        Raises:
+            RecipeError: There is at least one.
+        """
+        if problems:
+            raise RecipeError([line(self.where(key), key, message) for key, message in problems])
+
+
+def load(path: str | Path, schema: type[T], overrides: Sequence[str] = ()) -> Recipe[T]:
+    """Read a recipe and everything it extends, apply overrides and check it.
+
+    Args:
+        path: a file, else the name of a shipped recipe.
+        schema: a dataclass. Its `dict[str, Dataclass]` fields start empty: recipes add entries.
+        overrides: `dotted.key=value` with a YAML value, applied in order.
+
+    Raises:
+        RecipeError: Holds all problems found, each one line.
+    """
+    found = find(str(path))
+    if found is None:
+        raise RecipeError(missing(str(path)))
+    findings = Findings()
+    tree = read(found, findings.problems)
+    for override in overrides:
+        tree = _override(tree, override, schema, findings)
+    checked = check(tree, schema, (), findings)
+    config = OmegaConf.merge(OmegaConf.structured(schema), checked)
+    assert isinstance(config, DictConfig)
+    _check_interpolations(config, findings)
+    if findings.problems:
+        raise RecipeError(findings.problems)
+    values: T = OmegaConf.to_object(config)  # type: ignore[assignment]
+    text = dump(OmegaConf.to_container(config, resolve=True))
+    return Recipe(values, found, places(tree), text)
+
+
+def _override(tree: Node, override: str, schema: Any, findings: Findings) -> Node:
+    """Merge one `key=value` over the tree, or record why that cannot be."""
+    key, equals, text = override.partition("=")
+    path = key.strip().split(".")
+    if not equals or not all(path):
+        message = f"malformed override '{override}', expected KEY=VALUE with a dotted key"
+        findings.problems.append(line(COMMAND_LINE, "", message))
+        return tree
+    try:
+        over = parse(text, COMMAND_LINE, findings.problems, tuple(path)) or Node(None, COMMAND_LINE)
+    except RecipeError as error:
+        message = f"{text!r}: {error.problems[-1].removeprefix(f'{COMMAND_LINE}: ')}"
+        findings.problems.append(line(COMMAND_LINE, key, message))
+        return tree
+    for name in reversed(path):
+        over = Node({name: over}, COMMAND_LINE)
+    problems = [line(COMMAND_LINE, *p) for p in _unknown_entries(over, tree, schema)]
+    findings.problems.extend(problems)
+    return tree if problems else merge(tree, over)
+
+
+def _unknown_entries(
+    over: Node, base: Node | None, hint: Any, path: tuple[str, ...] = ()
+) -> Iterator[tuple[str, str]]:
+    """Yield a key and a message for each entry that an override would add to a dict of dataclasses.
+
+    Recipe files may add entries; in an override a new name is a slip of the pen.
+    """
+    if not isinstance(over.value, dict):
+        return
+    hint = strip_optional(hint)
+    hints = get_type_hints(hint) if is_dataclass(hint) else {}
+    entry = entry_schema(hint)
+    known = base.value if base is not None and isinstance(base.value, dict) else {}
+    for name, node in over.value.items():
+        here = (*path, name)
+        if entry is not None and name not in present(known):
+            yield ".".join(here), f"unknown entry '{name}'{suggest(name, present(known))}"
+        else:
+            yield from _unknown_entries(node, known.get(name), hints.get(name, entry), here)
+
+
+def _check_interpolations(config: DictConfig, findings: Findings) -> None:
+    """Resolve each `${...}` without types, and check what it gives as if it were written there."""
+    untyped = OmegaConf.create(OmegaConf.to_container(config))
+    for path, node, hint in findings.interpolations:
+        try:
+            value: Any = untyped
+            for name in path:
+                value = value[int(name) if OmegaConf.is_list(value) else name]
+            if OmegaConf.is_config(value):
+                value = OmegaConf.to_container(value, resolve=True)
+        except InterpolationToMissingValueError:
+            continue  # that the target is missing or wrong is a problem of its own
+        except (OmegaConfBaseException, RecursionError) as error:
+            reason = str(error).splitlines()[0]
+            findings.add(node, path, f"{node.value!r}: {reason}; expected {words(hint)}")
+        else:
+            check(_as_node(value, node.where), hint, path, Findings(findings.problems))
+
+
+def _as_node(value: Any, where: str) -> Node:
+    if isinstance(value, dict):
+        return Node({str(name): _as_node(v, where) for name, v in value.items()}, where)
+    if isinstance(value, list):
+        return Node([_as_node(v, where) for v in value], where)
+    # A `${` that is still there was escaped: it must not count as an interpolation again.
+    return Node(value.replace("${", "$ {") if isinstance(value, str) else value, where)

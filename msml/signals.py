@@ -1,0 +1,25 @@
+"""Stopping on request."""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+from msml.errors import StoppedError
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
+
+@contextlib.contextmanager
+def stop_on_signals(message: str) -> Iterator[None]:
+    """Turn Ctrl-C, SIGTERM and SIGUSR1 into a `StoppedError` while the block runs."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        raise StoppedError(f"{signal.Signals(number).name}: {message}")
+
+    previous = {number: signal.signal(number, stop) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,1 @@
+"""Making events: Pythia, a parametric detector, jets, images. Needs the extra `simulate`."""

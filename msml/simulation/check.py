@@ -1,0 +1,88 @@
+"""What is wrong with an event recipe that its types do not show."""
+
+from collections.abc import Iterator
+
+from msml.data.schema import COLUMNS
+from msml.errors import RecipeError, nearest
+from msml.simulation.generator import Generator, PythiaError, refused_settings
+from msml.simulation.selections import build_selection
+from msml.simulation.settings import EventRecipe
+
+Problem = tuple[str, str]
+
+_SOURCES = ("towers", "energy_flow")
+_LARGEST_LABEL = 255
+
+
+def check(recipe: EventRecipe) -> list[Problem]:
+    """Find every mistake before anything is generated: keys and messages."""
+    problems = [*_numbers(recipe), *_names(recipe), *_pythia(recipe)]
+    if not problems:
+        problems = list(_start(recipe))
+    return problems
+
+
+def _numbers(recipe: EventRecipe) -> Iterator[Problem]:
+    positive = {
+        "events": recipe.events,
+        "shard_size": recipe.shard_size,
+        "max_tries": recipe.max_tries,
+        "pileup.pool": recipe.pileup.pool,
+        "jets.radius": recipe.jets.radius,
+        "images.pixels": recipe.images.pixels,
+        "images.half_width": recipe.images.half_width,
+        "detector.radius": recipe.detector.radius,
+        "detector.half_length": recipe.detector.half_length,
+        "collections.constituents": recipe.collections.constituents,
+    }
+    for key, value in positive.items():
+        if not value > 0:
+            yield key, f"{value}, expected a number above 0"
+    not_negative = {
+        "seed": recipe.seed,
+        "pileup.seed": recipe.pileup.seed,
+        "pileup.mean": recipe.pileup.mean,
+        "jets.pt_min": recipe.jets.pt_min,
+        "collections.jets": recipe.collections.jets,
+    }
+    for key, value in not_negative.items():
+        if not value >= 0:
+            yield key, f"{value}, expected 0 or more"
+    for name, process in recipe.processes.items():
+        if process.events is not None and process.events <= 0:
+            yield f"processes.{name}.events", f"{process.events}, expected a number above 0"
+        if not 0 <= process.label <= _LARGEST_LABEL:
+            yield f"processes.{name}.label", f"{process.label}, expected 0 to {_LARGEST_LABEL}"
+
+
+def _names(recipe: EventRecipe) -> Iterator[Problem]:
+    if not recipe.processes:
+        yield "processes", "none; expected at least one"
+    if recipe.images.source not in _SOURCES:
+        suggestion = nearest(recipe.images.source, list(_SOURCES))
+        yield "images.source", f"unknown source '{recipe.images.source}'{suggestion}"
+    for column in recipe.columns or []:
+        if column not in COLUMNS:
+            yield "columns", f"unknown column '{column}'{nearest(column, list(COLUMNS))}"
+    try:
+        build_selection(recipe.selection)
+    except RecipeError as error:
+        for problem in error.problems:
+            key, _, message = problem.partition(": ")
+            yield key, message
+
+
+def _pythia(recipe: EventRecipe) -> Iterator[Problem]:
+    blocks = {"pythia": recipe.pythia, "pileup.pythia": recipe.pileup.pythia}
+    blocks |= {f"processes.{name}.pythia": p.pythia for name, p in recipe.processes.items()}
+    for key, settings in blocks.items():
+        for name in refused_settings(settings):
+            yield f"{key}.{name}", f"Pythia has no such setting or refuses '{settings[name]}'"
+
+
+def _start(recipe: EventRecipe) -> Iterator[Problem]:
+    for name, process in recipe.processes.items():
+        try:
+            Generator({**recipe.pythia, **process.pythia}, seed=1)
+        except PythiaError as error:
+            yield f"processes.{name}.pythia", str(error)

@@ -1,0 +1,117 @@
+"""The detector's numbers: Delphes' CMS pile-up card as a recipe block.
+
+Source: the parameters of `delphes_card_CMS_PileUp.tcl` (version of 2017). Units: GeV, m, T, rad.
+Bands of |eta| and of pt are closed at their upper edge, as in the card.
+"""
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """Efficiency and momentum resolution of one kind of charged particle.
+
+    Attributes:
+        eta: Upper edges of the efficiency's |eta| bands; no tracks beyond the last.
+        pt: Lower edges of its pt bands; no tracks below the first.
+        efficiency: One row an |eta| band, one number a pt band.
+        resolution_eta: Upper edges of the resolution's |eta| bands.
+        resolution: `[a, b]` of each band: relative resolution sqrt(a^2 + (b pt)^2).
+    """
+
+    eta: list[float]
+    pt: list[float]
+    efficiency: list[list[float]]
+    resolution_eta: list[float]
+    resolution: list[list[float]]
+
+
+@dataclass(frozen=True)
+class Calorimeter:
+    """Cells and thresholds of one calorimeter.
+
+    Attributes:
+        rings: `[eta from, eta to, cells in eta, cells in phi]`, for positive eta and mirrored.
+        energy_min: Least energy of a tower and of a neutral excess.
+        significance_min: Least energy of both in units of their resolution.
+    """
+
+    rings: list[list[float]]
+    energy_min: float
+    significance_min: float = 2.0
+
+
+_HADRONS = Tracking(
+    eta=[1.5, 2.5],
+    pt=[0.1, 1.0],
+    efficiency=[[0.70, 0.95], [0.60, 0.85]],
+    resolution_eta=[0.5, 1.5, 2.5],
+    resolution=[[0.06, 1.3e-3], [0.10, 1.7e-3], [0.25, 3.1e-3]],
+)
+_ELECTRONS = Tracking(
+    eta=[1.5, 2.5],
+    pt=[0.1, 1.0, 100.0],
+    efficiency=[[0.73, 0.95, 0.99], [0.50, 0.83, 0.90]],
+    resolution_eta=[0.5, 1.5, 2.5],
+    resolution=[[0.03, 1.3e-3], [0.05, 1.7e-3], [0.15, 3.1e-3]],
+)
+_MUONS = Tracking(
+    eta=[1.5, 2.5],
+    pt=[0.1, 1.0],
+    efficiency=[[0.75, 0.99], [0.70, 0.98]],
+    resolution_eta=[0.5, 1.5, 2.5],
+    resolution=[[0.01, 1.0e-4], [0.015, 1.5e-4], [0.025, 3.5e-4]],
+)
+
+
+def _rings(edges: list[float], phi_cells: int) -> list[list[float]]:
+    return [[low, high, 1, phi_cells] for low, high in pairwise(edges)]
+
+
+_FORWARD = [3.125, 3.3, 3.475, 3.65, 3.825, 4.0, 4.175, 4.35, 4.525]
+_ECAL = Calorimeter(
+    rings=[[0.0, 2.958, 170, 360], *_rings([2.958, *_FORWARD, 4.7, 5.0], 36)],
+    energy_min=0.5,
+)
+_HCAL_ENDCAP = [1.653, 1.74, 1.83, 1.93, 2.043, 2.172, 2.322, 2.5, 2.65, 2.868, 2.95]
+_HCAL = Calorimeter(
+    rings=[
+        [0.0, 1.653, 19, 72],
+        *_rings([*_HCAL_ENDCAP, *_FORWARD], 36),
+        *_rings([4.525, 4.7, 5.0], 18),
+    ],
+    energy_min=1.0,
+)
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A cylinder with a field along its axis, a tracker and two calorimeters.
+
+    Attributes:
+        magnetic_field: Magnetic field along the beam, in T.
+        radius: Radius of the tracking volume, in m.
+        half_length: Half its length, in m.
+        vertex_spread: Standard deviation of the interactions along the beam, in m.
+        vertex_max: Largest |z| of an interaction, in m.
+        vertex_resolution: Pile-up tracks from farther than this from the hard vertex along the
+            beam are removed, in m.
+        hadrons: Tracking of charged hadrons.
+        electrons: Tracking of electrons.
+        muons: Tracking of muons.
+        ecal: The electromagnetic calorimeter.
+        hcal: The hadronic calorimeter.
+    """
+
+    magnetic_field: float = 3.8
+    radius: float = 1.29
+    half_length: float = 3.0
+    vertex_spread: float = 0.053
+    vertex_max: float = 0.25
+    vertex_resolution: float = 1e-4
+    hadrons: Tracking = field(default_factory=lambda: _HADRONS)
+    electrons: Tracking = field(default_factory=lambda: _ELECTRONS)
+    muons: Tracking = field(default_factory=lambda: _MUONS)
+    ecal: Calorimeter = field(default_factory=lambda: _ECAL)
+    hcal: Calorimeter = field(default_factory=lambda: _HCAL)

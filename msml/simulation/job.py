@@ -1,0 +1,242 @@
+"""A whole event file: shards made in parallel, kept when killed, put together in order."""
+
+import importlib.metadata
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from msml import __version__
+from msml.data.events import EventFile, EventWriter, describe
+from msml.errors import DataError
+from msml.files import atomic, fingerprint, locked
+from msml.progress import Meter
+from msml.recipe import Recipe
+from msml.simulation.check import check
+from msml.simulation.pileup import Pool, make_pool
+from msml.simulation.selections import build_selection
+from msml.simulation.settings import EventRecipe
+from msml.simulation.shard import Shard, make_shard, shard_seeds
+from msml.simulation.workers import Task, report, run_tasks
+
+_PACKAGES = ("pythia8mc", "fastjet", "awkward", "numpy", "h5py")
+# Interactions of one unit of work of the pile-up pool; part of what the pool depends on.
+_POOL_PART = 2500
+
+
+@dataclass(frozen=True)
+class Job:
+    """One event file to be made.
+
+    Attributes:
+        recipe: Its recipe.
+        settings: The recipe as plain values, without the name of the output.
+        versions: Versions of what makes the events.
+        fingerprint: Hash of settings and versions: equal jobs make equal files.
+    """
+
+    recipe: EventRecipe
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    fingerprint: str
+
+    @property
+    def output(self) -> Path:
+        """The event file."""
+        return Path(self.recipe.output)
+
+    @property
+    def parts(self) -> Path:
+        """Folder of the finished shards; it goes when the file is complete."""
+        return self.output.with_name(f".{self.output.name}.{self.fingerprint[:12]}.parts")
+
+    def events(self, process: str) -> int:
+        """Accepted events wanted of a process."""
+        own = self.recipe.processes[process].events
+        return self.recipe.events if own is None else own
+
+    def shards(self, process: str) -> list[tuple[Path, int]]:
+        """File and number of events of each shard of a process."""
+        size = self.recipe.shard_size
+        return [
+            (self.parts / f"{process}-{first // size:05d}.npz", min(size, left))
+            for first in range(0, self.events(process), size)
+            for left in [self.events(process) - first]
+        ]
+
+
+def plan(recipe: EventRecipe) -> Job:
+    """Describe the job of a recipe."""
+    settings = asdict(recipe)
+    del settings["output"]
+    versions = {"msml": __version__}
+    versions |= {name: importlib.metadata.version(name) for name in _PACKAGES}
+    return Job(recipe, settings, versions, fingerprint([settings, versions]))
+
+
+def generate(recipe: Recipe[EventRecipe], workers: int) -> EventFile:
+    """Make the event file of a recipe, or what is still missing of it.
+
+    The file depends neither on the number of workers nor on how often the work was interrupted.
+
+    Args:
+        recipe: The recipe.
+        workers: Processes to use.
+
+    Raises:
+        RecipeError: If the recipe is wrong, or its cuts let no event pass.
+        DataError: If the output exists and another job made it, is being made by another process,
+            or cannot be written.
+        IncompleteError: If a worker died.
+    """
+    recipe.fail(check(recipe.values))
+    job = plan(recipe.values)
+    if job.output.exists():
+        return _finished(job)
+    with locked(job.parts.with_suffix(".lock"), f"{job.output}: another process is making it"):
+        pool = None if job.recipe.pileup.mean == 0 else _pool(job.recipe, workers)
+        try:
+            _make_shards(job, pool, workers)
+        finally:
+            _remove_if_empty(job.parts)
+        _assemble(job)
+        shutil.rmtree(job.parts)
+        job.parts.with_suffix(".lock").unlink()
+    return describe(job.output)
+
+
+def _finished(job: Job) -> EventFile:
+    """Accept an existing output if this very job made it."""
+    existing = describe(job.output)
+    if existing.provenance.get("job") != job.fingerprint:
+        raise DataError(
+            f"{job.output}: exists, made by another recipe or other versions; "
+            "remove it or choose another output=..."
+        )
+    return existing
+
+
+def _make_shards(job: Job, pool: Path | None, workers: int) -> None:
+    """Make the shards that are not there yet."""
+    tasks: dict[str, list[Task]] = {}
+    with Meter("events") as meter:
+        for process in job.recipe.processes:
+            shards = job.shards(process)
+            missing = [
+                Task(_make_shard, (job.recipe, process, index, wanted, pool, path))
+                for index, (path, wanted) in enumerate(shards)
+                if not path.exists()
+            ]
+            tasks[process] = missing
+            done = sum(wanted for path, wanted in shards if path.exists())
+            meter.add(process, job.events(process), done)
+        run_tasks(tasks, workers, meter.advance)
+
+
+def _make_shard(
+    recipe: EventRecipe, process: str, index: int, wanted: int, pool: Path | None, path: Path
+) -> None:
+    """Make one shard in a worker."""
+    loaded = None if pool is None else _load_pool(pool)
+    shard = make_shard(recipe, process, index, wanted, loaded, partial(report, process))
+    with atomic(path) as temporary:
+        shard.save(temporary)
+
+
+def _assemble(job: Job) -> None:
+    """Put the shards together, one in memory at a time."""
+    summary = {process: _summary(job, process) for process in job.recipe.processes}
+    provenance = {
+        "source": "generate",
+        "job": job.fingerprint,
+        "processes": list(job.recipe.processes),
+        "settings": job.settings,
+        "versions": job.versions,
+        "summary": summary,
+    }
+    total = sum(job.events(process) for process in job.recipe.processes)
+    with EventWriter(job.output, total, provenance) as writer:
+        for process in job.recipe.processes:
+            for path, _ in job.shards(process):
+                writer.append(Shard.load(path).columns)
+        writer.finish()
+
+
+def _summary(job: Job, process: str) -> dict[str, Any]:
+    """Counts at each cut and the cross section of a process, over its shards."""
+    attempts, passed, section, variance = 0, [0, 0, 0], 0.0, 0.0
+    for path, _ in job.shards(process):
+        shard = Shard.load(path)
+        attempts += shard.attempts
+        passed = [a + b for a, b in zip(passed, shard.passed, strict=True)]
+        section += shard.cross_section * shard.attempts
+        variance += (shard.cross_section_error * shard.attempts) ** 2
+    names = ("passed the parton-level veto", *build_selection(job.recipe.selection).cuts)
+    return {
+        "label": job.recipe.processes[process].label,
+        "events": job.events(process),
+        "cross_section_pb": section / attempts,
+        "cross_section_error_pb": variance**0.5 / attempts,
+        "cuts": [["generated", attempts], *map(list, zip(names, passed, strict=True))],
+    }
+
+
+def cache_folder() -> Path:
+    """Where pile-up pools are kept: MSML_CACHE, else msml in the user's cache folder."""
+    if own := os.environ.get("MSML_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "msml"
+
+
+def _pool(recipe: EventRecipe, workers: int) -> Path:
+    """Find the pile-up pool of a recipe in the cache, or make it there."""
+    settings = asdict(recipe.pileup)
+    del settings["mean"]
+    key = fingerprint([settings, recipe.pythia, importlib.metadata.version("pythia8mc")])
+    path = cache_folder() / f"pileup-{key[:16]}.npz"
+    with locked(path.with_suffix(".lock")):
+        if not path.exists():
+            parts = list(_pool_parts(path, recipe.pileup.pool))
+            with Meter("interactions") as meter:
+                done = sum(size for part, size in parts if part.exists())
+                meter.add("pile-up pool", recipe.pileup.pool, done)
+                tasks = [
+                    Task(_make_pool_part, (recipe, index, size, part))
+                    for index, (part, size) in enumerate(parts)
+                    if not part.exists()
+                ]
+                run_tasks({"pile-up pool": tasks}, workers, meter.advance)
+            with atomic(path) as temporary:
+                Pool.join([Pool.load(part) for part, _ in parts]).save(temporary)
+            for part, _ in parts:
+                part.unlink()
+    return path
+
+
+def _pool_parts(path: Path, interactions: int) -> Iterator[tuple[Path, int]]:
+    for first in range(0, interactions, _POOL_PART):
+        part = path.with_suffix(f".part{first // _POOL_PART}.npz")
+        yield part, min(_POOL_PART, interactions - first)
+
+
+def _make_pool_part(recipe: EventRecipe, index: int, size: int, path: Path) -> None:
+    """Make one part of the pool in a worker."""
+    seed, _ = shard_seeds(recipe.pileup.seed, "pileup", index)
+    count = partial(report, "pile-up pool")
+    pool = make_pool(recipe.pileup, recipe.pythia, size, seed, count)
+    with atomic(path) as temporary:
+        pool.save(temporary)
+
+
+@cache
+def _load_pool(path: Path) -> Pool:
+    return Pool.load(path)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """Leave no empty folder behind when nothing was finished."""
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()

@@ -1,0 +1,200 @@
+"""One shard: a fixed number of accepted events of one process, a pure function of the recipe."""
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from msml.data.kinematics import Array
+from msml.errors import RecipeError
+from msml.simulation.collections import jet_collections
+from msml.simulation.detector import DetectorSimulation, Measurement
+from msml.simulation.generator import Generator, TrueTaus, true_taus
+from msml.simulation.jets import EventJets, FlowObjects, find_jets, flow_objects
+from msml.simulation.particles import Particles
+from msml.simulation.pileup import Pool, overlay
+from msml.simulation.selections import Selection, build_selection
+from msml.simulation.settings import EventRecipe
+
+# Attempts made at once. Part of what the events depend on: the random numbers of the detector are
+# drawn for a whole batch.
+_BATCH = 50
+_PYTHIA_SEEDS = 900_000_000
+
+
+@dataclass
+class Shard:
+    """Accepted events and how they came about.
+
+    Attributes:
+        columns: Columns of the accepted events.
+        attempts: Attempts at an event.
+        passed: Of these, passed the parton-level veto, the cut at truth level and all cuts.
+        cross_section: Of the hard process, in pb.
+        cross_section_error: Its statistical error, in pb.
+    """
+
+    columns: dict[str, Array] = field(default_factory=dict)
+    attempts: int = 0
+    passed: list[int] = field(default_factory=lambda: [0, 0, 0])
+    cross_section: float = 0.0
+    cross_section_error: float = 0.0
+
+    def save(self, path: Path) -> None:
+        """Write the shard."""
+        counts = np.array([self.attempts, *self.passed])
+        section = np.array([self.cross_section, self.cross_section_error])
+        with path.open("wb") as handle:
+            np.savez_compressed(handle, _counts=counts, _cross_section=section, **self.columns)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a shard."""
+        with np.load(path, allow_pickle=False) as file:
+            columns = {name: file[name] for name in file.files if not name.startswith("_")}
+            attempts, *passed = file["_counts"].tolist()
+            return cls(columns, attempts, passed, *file["_cross_section"].tolist())
+
+
+def shard_seeds(seed: int, name: str, index: int) -> tuple[int, np.random.Generator]:
+    """Seeds of a shard: Pythia's, and the generator of the detector's random numbers."""
+    sequence = np.random.SeedSequence([seed, zlib.crc32(name.encode()), index])
+    pythia, detector = sequence.spawn(2)
+    return 1 + int(pythia.generate_state(1)[0]) % _PYTHIA_SEEDS, np.random.default_rng(detector)
+
+
+class EventSimulation:
+    """Everything after Pythia, for batches of events of one recipe.
+
+    Args:
+        recipe: The recipe.
+        selection: Its event selection.
+        pool: Pile-up; None without.
+        random: Source of random numbers.
+    """
+
+    def __init__(
+        self,
+        recipe: EventRecipe,
+        selection: Selection,
+        pool: Pool | None,
+        random: np.random.Generator,
+    ) -> None:
+        self._recipe = recipe
+        self._selection = selection
+        self._pool = pool
+        self._random = random
+        self._detector = DetectorSimulation(recipe.detector)
+
+    def run(self, particles: Particles, taus: TrueTaus) -> dict[str, Array]:
+        """Simulate a batch: columns of the accepted events."""
+        measurement, interactions = self.detect(particles, len(taus.full))
+        flow, jets = self.cluster(measurement, len(taus.full))
+        return self.select(taus, measurement, flow, jets, interactions)
+
+    def detect(self, particles: Particles, events: int) -> tuple[Measurement, Array]:
+        """Overlay pile-up and measure; also the number of interactions overlaid."""
+        detector = self._recipe.detector
+        mean = self._recipe.pileup.mean
+        particles, vertex_z, interactions = overlay(
+            particles, events, self._pool, mean, detector, self._random
+        )
+        return self._detector.measure(particles, vertex_z, self._random), interactions
+
+    def cluster(self, measurement: Measurement, events: int) -> tuple[FlowObjects, EventJets]:
+        """Find the jets."""
+        flow = flow_objects(measurement)
+        wanted = self._recipe.collections.jets > 0
+        return flow, find_jets(flow, events, self._recipe.jets, constituents=wanted)
+
+    def select(
+        self,
+        taus: TrueTaus,
+        measurement: Measurement,
+        flow: FlowObjects,
+        jets: EventJets,
+        interactions: Array,
+    ) -> dict[str, Array]:
+        """Accept events and fill their columns."""
+        recipe = self._recipe
+        selected = self._selection.select(taus, measurement, jets, recipe.images)
+        columns = dict(selected.columns)
+        columns["pileup_interactions"] = interactions[selected.events]
+        columns["rho"] = jets.rho[selected.events]
+        if recipe.collections.jets:
+            columns |= jet_collections(
+                jets.take(selected.events), flow, taus.take(selected.events), recipe.collections
+            )
+        return columns
+
+
+def make_shard(
+    recipe: EventRecipe,
+    process: str,
+    index: int,
+    wanted: int,
+    pool: Pool | None,
+    report: Callable[[int], None] = lambda accepted: None,
+    *,
+    veto: bool = True,
+) -> Shard:
+    """Make the events of one shard.
+
+    Args:
+        recipe: The recipe.
+        process: Name of the process.
+        index: Number of the shard within its process.
+        wanted: Accepted events.
+        pool: Pile-up; None without.
+        report: Called after each batch with the newly accepted events.
+        veto: Whether hopeless events are dropped before hadronisation; it changes which events
+            are made, not how they are distributed.
+
+    Raises:
+        RecipeError: If the cuts let no event pass.
+    """
+    seed, random = shard_seeds(recipe.seed, process, index)
+    selection = build_selection(recipe.selection)
+    settings = {**recipe.pythia, **recipe.processes[process].pythia}
+    generator = Generator(settings, seed, selection.may_pass if veto else None)
+    simulation = EventSimulation(recipe, selection, pool, random)
+    shard = Shard()
+    blocks: list[dict[str, Array]] = []
+    accepted = 0
+    while accepted < wanted:
+        events = generator.batch(_BATCH)
+        taus = true_taus(events)
+        worth = np.flatnonzero(selection.truth(taus))
+        new = 0
+        if len(worth):
+            particles = generator.stable_particles(events[worth])
+            blocks.append(simulation.run(particles, taus.take(worth)))
+            new = len(blocks[-1]["rho"])
+        shard.passed[1] += len(worth)
+        shard.passed[2] += new
+        report(min(new, wanted - accepted))
+        accepted += new
+        if accepted == 0 and generator.attempts >= recipe.max_tries:
+            raise RecipeError(
+                f"processes.{process}: no event accepted in {generator.attempts} tries "
+                f"({generator.passed_veto} passed the parton-level veto, {shard.passed[1]} had "
+                f"{selection.cuts[0]}); loosen the cuts under selection, or raise max_tries"
+            )
+    shard.attempts = generator.attempts
+    shard.passed[0] = generator.passed_veto
+    shard.cross_section, shard.cross_section_error = generator.cross_section()
+    shard.columns = {
+        name: np.concatenate([block[name] for block in blocks])[:wanted] for name in blocks[0]
+    }
+    shard.columns |= {
+        "label": np.full(wanted, recipe.processes[process].label, np.uint8),
+        "process": np.full(wanted, list(recipe.processes).index(process), np.uint8),
+        "seed": np.full(wanted, seed, np.uint32),
+        "event_number": np.arange(wanted, dtype=np.uint32) + index * recipe.shard_size,
+    }
+    if recipe.columns is not None:
+        shard.columns = {name: shard.columns[name] for name in recipe.columns}
+    return shard
