@@ -1,13 +1,11 @@
 import os
 import sys
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import delphes_tree
 import numpy as np
 import pytest
-import yaml
 
 from msml.data.events import describe, read
 from msml.data.importers import ImportRecipe, Process, import_delphes, import_npy, run_import
@@ -16,6 +14,7 @@ from msml.data.importers.delphes import Images
 from msml.data.importers.recipe import Source
 from msml.data.matching import TauPairCuts
 from msml.errors import DataError, RecipeError
+from msml.recipe import load
 
 STEMS = ("Htautau", "Zpure_tau")
 
@@ -511,15 +510,19 @@ def test_all_problems_at_once():
     assert problems(output="a.h5", source=Source("delphes"))[0].startswith("processes: missing")
 
 
-def test_shipped_recipes_fit_the_schema():
-    folder = Path(__file__).parents[2] / "recipes" / "events"
-    npy = yaml.safe_load((folder / "import_npy.yaml").read_text())
-    ImportRecipe(npy["output"], Source(**npy.pop("source")))
-    assert set(npy) == {"output"}
-    delphes = yaml.safe_load((folder / "import_delphes.yaml").read_text())
-    assert TauPairCuts(**delphes.pop("selection")) == TauPairCuts()
-    assert Images(**delphes.pop("images")) == Images()
-    assert Source(**delphes.pop("source")) == Source("delphes")
-    labels = {name: Process(**one).label for name, one in delphes.pop("processes").items()}
-    assert labels == {"higgs": 1, "z": 0}
-    assert set(delphes) == {"output"}
+def test_shipped_recipes_are_the_defaults():
+    npy = load("recipes/events/import_npy.yaml", ImportRecipe).values
+    assert npy == ImportRecipe("data/htautau.h5", Source("npy", "data/npy/"))
+    delphes = load("recipes/events/import_delphes.yaml", ImportRecipe).values
+    assert delphes == ImportRecipe(delphes.output, Source("delphes"), delphes.processes)
+    assert {name: one.label for name, one in delphes.processes.items()} == {"higgs": 1, "z": 0}
+
+
+def test_problems_are_reported_where_they_are(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("output: a.h5\nsource:\n  name: npz\n")
+    with pytest.raises(RecipeError) as caught:
+        run_import(load(path, ImportRecipe))
+    assert caught.value.problems == [
+        f"{path}:3: source.name: unknown source 'npz'; did you mean 'npy'?"
+    ]

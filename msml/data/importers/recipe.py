@@ -2,16 +2,13 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msml.data.events import EventFile
 from msml.data.importers.delphes import Images, Process, import_delphes
 from msml.data.importers.npy import import_npy
 from msml.data.matching import TauPairCuts
 from msml.errors import DataError, nearest
-
-if TYPE_CHECKING:
-    from msml.recipe import Recipe
+from msml.recipe import Recipe
 
 _SOURCES = ("npy", "delphes")
 
@@ -50,7 +47,7 @@ class ImportRecipe:
     images: Images = field(default_factory=Images)
 
 
-def run_import(recipe: "Recipe[ImportRecipe]") -> EventFile:
+def run_import(recipe: Recipe[ImportRecipe]) -> EventFile:
     """Make the event file that a recipe describes.
 
     Returns:
