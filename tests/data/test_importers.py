@@ -132,6 +132,17 @@ def test_npy_many_blocks(tmp_path):
     assert found["event_number"].tolist() == [*range(2500), *range(1024)]
 
 
+@pytest.mark.parametrize(
+    ("value", "text"), [(np.nan, "NaN or infinity in row 1500"), (50, "row 1500 has")]
+)
+def test_npy_rows_are_counted_through_the_file(tmp_path, value, text):
+    make_npy(tmp_path, rows=(2500, 5), pixels=2)
+    array = np.load(tmp_path / "Htautau_tau.npy")
+    array[1500, 0] = value
+    np.save(tmp_path / "Htautau_tau.npy", array)
+    assert text in message(import_npy, str(tmp_path), tmp_path / "a.h5")
+
+
 def test_npy_zero_momentum_stays_zero(arrays):
     taus = np.load(arrays / "Htautau_tau.npy")
     taus[:, 4] = np.log(np.float32(0.1))
@@ -421,6 +432,8 @@ def test_single_daughters_and_terminal_particles():
         (22, -1, -1), (-11, -1, -1),
     )  # fmt: skip
     assert found.decay_mode.tolist() == [1]
+    kaon = taus_of((15, 1, 2), (-211, -1, -1), (310, 3, 4), (211, -1, -1), (-211, -1, -1))
+    assert kaon.decay_mode.tolist() == [0]
     single = taus_of((15, 1, -1), (-213, 2, -1), (-211, -1, -1))
     assert single.decay_mode.tolist() == [0]
     assert single.visible.tolist() == [[1, 0, 0, 1]]
