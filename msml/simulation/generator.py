@@ -28,7 +28,10 @@ class PythiaError(Exception):
 
 
 class PartonVeto(Protocol):
-    """Says from the taus before their decay whether an event may still be accepted."""
+    """Says from the taus before their decay whether an event may still be accepted.
+
+    More taus never turn a yes into a no.
+    """
 
     def __call__(self, pt: Sequence[float], eta: Sequence[float]) -> bool:
         """Judge the transverse momenta (GeV) and pseudorapidities of the prompt taus."""
@@ -46,14 +49,17 @@ class _TauVeto(pythia8mc.UserHooks):  # type: ignore[misc]
         return True
 
     def doVetoPartonLevel(self, event: Any) -> bool:  # noqa: N802
-        taus = [
-            particle
-            for particle in (event[i] for i in range(event.size() - 1, 0, -1))
-            if particle.idAbs() == _TAU and particle.isFinal()
-        ]
-        passes = self._may_pass([tau.pT() for tau in taus], [tau.eta() for tau in taus])
-        self.passed += passes
-        return not passes
+        pt: list[float] = []
+        eta: list[float] = []
+        # The taus stand near the end of the record: an event that passes is not read to its start.
+        for i in range(event.size() - 1, 0, -1):
+            if event[i].idAbs() == _TAU and event[i].isFinal():
+                pt.append(event[i].pT())
+                eta.append(event[i].eta())
+                if self._may_pass(pt, eta):
+                    self.passed += 1
+                    return False
+        return True
 
 
 def setting_lines(settings: Mapping[str, Any]) -> list[str]:
