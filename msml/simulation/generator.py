@@ -77,21 +77,18 @@ class Generator:
 
     Args:
         settings: Pythia settings by name, in order.
-        seed: Pythia's seed, 1 to 900,000,000.
         may_pass: Parton-level veto, or None.
 
     Raises:
         PythiaError: If Pythia does not start.
     """
 
-    def __init__(
-        self, settings: Mapping[str, Any], seed: int, may_pass: PartonVeto | None = None
-    ) -> None:
+    def __init__(self, settings: Mapping[str, Any], may_pass: PartonVeto | None = None) -> None:
         self._pythia = pythia8mc.Pythia("", False)
         own = {
             "Print:quiet": True,
             "Random:setSeed": True,
-            "Random:seed": seed,
+            "Random:seed": 1,
             # A vetoed event ends the attempt: a veto that never passes cannot loop.
             "Check:abortIfVeto": True,
         }
@@ -106,8 +103,14 @@ class Generator:
         self._charges: dict[int, float] = {}
         self.attempts = 0
 
-    def batch(self, attempts: int) -> ak.Array:
-        """Make so many attempts at an event; failed and vetoed ones are left out."""
+    def batch(self, attempts: int, seed: int) -> ak.Array:
+        """Make so many attempts at an event; failed and vetoed ones are left out.
+
+        Args:
+            attempts: How many.
+            seed: Pythia's seed, 1 to 900,000,000.
+        """
+        self._pythia.rndm.init(seed)
         self.attempts += attempts
         return self._pythia.nextBatch(attempts, "skip").prt
 
