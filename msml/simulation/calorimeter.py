@@ -209,4 +209,4 @@ def _sum_cells(deposits: Deposits, grid: Grid) -> tuple[Array, Array]:
 
 
 def _inverse(variance: Array) -> Array:
-    return np.divide(1.0, variance, out=np.zeros_like(variance), where=variance > 0)
+    return np.divide(1.0, variance, out=np.zeros(variance.shape), where=variance > 0)
