@@ -174,9 +174,11 @@ def measure(
     eta, phi = grid.random_direction(cell, random)
     towers = Towers(key // grid.cells, eta, phi, energy)
 
-    tower = np.searchsorted(key, _keys(tracks, grid))
-    track_energy = np.bincount(tower, tracks.energy, minlength=len(key))
-    track_variance = np.bincount(tower, track_width**2, minlength=len(key))
+    track_key = _keys(tracks, grid)
+    inside = track_key >= 0
+    tower = np.searchsorted(key, track_key[inside])
+    track_energy = np.bincount(tower, tracks.energy[inside], minlength=len(key))
+    track_variance = np.bincount(tower, track_width[inside] ** 2, minlength=len(key))
     excess = np.maximum(energy - track_energy, 0.0)
     neutral = (excess > calorimeter.energy_min) & (
         excess > calorimeter.significance_min * np.sqrt(track_variance + width**2)
@@ -187,7 +189,9 @@ def measure(
     weight_cell = _inverse(width[shared] ** 2)
     best = weight_tracks * track_energy[shared] + weight_cell * energy[shared]
     scale[shared] = best / ((weight_tracks + weight_cell) * track_energy[shared])
-    return towers.take(seen), replace(towers, energy=excess).take(neutral), scale[tower]
+    factor = np.ones(len(track_key))
+    factor[inside] = scale[tower]
+    return towers.take(seen), replace(towers, energy=excess).take(neutral), factor
 
 
 def _keys(deposits: Deposits, grid: Grid) -> Array:
@@ -209,4 +213,4 @@ def _sum_cells(deposits: Deposits, grid: Grid) -> tuple[Array, Array]:
 
 
 def _inverse(variance: Array) -> Array:
-    return np.divide(1.0, variance, out=np.zeros_like(variance), where=variance > 0)
+    return np.divide(1.0, variance, out=np.zeros(variance.shape), where=variance > 0)
