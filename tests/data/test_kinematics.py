@@ -50,10 +50,18 @@ def test_there_and_back(values):
 
 
 def test_vectors_along_the_beam_and_massless_ones():
-    found = pt_eta_phi_m(np.array([[0.0, 0.0, 5.0, 5.0], [3.0, 4.0, 1e3, 1.0]]))
+    found = pt_eta_phi_m(np.array([[0.0, 0.0, 5.0, 5.0], [30.0, 40.0, 0.0, 50.0 - 1e-13]]))
     assert np.isfinite(found).all()
     assert found[0].tolist() == [0, 0, 0, 0]
-    assert found[1, [0, 3]].tolist() == [5, 0]
+    assert found[1, [0, 3]].tolist() == [50, 0]
+
+
+def test_the_mass_has_the_sign_of_its_square_and_survives_the_way_back():
+    spacelike = np.array([[30.0, 40.0, 10.0, 50.0]])
+    found = pt_eta_phi_m(spacelike)
+    assert found[0, 3] == pytest.approx(-10.0)
+    assert found[0, 3] == pytest.approx(vector.obj(px=30, py=40, pz=10, E=50).mass)
+    assert px_py_pz_e(found) == pytest.approx(spacelike)
 
 
 @given(vectors, vectors)
