@@ -82,8 +82,11 @@ def test_too_few_objects_are_no_pair(jets, taus):
 
 
 def events(count):
-    row = st.tuples(st.floats(10, 90), st.floats(-2.6, 2.6), st.floats(-3.14, 3.14))
-    return st.lists(row, min_size=count, max_size=count, unique_by=lambda r: r[0])
+    # Directions of their own: of two jets at one place either may be the nearest.
+    eta = st.integers(-26, 26).map(lambda n: n / 10)
+    row = st.tuples(st.floats(10, 90), eta, st.floats(-3.14, 3.14))
+    unique = (lambda r: r[0], lambda r: r[1])
+    return st.lists(row, min_size=count, max_size=count, unique_by=unique)
 
 
 @settings(max_examples=50)
