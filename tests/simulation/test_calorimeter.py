@@ -46,8 +46,8 @@ def deposits(*rows: tuple[int, float, float, float]) -> Deposits:
 
 
 def test_number_of_cells() -> None:
-    assert 2 * (170 * 360 + 11 * 36) == ECAL.cells
-    assert 2 * (19 * 72 + (10 + 9) * 36 + 2 * 18) == HCAL.cells
+    assert ECAL.cells == 2 * (170 * 360 + 11 * 36)
+    assert HCAL.cells == 2 * (19 * 72 + (10 + 9) * 36 + 2 * 18)
 
 
 def test_edges_of_the_rings() -> None:
