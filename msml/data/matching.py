@@ -90,6 +90,8 @@ def pair_tau_jets(jets: Array, visible_taus: Array, cuts: TauPairCuts) -> TauPai
         visible_taus: `(events, taus, 4)` pt, eta, phi, m; pt 0 where there is no tau.
         cuts: The cuts.
     """
+    if jets.shape[1] == 0:  # so that index -1 of an unmatched jet exists
+        jets = np.zeros((len(jets), 1, 4))
     fiducial = cuts.fiducial(visible_taus)
     tau = np.argsort(~fiducial, axis=1, kind="stable")[:, :2]
     rows = np.arange(len(jets))[:, None]
