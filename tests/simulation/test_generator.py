@@ -146,8 +146,12 @@ def test_visible_and_neutrinos_make_the_tau(
 ) -> None:
     events, taus, _ = higgs_events
     neutrinos = events[(np.abs(events.id) == 16) & (events.status > 0)]
-    assert (ak.num(neutrinos.id) == 2).all()
-    lost = np.stack([ak.to_numpy(neutrinos.p[axis]) for axis in ("px", "py", "pz", "e")], axis=-1)
+    # Now and then a hadron decays to taus as well.
+    two = ak.to_numpy(ak.num(neutrinos.id) == 2)
+    assert two.sum() > 280
+    momentum = neutrinos.p[two]
+    lost = np.stack([ak.to_numpy(momentum[axis]) for axis in ("px", "py", "pz", "e")], axis=-1)
+    taus = taus.take(two)
     # The two neutrinos may stand in either order.
     missing = px_py_pz_e(taus.full) - px_py_pz_e(taus.visible)
     straight = np.abs(missing - lost).max(axis=(1, 2))
@@ -160,7 +164,7 @@ def test_decay_modes_are_hadronic_and_as_frequent_as_they_should_be(
 ) -> None:
     _, taus, _ = higgs_events
     modes = taus.decay_mode.ravel()
-    assert set(modes.tolist()) <= {0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13}
+    assert set(modes.tolist()) <= {0, 1, 2, 3, 4, 10, 11, 12, 20}
     # Branching fractions among hadronic decays: pi or K or K* 0.20, rho 0.39, three charged 0.22.
     for wanted, fraction in (([0], 0.20), ([1], 0.40), ([10, 11, 12, 13], 0.23)):
         assert np.isin(modes, wanted).mean() == pytest.approx(fraction, abs=0.08), wanted
@@ -174,7 +178,8 @@ def test_decay_modes_are_hadronic_and_as_frequent_as_they_should_be(
         ("16 111 111 211", 2),
         ("16 211 211 211", 10),
         ("16 111 211 211 211", 11),
-        ("16 323", 0),
+        ("16 111 321", 1),
+        ("16 211 311", 0),
     ],
 )
 def test_a_forced_decay_has_its_mode_and_its_products(decay: str, mode: int) -> None:
@@ -200,17 +205,15 @@ def test_leptonic_decays_and_taus_of_hadrons_are_not_taken() -> None:
     charm |= {"431:onMode": False, "431:onIfAny": "15", "15:offIfAny": "11 13"}
     charm |= {"433:onMode": False, "433:onIfAny": "431"}
     events = Generator(charm, 4).batch(200)
-    assert (np.abs(ak.flatten(events.id)) == 15).sum() > 5
+    assert ak.sum(np.abs(events.id) == 15) > 5
     assert not true_taus(events).full.any()
 
 
 def test_stable_particles(higgs_events: tuple[ak.Array, TrueTaus, Generator]) -> None:
-    events, taus, generator = higgs_events
+    events, _, generator = higgs_events
     chosen = events[:20]
     found = generator.stable_particles(chosen)
     final = chosen[chosen.status > 0]
-    visible = final[~np.isin(np.abs(ak.flatten(final.id)), (12, 14, 16)).reshape(-1)] if 0 else None
-    assert visible is None
     assert (found.kind != Kind.INVISIBLE).all()
     assert not found.pileup.any()
     for event in range(20):
@@ -226,9 +229,12 @@ def test_stable_particles(higgs_events: tuple[ak.Array, TrueTaus, Generator]) ->
         for sums, axis in ((px, "px"), (py, "py"), (pz, "pz")):
             assert sums.sum() + ak.sum(invisible.p[axis]) == pytest.approx(0.0, abs=1e-2)
         assert one.energy.sum() + ak.sum(invisible.p.e) == pytest.approx(13000.0, rel=1e-6)
-    # Millimetres became metres: taus of some 50 GeV fly a few mm.
+    # Positions are in m: the pions of the taus, which fly some mm, start there.
+    dark = (abs(final.id) == 12) | (abs(final.id) == 14) | (abs(final.id) == 16)
+    produced = ak.flatten(final.vProd.px[~dark])
+    np.testing.assert_allclose(found.x, 1e-3 * ak.to_numpy(ak.fill_none(produced, 0.0)))
     distance = np.hypot(found.x, found.y)
-    assert 1e-5 < np.median(distance[distance > 0]) < 0.5
+    assert 1e-4 < np.median(distance[(distance > 1e-6) & (distance < 0.02)]) < 0.01
 
 
 def test_taking_events_of_taus(higgs_events: tuple[ak.Array, TrueTaus, Generator]) -> None:
