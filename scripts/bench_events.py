@@ -22,9 +22,10 @@ from msml.recipe import load
 from msml.simulation.generator import Generator, true_taus
 from msml.simulation.job import generate, pileup_pool
 from msml.simulation.pileup import Pool
+from msml.simulation.seeds import batch_seeds
 from msml.simulation.selections import build_selection
 from msml.simulation.settings import EventRecipe
-from msml.simulation.shard import BATCH, EventSimulation, shard_seeds
+from msml.simulation.shard import BATCH, EventSimulation
 
 _RECIPE = "recipes/events/htautau.yaml"
 _STEPS = ("Pythia", "truth", "detector", "jets", "images")
@@ -46,20 +47,22 @@ class Clock:
 
 def split(recipe: EventRecipe, process: str, pool: Pool, wanted: int) -> dict[str, float]:
     """Seconds an accepted event by step."""
-    seed, random = shard_seeds(recipe.seed, process, 0)
     selection = build_selection(recipe.selection)
     settings = {**recipe.pythia, **recipe.processes[process].pythia}
-    generator = Generator(settings, seed, selection.may_pass)
-    simulation = EventSimulation(recipe, selection, pool, random)
+    generator = Generator(settings, selection.may_pass)
+    simulation = EventSimulation(recipe, selection, pool)
     clock = Clock()
     accepted = 0
     while accepted < wanted:
-        events = clock("Pythia", generator.batch, BATCH)
+        seed, random = batch_seeds(recipe.seed, process, 0, generator.attempts // BATCH)
+        events = clock("Pythia", generator.batch, BATCH, seed)
         taus = clock("truth", true_taus, events)
         worth = np.flatnonzero(selection.truth(taus))
         taus = taus.take(worth)
         particles = clock("truth", generator.stable_particles, events[worth])
-        measurement, interactions = clock("detector", simulation.detect, particles, len(worth))
+        measurement, interactions = clock(
+            "detector", simulation.detect, particles, len(worth), random
+        )
         flow, jets = clock("jets", simulation.cluster, measurement, len(worth))
         columns = clock("images", simulation.select, taus, measurement, flow, jets, interactions)
         accepted += len(columns["rho"])
@@ -69,9 +72,9 @@ def split(recipe: EventRecipe, process: str, pool: Pool, wanted: int) -> dict[st
 def bare_pythia(recipe: EventRecipe, process: str, events: int) -> float:
     """Seconds an event of Pythia alone, without veto."""
     settings = {**recipe.pythia, **recipe.processes[process].pythia}
-    generator = Generator(settings, seed=1)
+    generator = Generator(settings)
     began = time.process_time()
-    made = sum(len(generator.batch(BATCH)) for _ in range(events // BATCH))
+    made = sum(len(generator.batch(BATCH, 1 + i)) for i in range(events // BATCH))
     return (time.process_time() - began) / made
 
 

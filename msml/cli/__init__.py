@@ -8,7 +8,7 @@ import sys
 import click
 
 from msml import __version__
-from msml.cli.events import generate, inspect
+from msml.cli.events import generate, import_, inspect
 from msml.errors import MsmlError
 
 
@@ -19,6 +19,7 @@ def cli() -> None:
 
 
 cli.add_command(generate)
+cli.add_command(import_)
 cli.add_command(inspect)
 
 

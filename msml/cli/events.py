@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -13,13 +14,16 @@ from msml.recipe import load
 from msml.signals import stop_on_signals
 from msml.simulation.settings import EventRecipe
 
+if TYPE_CHECKING:
+    from msml.data.events import EventFile
+
 
 @click.command()
 @click.argument("recipe")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--workers", type=click.IntRange(1), help="Processes; all processors by default.")
 def generate(recipe: str, overrides: tuple[str, ...], workers: int | None) -> None:
-    r"""Simulate collision events and write them to an event file.
+    """Simulate collision events and write them to an event file.
 
     \b
     Example:
@@ -34,7 +38,23 @@ def generate(recipe: str, overrides: tuple[str, ...], workers: int | None) -> No
         ) from error
     with stop_on_signals("stopped; the same command continues"):
         made = generate_events(loaded, workers or len(os.sched_getaffinity(0)))
-    click.echo(f"{made.path}: {made.events} events; look at them with: msml inspect {made.path}")
+    _say_made(made)
+
+
+@click.command("import")
+@click.argument("recipe")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+def import_(recipe: str, overrides: tuple[str, ...]) -> None:
+    """Bring events made elsewhere into an event file: NumPy arrays or Delphes' ROOT output.
+
+    \b
+    Examples:
+      msml import recipes/events/import_npy.yaml source.prefix=/my/arrays/ output=data/mine.h5
+      msml import recipes/events/import_delphes.yaml 'processes.z.files=[z_*.root]'
+    """
+    from msml.data.importers import ImportRecipe, run_import
+
+    _say_made(run_import(load(recipe, ImportRecipe, overrides)))
 
 
 @click.command()
@@ -42,7 +62,7 @@ def generate(recipe: str, overrides: tuple[str, ...], workers: int | None) -> No
 @click.option("--page", type=click.Path(path_type=Path), help="Where to draw; FILE.png by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, draw nothing.")
 def inspect(file: Path, page: Path | None, as_json: bool) -> None:
-    r"""Show what is in an event file, and draw a page of plots.
+    """Show what is in an event file, and draw a page of plots.
 
     \b
     Example:
@@ -58,3 +78,7 @@ def inspect(file: Path, page: Path | None, as_json: bool) -> None:
     page = page or file.with_suffix(".png")
     draw_page(file, page)
     click.echo(f"plots: {page}")
+
+
+def _say_made(made: "EventFile") -> None:
+    click.echo(f"{made.path}: {made.events} events; look at them with: msml inspect {made.path}")

@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from msml.data.disk import Disk
 from msml.data.schema import COLUMNS, Column
 from msml.errors import DataError, nearest
 
@@ -35,85 +36,133 @@ class EventWriter:
 
     Args:
         path: The file to make. Until `finish` only a hidden file beside it exists.
-        events: Number of events that will be appended.
+        events: Number of events that will be appended; None where nobody knows yet.
         provenance: JSON-able values by name, stored as attributes of the root.
 
     Raises:
-        DataError: On a column the schema does not know, a wrong shape, or a failed write.
+        DataError: On a column the schema does not know, a wrong shape, NaN or infinity, or a
+            failed write.
     """
 
-    def __init__(self, path: Path, events: int, provenance: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, events: int | None, provenance: Mapping[str, Any]) -> None:
         self.path = path
         self.events = events
         self._written = 0
         self._pending: list[Columns] = []
+        self._pending_rows = 0
+        self._shapes: dict[str, tuple[int, ...]] = {}
         self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = h5py.File(self._temporary, "w")
+            self._disk = Disk(self._temporary)
+        self._file = h5py.File(self._disk, "w")
+        try:
             self._file.attrs["format"] = FORMAT
             self._file.attrs["format_version"] = FORMAT_VERSION
-            for name, value in provenance.items():
-                self._file.attrs[name] = json.dumps(value)
+            self._add_provenance(provenance)
+        except BaseException:
+            self._discard()
+            raise
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError, RuntimeError):
-            self._file.close()
-        self._temporary.unlink(missing_ok=True)
+        self._discard()
 
     def append(self, columns: Columns) -> None:
         """Add a block of events; every block has the same columns and equal numbers of rows."""
         if len({len(array) for array in columns.values()}) != 1:
             raise DataError(f"{self.path}: columns of unequal length: {_lengths(columns)}")
-        self._pending.append(columns)
-        if sum(_length(block) for block in self._pending) >= _BLOCK:
+        first = self._written + self._pending_rows
+        block = {name: self._checked(name, array, first) for name, array in columns.items()}
+        shapes = {name: array.shape[1:] for name, array in block.items()}
+        self._shapes = self._shapes or shapes
+        if shapes != self._shapes:
+            raise DataError(
+                f"{self.path}: columns {shapes} at event {first}, but {self._shapes} before"
+            )
+        self._pending.append(block)
+        self._pending_rows += _length(block)
+        while self._pending_rows >= _BLOCK:
             self._flush(_BLOCK)
 
-    def finish(self) -> None:
-        """Make the complete file visible under its own name."""
-        self._flush(1)
-        if self._written != self.events:
-            raise DataError(f"{self.path}: {self._written} of {self.events} events written")
+    def finish(self, provenance: Mapping[str, Any] | None = None) -> None:
+        """Make the complete file visible under its own name.
+
+        Args:
+            provenance: More of it, known only now.
+        """
+        if self._pending_rows:
+            self._flush(self._pending_rows)
+        if self._written == 0 or self.events not in (None, self._written):
+            of = "" if self.events is None else f" of {self.events}"
+            raise DataError(f"{self.path}: {self._written}{of} events written")
+        self._add_provenance(provenance or {})
+        self._close()
         with _writing(self.path):
-            self._file.close()
-            with self._temporary.open("rb") as handle:
-                os.fsync(handle.fileno())
             self._temporary.replace(self.path)
 
-    def _flush(self, multiple: int) -> None:
-        """Write what is pending, down to a multiple of so many events."""
-        if not self._pending:
-            return
-        pending = {
-            name: np.concatenate([block[name] for block in self._pending])
-            for name in self._pending[0]
-        }
-        rows = _length(pending) // multiple * multiple
-        stop = self._written + rows
-        with _writing(self.path):
-            for name, array in pending.items():
-                if name not in self._file:
-                    self._create(name, array)
-                self._file[name][self._written : stop] = array[:rows]
-        self._pending = [{name: array[rows:] for name, array in pending.items()}]
-        self._written = stop
+    def _discard(self) -> None:
+        """Remove what is not finished; nothing is left to do after `finish`."""
+        with contextlib.suppress(DataError):
+            self._close()
+        with contextlib.suppress(OSError):
+            self._temporary.unlink()
 
-    def _create(self, name: str, array: npt.NDArray[Any]) -> None:
+    def _close(self) -> None:
+        self._file.close()
+        self._disk.close()
+        self._check_disk()
+
+    def _check_disk(self) -> None:
+        with _writing(self.path):
+            if self._disk.error is not None:
+                raise self._disk.error
+
+    def _checked(self, name: str, array: npt.NDArray[Any], first: int) -> npt.NDArray[Any]:
+        """Copy a column in the file's type; `first` is the number of its first event."""
         column = COLUMNS.get(name)
         if column is None:
             raise DataError(f"{self.path}: unknown column '{name}'{nearest(name, list(COLUMNS))}")
         if wrong := column.shape(array.shape):
             raise DataError(f"{self.path}: column '{name}': {wrong}")
-        shape = (self.events, *array.shape[1:])
-        row_bytes = np.dtype(column.dtype).itemsize * int(np.prod(shape[1:]))
+        copy = np.array(array, column.dtype)
+        _check_finite(self.path, name, copy, first)
+        return copy
+
+    def _add_provenance(self, provenance: Mapping[str, Any]) -> None:
+        for name, value in provenance.items():
+            self._file.attrs[name] = json.dumps(value)
+
+    def _flush(self, rows: int) -> None:
+        """Write the first so many pending events."""
+        pending = self._pending[0]
+        if len(self._pending) > 1:
+            pending = {
+                name: np.concatenate([block[name] for block in self._pending]) for name in pending
+            }
+        stop = self._written + rows
+        for name, array in pending.items():
+            if name not in self._file:
+                self._create(name, rows)
+            self._file[name].resize(stop, axis=0)
+            self._file[name][self._written : stop] = array[:rows]
+        self._check_disk()
+        self._pending = [{name: array[rows:] for name, array in pending.items()}]
+        self._pending_rows -= rows
+        self._written = stop
+
+    def _create(self, name: str, rows: int) -> None:
+        """Make an empty dataset; `rows` is the length of the first block that it will get."""
+        column, shape = COLUMNS[name], self._shapes[name]
+        row_bytes = np.dtype(column.dtype).itemsize * int(np.prod(shape))
         dataset = self._file.create_dataset(
             name,
-            shape,
+            (0, *shape),
             column.dtype,
-            chunks=(_chunk_rows(row_bytes, self.events), *shape[1:]),
+            maxshape=(None, *shape),
+            chunks=(_chunk_rows(row_bytes, rows), *shape),
             compression="gzip",
             compression_opts=4,
             # Shuffling the bytes halves dense columns but doubles the nearly empty images.
@@ -145,23 +194,23 @@ class EventFile:
 def describe(path: Path) -> EventFile:
     """Check an event file's format and columns without reading its events.
 
+    Groups, datasets and attributes that msml did not write are left alone.
+
     Raises:
         DataError: If it is missing, truncated, of another format or version, or if a column's
             shape, axes, components or units are not those of the schema.
     """
     with _opened(path) as file:
-        shapes = {name: tuple(dataset.shape) for name, dataset in file.items()}
-        for name, dataset in file.items():
-            if name in COLUMNS:
-                _check_column(path, dataset, COLUMNS[name])
+        datasets = {name: file[name] for name in file if name in COLUMNS}
+        if not datasets:
+            raise DataError(f"{path}: no columns in it")
+        for name, dataset in datasets.items():
+            _check_column(path, dataset, COLUMNS[name])
+        shapes = {name: tuple(dataset.shape) for name, dataset in datasets.items()}
         if len({shape[0] for shape in shapes.values()}) != 1:
             lengths = ", ".join(f"{name} {shape[0]}" for name, shape in shapes.items())
             raise DataError(f"{path}: columns of unequal length: {lengths}")
-        provenance = {
-            name: json.loads(value)
-            for name, value in file.attrs.items()
-            if name not in ("format", "format_version")
-        }
+        provenance = dict(_provenance(file))
         return EventFile(path, next(iter(shapes.values()))[0], shapes, provenance)
 
 
@@ -189,20 +238,38 @@ def read(path: Path, columns: Iterable[str] | None = None, events: slice = slice
 
 
 def _read_column(path: Path, dataset: h5py.Dataset, events: slice) -> npt.NDArray[Any]:
+    name = dataset.name[1:]
     try:
         array: npt.NDArray[Any] = dataset[events]
     except OSError as error:
-        raise DataError(f"{path}: column '{dataset.name[1:]}' cannot be read: {error}") from error
+        raise DataError(f"{path}: column '{name}' cannot be read: {error}") from error
+    start, _, step = events.indices(len(dataset))
+    _check_finite(path, name, array, start, step)
+    return array
+
+
+def _check_finite(
+    path: Path, name: str, array: npt.NDArray[Any], start: int, step: int = 1
+) -> None:
+    """Refuse NaN and infinity; `start` and `step` number the events of the array's rows."""
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         row = int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))
-        row += events.indices(dataset.shape[0])[0]
-        raise DataError(f"{path}: column '{dataset.name[1:]}': NaN or infinity in event {row}")
-    return array
+        raise DataError(f"{path}: column '{name}': NaN or infinity in event {start + row * step}")
+
+
+def _provenance(file: h5py.File) -> Iterator[tuple[str, Any]]:
+    """Yield the root's attributes that are JSON, as all of msml's are."""
+    for name, value in file.attrs.items():
+        if name not in ("format", "format_version"):
+            with contextlib.suppress(TypeError, ValueError):
+                yield name, json.loads(value)
 
 
 def _check_column(path: Path, dataset: h5py.Dataset, column: Column) -> None:
     """Compare a dataset with the schema's description of it."""
-    problem = column.shape(dataset.shape)
+    if not isinstance(dataset, h5py.Dataset):
+        raise DataError(f"{path}: column '{column.name}': a group, expected a dataset")
+    problem = column.shape(dataset.shape or ())
     for attribute, expected in (
         ("axes", ("event", *column.axes)),
         ("components", column.components),
@@ -247,17 +314,22 @@ def _opened(path: Path) -> Iterator[h5py.File]:
     except OSError as error:
         raise DataError(f"{path}: not a complete HDF5 file ({error})") from error
     with file:
-        if file.attrs.get("format") != FORMAT:
-            raise DataError(f"{path}: HDF5, but not an event file of msml")
-        version = int(file.attrs.get("format_version", 0))
-        if version != FORMAT_VERSION:
-            raise DataError(
-                f"{path}: format version {version}, this msml reads version {FORMAT_VERSION};"
-                " make the file again with `msml generate` or `msml import`"
-            )
-        if not file:
-            raise DataError(f"{path}: no columns in it")
-        yield file
+        _check_format(path, file)
+        try:
+            yield file
+        except (KeyError, OSError, RuntimeError) as error:  # what h5py raises on damaged blocks
+            raise DataError(f"{path}: damaged HDF5 ({error})") from error
+
+
+def _check_format(path: Path, file: h5py.File) -> None:
+    if str(file.attrs.get("format")) != FORMAT:
+        raise DataError(f"{path}: HDF5, but not an event file of msml")
+    version = str(file.attrs.get("format_version"))
+    if version != str(FORMAT_VERSION):
+        raise DataError(
+            f"{path}: format version {version}, this msml reads version {FORMAT_VERSION};"
+            " make the file again with `msml generate` or `msml import`"
+        )
 
 
 @contextlib.contextmanager
@@ -265,5 +337,5 @@ def _writing(path: Path) -> Iterator[None]:
     """Turn a failed write (full disk, no permission) into one line."""
     try:
         yield
-    except (OSError, RuntimeError) as error:
-        raise DataError(f"{path}: cannot be written: {error}") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror}") from error

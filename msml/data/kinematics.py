@@ -12,7 +12,9 @@ _ROUNDING = 1e-12
 
 def wrap_phi(phi: Array) -> Array:
     """Bring angles into [-pi, pi); pi maps to -pi."""
-    return (phi + np.pi) % (2 * np.pi) - np.pi
+    wrapped = (phi + np.pi) % (2 * np.pi) - np.pi
+    # The remainder of an angle just below -pi rounds up to 2 pi.
+    return np.where(wrapped < np.pi, wrapped, -np.pi)
 
 
 def delta_r(eta_1: Array, phi_1: Array, eta_2: Array, phi_2: Array) -> Array:

@@ -21,20 +21,19 @@ def match_jets(jets: Array, taus: Array, delta_r_max: float) -> Array:
     Returns:
         `(events, taus) int64`: the index of the matched jet, -1 where there is none.
     """
-    events, jet_count = jets.shape[:2]
-    if jet_count == 0:
+    if jets.shape[1] == 0:
         return np.full(taus.shape[:2], -1)
     distance = delta_r(
         jets[:, None, :, 1], jets[:, None, :, 2], taus[:, :, None, 1], taus[:, :, None, 2]
     )
     distance = np.where((jets[:, None, :, 0] > 0) & (taus[:, :, None, 0] > 0), distance, np.inf)
-    nearest = distance.argmin(axis=2)
-    reach = distance.min(axis=2)
-    index = np.where(reach < delta_r_max, nearest, -1)
-    best = np.full((events, jet_count), np.inf)
-    rows = np.arange(events)[:, None]
-    np.minimum.at(best, (rows, nearest), reach)
-    return np.where(reach <= best[rows, nearest], index, -1)
+    nearest, reach = distance.argmin(axis=2), distance.min(axis=2)
+    same = nearest[:, :, None] == nearest[:, None, :]
+    ahead = reach[:, None, :] < reach[:, :, None]
+    # Of two taus at the same distance the first keeps the jet.
+    ahead |= np.tril(reach[:, None, :] == reach[:, :, None], -1)
+    beaten = (same & ahead).any(axis=2)
+    return np.where((reach < delta_r_max) & ~beaten, nearest, -1)
 
 
 @dataclass(frozen=True)
@@ -57,13 +56,13 @@ class TauPairCuts:
 
     def fiducial(self, visible_taus: Array) -> Array:
         """Say which of `(events, taus, 4)` visible taus are in the fiducial region."""
-        return (visible_taus[..., 0] > self.visible_pt_min) & (
-            np.abs(visible_taus[..., 1]) < self.visible_eta_max
-        )
+        central: Array = np.abs(visible_taus[..., 1]) < self.visible_eta_max
+        return central & (visible_taus[..., 0] > self.visible_pt_min)
 
     def jets(self, jets: Array) -> Array:
         """Say which of `(events, jets, 4)` jets may be matched."""
-        return (jets[..., 0] > self.jet_pt_min) & (np.abs(jets[..., 1]) < self.jet_eta_max)
+        central: Array = np.abs(jets[..., 1]) < self.jet_eta_max
+        return central & (jets[..., 0] > self.jet_pt_min)
 
 
 @dataclass(frozen=True)
@@ -90,8 +89,7 @@ def pair_tau_jets(jets: Array, visible_taus: Array, cuts: TauPairCuts) -> TauPai
         visible_taus: `(events, taus, 4)` pt, eta, phi, m; pt 0 where there is no tau.
         cuts: The cuts.
     """
-    if jets.shape[1] == 0:  # so that index -1 of an unmatched jet exists
-        jets = np.zeros((len(jets), 1, 4))
+    jets, visible_taus = _at_least(jets, 1), _at_least(visible_taus, 2)
     fiducial = cuts.fiducial(visible_taus)
     tau = np.argsort(~fiducial, axis=1, kind="stable")[:, :2]
     rows = np.arange(len(jets))[:, None]
@@ -100,3 +98,9 @@ def pair_tau_jets(jets: Array, visible_taus: Array, cuts: TauPairCuts) -> TauPai
     matched = (fiducial.sum(axis=1) == 2) & (jet >= 0).all(axis=1)
     order = np.argsort(-jets[rows, jet, 0], axis=1, kind="stable")
     return TauPairs(matched, jet[rows, order], tau[rows, order])
+
+
+def _at_least(objects: Array, count: int) -> Array:
+    """Add absent objects (all 0) to `(events, objects, 4)` so that there are at least so many."""
+    missing = max(0, count - objects.shape[1])
+    return np.pad(objects, ((0, 0), (0, missing), (0, 0)))

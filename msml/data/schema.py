@@ -93,7 +93,7 @@ _COLUMNS = (
     ),
     Column("label", "uint8", (), (), (), ("1",), "class of the event; 1 is the signal"),
     Column("process", "uint8", (), (), (), ("1",), "index into the file's list of processes"),
-    Column("seed", "uint32", (), (), (), ("1",), "Pythia's seed of the event's shard"),
+    Column("seed", "uint32", (), (), (), ("1",), "Pythia's seed of the event's batch"),
     Column(
         "event_number",
         "uint32",

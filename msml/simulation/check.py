@@ -83,6 +83,6 @@ def _pythia(recipe: EventRecipe) -> Iterator[Problem]:
 def _start(recipe: EventRecipe) -> Iterator[Problem]:
     for name, process in recipe.processes.items():
         try:
-            Generator({**recipe.pythia, **process.pythia}, seed=1)
+            Generator({**recipe.pythia, **process.pythia})
         except PythiaError as error:
             yield f"processes.{name}.pythia", str(error)

@@ -28,7 +28,10 @@ class PythiaError(Exception):
 
 
 class PartonVeto(Protocol):
-    """Says from the taus before their decay whether an event may still be accepted."""
+    """Says from the taus before their decay whether an event may still be accepted.
+
+    More taus never turn a yes into a no.
+    """
 
     def __call__(self, pt: Sequence[float], eta: Sequence[float]) -> bool:
         """Judge the transverse momenta (GeV) and pseudorapidities of the prompt taus."""
@@ -46,14 +49,17 @@ class _TauVeto(pythia8mc.UserHooks):  # type: ignore[misc]
         return True
 
     def doVetoPartonLevel(self, event: Any) -> bool:  # noqa: N802
-        taus = [
-            particle
-            for particle in (event[i] for i in range(event.size() - 1, 0, -1))
-            if particle.idAbs() == _TAU and particle.isFinal()
-        ]
-        passes = self._may_pass([tau.pT() for tau in taus], [tau.eta() for tau in taus])
-        self.passed += passes
-        return not passes
+        pt: list[float] = []
+        eta: list[float] = []
+        # The taus stand near the end of the record: an event that passes is not read to its start.
+        for i in range(event.size() - 1, 0, -1):
+            if event[i].idAbs() == _TAU and event[i].isFinal():
+                pt.append(event[i].pT())
+                eta.append(event[i].eta())
+                if self._may_pass(pt, eta):
+                    self.passed += 1
+                    return False
+        return True
 
 
 def setting_lines(settings: Mapping[str, Any]) -> list[str]:
@@ -71,21 +77,18 @@ class Generator:
 
     Args:
         settings: Pythia settings by name, in order.
-        seed: Pythia's seed, 1 to 900,000,000.
         may_pass: Parton-level veto, or None.
 
     Raises:
         PythiaError: If Pythia does not start.
     """
 
-    def __init__(
-        self, settings: Mapping[str, Any], seed: int, may_pass: PartonVeto | None = None
-    ) -> None:
+    def __init__(self, settings: Mapping[str, Any], may_pass: PartonVeto | None = None) -> None:
         self._pythia = pythia8mc.Pythia("", False)
         own = {
             "Print:quiet": True,
             "Random:setSeed": True,
-            "Random:seed": seed,
+            "Random:seed": 1,
             # A vetoed event ends the attempt: a veto that never passes cannot loop.
             "Check:abortIfVeto": True,
         }
@@ -100,8 +103,14 @@ class Generator:
         self._charges: dict[int, float] = {}
         self.attempts = 0
 
-    def batch(self, attempts: int) -> ak.Array:
-        """Make so many attempts at an event; failed and vetoed ones are left out."""
+    def batch(self, attempts: int, seed: int) -> ak.Array:
+        """Make so many attempts at an event; failed and vetoed ones are left out.
+
+        Args:
+            attempts: How many.
+            seed: Pythia's seed, 1 to 900,000,000.
+        """
+        self._pythia.rndm.init(seed)
         self.attempts += attempts
         return self._pythia.nextBatch(attempts, "skip").prt
 

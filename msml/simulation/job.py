@@ -19,7 +19,7 @@ from msml.simulation.check import check
 from msml.simulation.pileup import Pool, make_pool
 from msml.simulation.selections import build_selection
 from msml.simulation.settings import EventRecipe
-from msml.simulation.shard import Shard, make_shard, shard_seeds
+from msml.simulation.shard import Shard, make_shard
 from msml.simulation.workers import Task, report, run_tasks
 
 _PACKAGES = ("pythia8mc", "fastjet", "awkward", "numpy", "h5py")
@@ -194,7 +194,8 @@ def pileup_pool(recipe: EventRecipe, workers: int) -> Path:
     """Find the pile-up pool of a recipe in the cache, or make it there."""
     settings = asdict(recipe.pileup)
     del settings["mean"]
-    key = fingerprint([settings, recipe.pythia, importlib.metadata.version("pythia8mc")])
+    versions = [__version__, importlib.metadata.version("pythia8mc")]
+    key = fingerprint([settings, recipe.pythia, versions])
     path = cache_folder() / f"pileup-{key[:16]}.npz"
     with locked(path.with_suffix(".lock")):
         if not path.exists():
@@ -223,9 +224,8 @@ def _pool_parts(path: Path, interactions: int) -> Iterator[tuple[Path, int]]:
 
 def _make_pool_part(recipe: EventRecipe, index: int, size: int, path: Path) -> None:
     """Make one part of the pool in a worker."""
-    seed, _ = shard_seeds(recipe.pileup.seed, "pileup", index)
     count = partial(report, "pile-up pool")
-    pool = make_pool(recipe.pileup, recipe.pythia, size, seed, count)
+    pool = make_pool(recipe.pileup, recipe.pythia, index, size, count)
     with atomic(path) as temporary:
         pool.save(temporary)
 

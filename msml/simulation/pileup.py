@@ -11,6 +11,7 @@ from msml.data.kinematics import Array
 from msml.simulation.detector_card import Detector
 from msml.simulation.generator import Generator
 from msml.simulation.particles import Particles
+from msml.simulation.seeds import batch_seeds
 from msml.simulation.settings import PileUp
 
 _BATCH = 250
@@ -56,35 +57,36 @@ class Pool:
 def make_pool(
     settings: PileUp,
     common: Mapping[str, Any],
+    part: int,
     interactions: int,
-    seed: int,
     report: Callable[[int], None] = lambda made: None,
 ) -> Pool:
-    """Generate minimum-bias interactions.
+    """Generate one part of a pool of minimum-bias interactions.
 
     Elastic interactions leave nothing in the detector; they count, as in Delphes.
 
     Args:
         settings: Process and acceptance.
         common: Pythia settings common to all processes.
+        part: Number of the part.
         interactions: How many to make.
-        seed: Pythia's seed.
         report: Called after each batch with the interactions made.
     """
-    generator = Generator({**common, **settings.pythia}, seed)
+    generator = Generator({**common, **settings.pythia})
     largest_slope = np.sinh(settings.eta_max)
     parts: list[Particles] = []
     made = 0
     while made < interactions:
-        events = generator.batch(_BATCH)[: interactions - made]
+        seed, _ = batch_seeds(settings.seed, "pileup", part, generator.attempts // _BATCH)
+        events = generator.batch(_BATCH, seed)[: interactions - made]
         particles = generator.stable_particles(events)
         particles = particles.take(np.abs(particles.sinh_eta) < largest_slope)
         parts.append(replace(particles, event=particles.event + made))
         made += len(events)
         report(len(events))
     everything = parts[0]
-    for part in parts[1:]:
-        everything = Particles.concatenate(everything, part)
+    for later in parts[1:]:
+        everything = Particles.concatenate(everything, later)
     start = np.searchsorted(everything.event, np.arange(interactions + 1))
     return Pool(_compact(everything), start)
 

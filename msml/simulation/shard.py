@@ -1,6 +1,5 @@
 """One shard: a fixed number of accepted events of one process, a pure function of the recipe."""
 
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +15,12 @@ from msml.simulation.generator import Generator, TrueTaus, true_taus
 from msml.simulation.jets import EventJets, FlowObjects, find_jets, flow_objects
 from msml.simulation.particles import Particles
 from msml.simulation.pileup import Pool, overlay
+from msml.simulation.seeds import batch_seeds
 from msml.simulation.selections import Selection, build_selection
 from msml.simulation.settings import EventRecipe
 
-# Attempts made at once. Part of what the events depend on: the random numbers of the detector are
-# drawn for a whole batch.
+# Attempts made at once, from one seed; part of what the events depend on.
 BATCH = 50
-_PYTHIA_SEEDS = 900_000_000
 
 
 @dataclass
@@ -59,13 +57,6 @@ class Shard:
             return cls(columns, attempts, passed, *file["_cross_section"].tolist())
 
 
-def shard_seeds(seed: int, name: str, index: int) -> tuple[int, np.random.Generator]:
-    """Seeds of a shard: Pythia's, and the generator of the detector's random numbers."""
-    sequence = np.random.SeedSequence([seed, zlib.crc32(name.encode()), index])
-    pythia, detector = sequence.spawn(2)
-    return 1 + int(pythia.generate_state(1)[0]) % _PYTHIA_SEEDS, np.random.default_rng(detector)
-
-
 class EventSimulation:
     """Everything after Pythia, for batches of events of one recipe.
 
@@ -73,36 +64,32 @@ class EventSimulation:
         recipe: The recipe.
         selection: Its event selection.
         pool: Pile-up; None without.
-        random: Source of random numbers.
     """
 
-    def __init__(
-        self,
-        recipe: EventRecipe,
-        selection: Selection,
-        pool: Pool | None,
-        random: np.random.Generator,
-    ) -> None:
+    def __init__(self, recipe: EventRecipe, selection: Selection, pool: Pool | None) -> None:
         self._recipe = recipe
         self._selection = selection
         self._pool = pool
-        self._random = random
         self._detector = DetectorSimulation(recipe.detector)
 
-    def run(self, particles: Particles, taus: TrueTaus) -> dict[str, Array]:
+    def run(
+        self, particles: Particles, taus: TrueTaus, random: np.random.Generator
+    ) -> dict[str, Array]:
         """Simulate a batch: columns of the accepted events."""
-        measurement, interactions = self.detect(particles, len(taus.full))
+        measurement, interactions = self.detect(particles, len(taus.full), random)
         flow, jets = self.cluster(measurement, len(taus.full))
         return self.select(taus, measurement, flow, jets, interactions)
 
-    def detect(self, particles: Particles, events: int) -> tuple[Measurement, Array]:
+    def detect(
+        self, particles: Particles, events: int, random: np.random.Generator
+    ) -> tuple[Measurement, Array]:
         """Overlay pile-up and measure; also the number of interactions overlaid."""
         detector = self._recipe.detector
         mean = self._recipe.pileup.mean
         particles, vertex_z, interactions = overlay(
-            particles, events, self._pool, mean, detector, self._random
+            particles, events, self._pool, mean, detector, random
         )
-        return self._detector.measure(particles, vertex_z, self._random), interactions
+        return self._detector.measure(particles, vertex_z, random), interactions
 
     def cluster(self, measurement: Measurement, events: int) -> tuple[FlowObjects, EventJets]:
         """Find the jets."""
@@ -156,16 +143,16 @@ def make_shard(
     Raises:
         RecipeError: If the cuts let no event pass.
     """
-    seed, random = shard_seeds(recipe.seed, process, index)
     selection = build_selection(recipe.selection)
     settings = {**recipe.pythia, **recipe.processes[process].pythia}
-    generator = Generator(settings, seed, selection.may_pass if veto else None)
-    simulation = EventSimulation(recipe, selection, pool, random)
+    generator = Generator(settings, selection.may_pass if veto else None)
+    simulation = EventSimulation(recipe, selection, pool)
     shard = Shard()
     blocks: list[dict[str, Array]] = []
     accepted = 0
     while accepted < wanted:
-        events = generator.batch(BATCH)
+        seed, random = batch_seeds(recipe.seed, process, index, generator.attempts // BATCH)
+        events = generator.batch(BATCH, seed)
         new = 0
         if len(events):
             taus = true_taus(events)
@@ -173,8 +160,9 @@ def make_shard(
             shard.passed[1] += len(worth)
             if len(worth):
                 particles = generator.stable_particles(events[worth])
-                blocks.append(simulation.run(particles, taus.take(worth)))
-                new = len(blocks[-1]["rho"])
+                block = simulation.run(particles, taus.take(worth), random)
+                new = len(block["rho"])
+                blocks.append({**block, "seed": np.full(new, seed)})
         report(min(new, wanted - accepted))
         accepted += new
         if accepted == 0 and generator.attempts >= recipe.max_tries:
@@ -193,7 +181,6 @@ def make_shard(
     shard.columns |= {
         "label": np.full(wanted, recipe.processes[process].label, np.uint8),
         "process": np.full(wanted, list(recipe.processes).index(process), np.uint8),
-        "seed": np.full(wanted, seed, np.uint32),
         "event_number": np.arange(wanted, dtype=np.uint32) + index * recipe.shard_size,
     }
     if recipe.columns is not None:

@@ -2,6 +2,7 @@ import dataclasses
 import io
 import json
 
+import h5py
 import numpy as np
 import pytest
 from rich.console import Console
@@ -206,13 +207,10 @@ class TestSummary:
     def test_broken_files(self, tmp_path, full):
         broken = tmp_path / "broken.h5"
         broken.write_bytes(full.read_bytes()[:2000])
-        empty = tmp_path / "empty.h5"
-        with EventWriter(empty, 0, {}) as writer:
-            writer.finish()
-        content = columns()
-        content["jets"][3, 0, 0] = np.nan
-        nan = write(tmp_path / "nan.h5", content, PROVENANCE)
-        for path in (broken, empty, nan, tmp_path / "none.h5"):
+        nan = write(tmp_path / "nan.h5", columns(), PROVENANCE)
+        with h5py.File(nan, "r+") as file:
+            file["jets"][3, 0, 0] = np.nan
+        for path in (broken, nan, tmp_path / "none.h5"):
             with pytest.raises(DataError, match=path.name):
                 summarise(path)
             with pytest.raises(DataError, match=path.name):
