@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from msml.errors import RecipeError
 from msml.recipe import load
 from msml.recipe.catalogue import KINDS, Item, copy, items
 from msml.recipe.schema import TrainRecipe
@@ -29,10 +28,12 @@ def validate(recipe: str, overrides: tuple[str, ...], fast: bool, as_json: bool)
     found = report(recipe, overrides, fast)
     if as_json:
         click.echo(json.dumps(asdict(found), indent=2))
-    elif found.ok:
+    elif found.exit_code == 0:
         click.echo(f"{recipe}: {found.summary()}")
-    if not found.ok:
-        raise click.exceptions.Exit(2) if as_json else RecipeError(found.problems)
+    else:
+        for problem in found.problems:
+            click.echo(f"msml: {problem}", err=True)
+    raise click.exceptions.Exit(found.exit_code)
 
 
 @click.command()

@@ -1,39 +1,15 @@
 """Checks that need TensorFlow: building every candidate, and the shapes that go in and come out."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from msml.arguments import wants
 from msml.errors import RecipeError
+from msml.models.build import build
 from msml.recipe.expand import ModelSpec, candidates
 from msml.recipe.messages import Problem
 from msml.recipe.schema import Fit, Task, TrainRecipe
 from msml.recipe.wiring import Columns, Shape, input_shapes, output_shape
-from msml.registry import losses, models
-
-if TYPE_CHECKING:
-    import keras
-
-
-def build(spec: ModelSpec, inputs: Sequence[Shape], output: Shape) -> "keras.Model":
-    """Build a candidate.
-
-    Args:
-        spec: Name and arguments of the model.
-        inputs: Shapes of its inputs, without the event axis.
-        output: Shape that it should give, for those models that ask.
-
-    Raises:
-        RecipeError: The builder fails; the message is its own, in one line.
-    """
-    entry = models.get(spec.model)
-    filled = {"output": output} if wants(entry, "output") else {}
-    try:
-        return entry.function(*inputs, **spec.args, **filled)
-    except Exception as error:
-        shapes = ", ".join(map(str, inputs))
-        message = f"model '{spec.model}' cannot be built for inputs {shapes}: {_reason(error)}"
-        raise RecipeError(message) from error
+from msml.registry import losses
 
 
 def check_models(recipe: TrainRecipe, columns: Columns, bad: set[str]) -> Iterator[Problem]:
@@ -73,15 +49,23 @@ def _check_model(
     key: str, candidate: str, spec: ModelSpec, inputs: Sequence[Shape], output: Shape
 ) -> Iterator[Problem]:
     try:
-        model = build(spec, inputs, output)
+        _build(spec, inputs, output)
     except RecipeError as error:
-        yield key, str(error)
-        return
-    found = getattr(model, "output_shape", None)
-    if not isinstance(found, tuple) or any(isinstance(size, tuple) for size in found):
-        yield key, f"'{candidate}' gives {found}, expected one tensor of shape {output}"
-    elif found[1:] != output:
-        yield key, f"'{candidate}' gives shape {found[1:]}, expected {output}, that of the target"
+        shapes = ", ".join(map(str, inputs))
+        which = "" if candidate == spec.source else f"'{candidate}': "
+        for problem in error.problems:
+            yield key, f"{which}{_short(problem)} (inputs {shapes})"
+
+
+def _build(spec: ModelSpec, inputs: Sequence[Shape], output: Shape) -> None:
+    """Build a candidate; whatever a user's own builder does wrong is a problem of the recipe."""
+    try:
+        build(spec.model, inputs, output, spec.args, seed=0)
+    except RecipeError:
+        raise
+    except Exception as error:
+        message = f"model '{spec.model}' cannot be built: {type(error).__name__}: {error}"
+        raise RecipeError(_short(message)) from error
 
 
 def _check_loss(key: str, task: Task, target: Shape, output: Shape) -> Iterator[Problem]:
@@ -105,7 +89,7 @@ def _loss_shape(loss: dict[str, Any], target: Shape, output: Shape) -> Shape:
         return tuple(value.shape)
     except Exception as error:
         shown = f"target {target[1:]} and prediction {output[1:]}"
-        raise RecipeError(f"fails for {shown}: {_reason(error)}") from error
+        raise RecipeError(f"fails for {shown}: {_short(error)}") from error
 
 
 def _make_optimizer(optimizer: dict[str, Any]) -> None:
@@ -115,14 +99,14 @@ def _make_optimizer(optimizer: dict[str, Any]) -> None:
     try:
         keras.optimizers.get({"class_name": optimizer["name"], "config": arguments})
     except Exception as error:
-        raise RecipeError(_reason(error)) from error
+        raise RecipeError(_short(error)) from error
 
 
 def _any_below(keys: set[str], *parents: str) -> bool:
     return any(f"{key}.".startswith(f"{parent}.") for key in keys for parent in parents)
 
 
-def _reason(error: Exception) -> str:
-    """Return the start of an error's text on one line."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else text[:197] + "..."
+def _short(message: object) -> str:
+    """Return the start of a message on one line."""
+    text = " ".join(str(message).split())
+    return text if len(text) <= 240 else text[:237] + "..."

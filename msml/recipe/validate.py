@@ -4,12 +4,13 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from msml.errors import RecipeError
+from msml.errors import DataError, RecipeError
 from msml.recipe.expand import NO_CHAIN, candidates, chains, duplicates
 from msml.recipe.load import Recipe, load
 from msml.recipe.messages import Problem, at_least_1, name_problem, unknown
 from msml.recipe.names import OPTIMIZERS, TOLERANCE, check_names
 from msml.recipe.schema import Data, Fit, Split, TrainRecipe
+from msml.recipe.tree import line
 from msml.recipe.wiring import check_data, check_wiring
 from msml.registry import load_plugins
 
@@ -27,6 +28,7 @@ def validate(recipe: Recipe[TrainRecipe], fast: bool = False) -> None:
 
     Raises:
         RecipeError: Holds all problems found, each one line with file, line and key.
+        DataError: The only problem is that the data file cannot be read.
     """
     values = recipe.values
     problems = [*_check_plugins(recipe), *_check_settings(values)]
@@ -38,6 +40,8 @@ def validate(recipe: Recipe[TrainRecipe], fast: bool = False) -> None:
 
         bad = {key for key, _ in problems}
         problems += [*check_optimizers(values, bad), *check_models(values, columns, bad)]
+    if [key for key, _ in problems] == ["data.file"]:
+        raise DataError(line(recipe.where("data.file"), *problems[0]))
     recipe.fail(problems)
 
 
@@ -87,9 +91,9 @@ def _check_sizes(data: Data) -> Iterator[Problem]:
 
 
 def _check_fit(key: str, fit: Fit) -> Iterator[Problem]:
-    for name in ("batch_size", "epochs", "patience"):
-        if getattr(fit, name) < 1:
-            yield f"{key}.{name}", at_least_1(getattr(fit, name))
+    for count in ("batch_size", "epochs", "patience"):
+        if getattr(fit, count) < 1:
+            yield f"{key}.{count}", at_least_1(getattr(fit, count))
     if fit.clip_norm is not None and not 0 < fit.clip_norm < math.inf:
         yield f"{key}.clip_norm", f"expected a number above 0 or null, got {fit.clip_norm:g}"
     name = fit.optimizer.get("name")
@@ -144,7 +148,7 @@ class Report:
 
     Attributes:
         recipe: The recipe as it was asked for.
-        ok: Whether it is fine.
+        exit_code: 0 where it is fine, 2 for mistakes, 3 where only the data cannot be read.
         problems: One line each.
         tasks: Number of tasks; this and the next are 0 where there are problems.
         candidates: Number of candidates, grids and copies expanded.
@@ -152,7 +156,7 @@ class Report:
     """
 
     recipe: str
-    ok: bool
+    exit_code: int
     problems: list[str]
     tasks: int = 0
     candidates: int = 0
@@ -170,15 +174,15 @@ def report(path: str, overrides: Sequence[str], fast: bool) -> Report:
     try:
         recipe = load(path, TrainRecipe, overrides)
         validate(recipe, fast)
-    except RecipeError as error:
-        return Report(path, False, error.problems)
+    except (RecipeError, DataError) as error:
+        return Report(path, error.exit_code, str(error).splitlines())
     values = recipe.values
     number = sum(len(list(candidates(task))) for task in values.tasks.values())
     try:
         chosen = len(chains(values))
     except RecipeError:
         chosen = 0
-    return Report(path, True, [], len(values.tasks), number, chosen)
+    return Report(path, 0, [], len(values.tasks), number, chosen)
 
 
 def _count(number: int, what: str) -> str:
