@@ -62,14 +62,13 @@ def _positional(
     entry: Entry, parameters: list[inspect.Parameter], count: int
 ) -> list[tuple[str, str]]:
     """Say whether the function takes this many positional arguments."""
-    names = [
-        p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-    ]
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     needed = [p.name for p in parameters if p.name in names and p.default is p.empty]
     more = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     if len(needed) <= count and (more or count <= len(names)):
         return []
-    takes = f"takes {len(names)}{' or more' if more else ''} inputs ({', '.join(names)})"
+    number = f"{len(needed if more else names)}{' or more' if more else ''}"
+    takes = f"takes {number} input{'s'[: number != '1']} ({', '.join(names)})"
     return [("", f"{entry.kind} '{entry.name}' {takes}, got {count}")]
 
 
