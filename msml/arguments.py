@@ -67,7 +67,8 @@ def _positional(
     more = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     if len(needed) <= count and (more or count <= len(names)):
         return []
-    takes = f"takes {len(names)}{' or more' if more else ''} inputs ({', '.join(names)})"
+    number = f"{len(needed if more else names)}{' or more' if more else ''}"
+    takes = f"takes {number} input{'s'[: number != '1']} ({', '.join(names)})"
     return [("", f"{entry.kind} '{entry.name}' {takes}, got {count}")]
 
 
