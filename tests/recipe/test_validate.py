@@ -4,11 +4,12 @@ import pytest
 from recipe_schema import write
 from training import RECIPE, mistakes, write_events
 
-from msml import registry
 from msml.errors import DataError
 from msml.recipe import load, shipped
+from msml.recipe.report import report
 from msml.recipe.schema import TrainRecipe
-from msml.recipe.validate import report, validate
+from msml.recipe.validate import validate
+from msml.registry import models
 
 TRAINING = [p for p in shipped().rglob("*.yaml") if p.parent.name != "events"]
 
@@ -217,10 +218,7 @@ def test_too_few_events_for_the_split():
 
 
 @pytest.mark.usefixtures("events")
-def test_plugins(monkeypatch):
-    registry.models.load()
-    monkeypatch.setattr(registry.models, "_entries", dict(registry.models._entries))
-    monkeypatch.setattr(registry, "_plugins", {})
+def test_plugins():
     write("def f(:\n", "broken.py")
     write(
         "from msml.registry import models\n"
@@ -230,7 +228,11 @@ def test_plugins(monkeypatch):
         "good.py",
     )
     text = RECIPE.replace("model: higgs_mlp", "model: mine") + "plugins: [broken.py, good.py]\n"
-    assert mistakes(text, fast=False) == [
+    try:
+        found = mistakes(text, fast=False)
+    finally:
+        models.forget(str(Path("good.py").resolve()))
+    assert found == [
         "r.yaml:25: plugins.0: plugin broken.py: line 1: SyntaxError: invalid syntax",
         "r.yaml:23: tasks.label_of.candidates.mlp: model 'mine' cannot be built: OSError: no way"
         " (inputs (2, 3))",
