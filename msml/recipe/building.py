@@ -30,9 +30,11 @@ def check_models(recipe: TrainRecipe, columns: Columns, bad: set[str]) -> Iterat
             continue
         if not _any_below(bad, f"{key}.loss"):
             yield from _check_loss(f"{key}.loss", task, columns.shapes[task.target] or (), output)
+        tried: list[ModelSpec] = []
         for candidate, spec in candidates(task):
             here = f"{key}.candidates.{spec.source}"
-            if not _any_below(bad, here):
+            if spec not in tried and not _any_below(bad, here):
+                tried.append(spec)  # one of several copies will do
                 yield from _check_model(here, candidate, spec, inputs, output)
 
 
