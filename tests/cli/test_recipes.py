@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from msml.cli import cli
 from msml.data.events import EventWriter
+from msml.errors import DataError, RecipeError
 from msml.recipe import load, shipped
 from msml.recipe.schema import TrainRecipe
 
@@ -33,12 +34,6 @@ def events(tmp_path, monkeypatch):
 
 def msml(*arguments):
     return CliRunner().invoke(cli, arguments)
-
-
-def run(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "msml", *arguments], capture_output=True, text=True, check=False
-    )
 
 
 def test_validate_says_what_is_in_a_good_recipe():
@@ -108,13 +103,13 @@ def test_cp_overwrites_nothing():
     Path("sub").mkdir()
     assert msml("cp", "recipes/quick.yaml", "sub").stdout == "sub/quick.yaml\n"
     for destination in ("sub", "sub/quick.yaml"):
-        found = run("cp", "quick.yaml", destination)
-        assert found.returncode == 3
-        assert found.stderr == "msml: sub/quick.yaml: exists, and is not overwritten\n"
-    found = run("cp", "quik.yaml", "mine.yaml")
-    assert found.returncode == 2
-    assert found.stderr == "msml: no such recipe 'quik.yaml'; did you mean 'quick.yaml'?\n"
-    assert run("cp", "../README.md", "mine.yaml").returncode == 2
+        error = msml("cp", "quick.yaml", destination).exception
+        assert isinstance(error, DataError)
+        assert str(error) == "sub/quick.yaml: exists, and is not overwritten"
+    error = msml("cp", "quik.yaml", "mine.yaml").exception
+    assert isinstance(error, RecipeError)
+    assert str(error) == "no such recipe 'quik.yaml'; did you mean 'quick.yaml'?"
+    assert isinstance(msml("cp", "../README.md", "mine.yaml").exception, RecipeError)
     assert not Path("mine.yaml").exists()
 
 
