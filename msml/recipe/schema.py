@@ -1,0 +1,158 @@
+"""The schema of a training recipe: data, tasks, candidates and stages.
+
+`base/htautau.yaml` among the shipped recipes shows every block at work.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Split:
+    """Fractions of the events for each purpose; a property of the data, the same for every run.
+
+    Attributes:
+        train: For weights.
+        valid: For early stopping, selection and architecture weights.
+        test: Opened by `evaluate` only.
+        seed: Seed of the permutation that is cut.
+    """
+
+    train: float = 0.6
+    valid: float = 0.2
+    test: float = 0.2
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class Data:
+    """The events.
+
+    Attributes:
+        file: An event file.
+        transform: Name of a transform by column.
+        split: How the events are divided.
+        weight: Column of event weights; all 1 where null.
+        events: Use so many events, drawn from the file with the split's seed; all where null.
+        memory_gb: Columns larger than this are streamed from an unpacked cache.
+    """
+
+    file: str
+    transform: dict[str, str] = field(default_factory=dict)
+    split: Split = field(default_factory=Split)
+    weight: str | None = None
+    events: int | None = None
+    memory_gb: float = 8.0
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One model that a task may use.
+
+    Attributes:
+        model: Name of a registered builder.
+        args: Its hyper-parameters.
+        grid: Lists of hyper-parameters; one candidate for each point of their product.
+        copies: Independent copies of the candidate.
+    """
+
+    model: str
+    args: dict[str, Any] = field(default_factory=dict)
+    grid: dict[str, list[Any]] = field(default_factory=dict)
+    copies: int = 1
+
+
+@dataclass(frozen=True)
+class Task:
+    """One step of the chain.
+
+    Attributes:
+        inputs: Columns of the data and names of earlier tasks, in the order of the models' inputs.
+        target: Column with the truth.
+        loss: `name` of a registered loss and its arguments.
+        weight: The task weight v_t; `remainder` is 1 minus the others.
+        candidates: The models to choose from, by name.
+        metrics: Metrics of the task's output.
+    """
+
+    inputs: list[str]
+    target: str
+    loss: dict[str, Any]
+    weight: float | str
+    candidates: dict[str, Candidate]
+    metrics: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a model is trained.
+
+    Attributes:
+        optimizer: `name` of a Keras optimizer and its arguments.
+        batch_size: Events of one step.
+        epochs: Most passes over the training events.
+        patience: Epochs without improvement after which training stops.
+        clip_norm: Largest global norm of the gradients; not clipped where null.
+    """
+
+    optimizer: dict[str, Any] = field(
+        default_factory=lambda: {"name": "adam", "learning_rate": 1e-3}
+    )
+    batch_size: int = 100
+    epochs: int = 100
+    patience: int = 10
+    clip_norm: float | None = None
+
+
+@dataclass(frozen=True)
+class Posttrain(Fit):
+    """Training of the connected chain.
+
+    Attributes:
+        modes: Which of `connected`, `sequential` and `joint` to do; the last is the result.
+    """
+
+    modes: list[str] = field(default_factory=lambda: ["joint"])
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measurement on the test split.
+
+    Attributes:
+        bootstrap: Replicas of the test events for the uncertainties.
+    """
+
+    bootstrap: int = 200
+
+
+@dataclass(frozen=True)
+class TrainRecipe:
+    """A recipe of the training commands.
+
+    Attributes:
+        name: Name of the run.
+        data: The events.
+        tasks: The tasks by name, in the order of the chain.
+        chain: Chosen candidate of each task, until a search has chosen. A list stands for several
+            chains: every combination is done.
+        seed: Seed of initialisation, batch order and noise.
+        precision: `auto`, `float32`, `mixed_bfloat16` or `mixed_float16`.
+        xla: Whether to compile with XLA; by a fixed rule where null.
+        plugins: Python files with further models, losses and metrics.
+        pretrain: Training of each candidate alone.
+        posttrain: Training of the chain.
+        evaluate: The measurement.
+    """
+
+    name: str
+    data: Data
+    tasks: dict[str, Task]
+    chain: dict[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    precision: str = "auto"
+    xla: bool | None = None
+    plugins: list[str] = field(default_factory=list)
+    pretrain: Fit = field(default_factory=Fit)
+    posttrain: Posttrain = field(default_factory=Posttrain)
+    evaluate: Evaluate = field(default_factory=Evaluate)
