@@ -11,11 +11,12 @@ from typing import Any
 
 from msml import __version__
 from msml.data.events import EventFile, EventWriter, describe
-from msml.errors import DataError
+from msml.errors import DataError, RecipeError
 from msml.files import atomic, fingerprint, locked
 from msml.progress import Meter
 from msml.recipe import Recipe
 from msml.simulation.check import check
+from msml.simulation.generator import PythiaError
 from msml.simulation.pileup import Pool, make_pool
 from msml.simulation.selections import build_selection
 from msml.simulation.settings import EventRecipe
@@ -225,7 +226,10 @@ def _pool_parts(path: Path, interactions: int) -> Iterator[tuple[Path, int]]:
 def _make_pool_part(recipe: EventRecipe, index: int, size: int, path: Path) -> None:
     """Make one part of the pool in a worker."""
     count = partial(report, "pile-up pool")
-    pool = make_pool(recipe.pileup, recipe.pythia, index, size, count)
+    try:
+        pool = make_pool(recipe.pileup, recipe.pythia, index, size, count)
+    except PythiaError as error:
+        raise RecipeError(f"pileup.pythia: {error}") from error
     with atomic(path) as temporary:
         pool.save(temporary)
 
