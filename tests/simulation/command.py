@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 RECIPE = "events/htautau.yaml"
-# A few seconds of work in a dozen shards.
-QUICK = ("pileup.mean=0", "events=30", "shard_size=5")
+# Eight shards of a second each.
+QUICK = ("pileup.mean=0", "pythia.PartonLevel:MPI=off", "events=8", "shard_size=2")
 _PROGRESS = re.compile(r"\((\d|\.)+ (events|interactions)/s\)")
 _PATIENCE = 120.0
 

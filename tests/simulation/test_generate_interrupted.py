@@ -46,7 +46,7 @@ def completes(output: Path, quick_file: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in shards(output)}
     assert before
     for path in before:
-        assert len(Shard.load(path).columns["jets"]) == 5
+        assert len(Shard.load(path).columns["jets"]) == 2
     generate(output, *QUICK)
     assert output.read_bytes() == quick_file.read_bytes()
     assert [path.name for path in output.parent.iterdir()] == [output.name]
@@ -87,6 +87,9 @@ def test_stopping_on_request(
     family = list(children(process.pid))
     (os.killpg if group else os.kill)(process.pid, number)
     code, _, errors = finish(process)
+    if group and number == signal.SIGUSR1:
+        # Python's own helper dies of it, and says so.
+        errors = [line for line in errors if "resource_tracker" not in line]
     assert (code, errors) == (85, [f"msml: {number.name}: stopped; the same command continues"])
     until(lambda: not any(map(alive, family)))
     completes(output, quick_file)
@@ -108,7 +111,7 @@ def test_an_existing_output(tmp_path: Path, quick_file: Path) -> None:
     output.write_bytes(quick_file.read_bytes())
     before = output.stat()
     assert generate(output, *QUICK) == []
-    for own in (("seed=2",), ("events=31",), ("images.pixels=8",)):
+    for own in (("seed=2",), ("events=9",), ("images.pixels=8",)):
         errors = fails(3, output, *QUICK, *own)
         assert len(errors) == 1
         assert errors[0].startswith(f"{output}: exists, made by another recipe")

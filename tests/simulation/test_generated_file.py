@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command import generate
+from command import QUICK, generate
 from conftest import SMALL
 
 from msml.data.events import EventFile, describe, read
@@ -115,7 +115,9 @@ def test_jets(events: dict[str, Array]) -> None:
     assert jets[..., 0].min() > 20
     assert np.abs(jets[..., 1]).max() < 2.5
     assert np.abs(jets[..., 2]).max() <= np.pi + 1e-6
-    assert 3 < np.median(jets[..., 3]) < 10
+    # Subtraction makes some of them space-like.
+    assert 2 < np.median(np.abs(jets[..., 3])) < 8
+    assert 0.05 < np.mean(jets[..., 3] < 0) < 0.6
 
 
 def test_taus_stand_in_the_rows_of_their_jets(events: dict[str, Array]) -> None:
@@ -176,15 +178,15 @@ def test_the_number_of_workers_does_not_change_a_byte(tmp_path: Path, small_file
 
 def test_another_seed_makes_other_events(tmp_path: Path, quick_file: Path) -> None:
     output = tmp_path / "other.h5"
-    generate(output, "pileup.mean=0", "events=5", "shard_size=5", "seed=2")
+    generate(output, *QUICK, "events=2", "seed=2")
     assert not np.isin(read(output)["taus"], read(quick_file)["taus"]).any()
 
 
 def test_fewer_events_are_the_first_ones(tmp_path: Path, quick_file: Path) -> None:
     """Shards do not depend on how many there are, nor a process on the other."""
     output = tmp_path / "fewer.h5"
-    generate(output, "pileup.mean=0", "events=5", "shard_size=5", "processes.z.events=10")
+    generate(output, *QUICK, "events=2", "processes.z.events=4")
     fewer, more = read(output), read(quick_file)
-    rows = np.r_[:5, 30:40]
+    rows = np.r_[:2, 8:12]
     for name, array in fewer.items():
         np.testing.assert_array_equal(array, more[name][rows])
