@@ -145,7 +145,7 @@ def test_a_write_that_fails(tmp_path: Path, quick_file: Path, kilobytes: int) ->
     assert [path.name for path in tmp_path.iterdir()] == [output.name]
 
 
-@pytest.mark.parametrize("kilobytes", [4, 88])
+@pytest.mark.parametrize("kilobytes", [4, 64])
 def test_a_full_disk(tmp_path: Path, quick_file: Path, kilobytes: int) -> None:
     """On a real file system without space, where there is leave to mount one."""
     disk = tmp_path / "disk"
