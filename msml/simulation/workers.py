@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from typing import Any
 
 from msml.errors import IncompleteError
@@ -61,6 +62,7 @@ def run_tasks(
         return
     # spawn: Pythia and the threads of libraries do not survive a fork.
     context = multiprocessing.get_context("spawn")
+    _start_resource_tracker()
     reports = context.Queue()
     executor = ProcessPoolExecutor(workers, context, _start_worker, (reports,))
     running: dict[Future[None], tuple[str, float]] = {}
@@ -89,6 +91,15 @@ def run_tasks(
         for process in multiprocessing.active_children():
             process.kill()
         executor.shutdown(cancel_futures=True)
+
+
+def _start_resource_tracker() -> None:
+    """Start Python's own helper with our signals blocked: it would die of SIGUSR1."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _gather(reports: Any, advance: Callable[[str, int], None]) -> None:
