@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import queue
+import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from msml.errors import IncompleteError
+from msml.signals import STOP_SIGNALS
 
 _POLL_SECONDS = 0.2
 
@@ -85,7 +87,7 @@ def run_tasks(
         ) from error
     finally:
         for process in multiprocessing.active_children():
-            process.terminate()
+            process.kill()
         executor.shutdown(cancel_futures=True)
 
 
@@ -98,9 +100,14 @@ def _gather(reports: Any, advance: Callable[[str, int], None]) -> None:
 
 
 def _start_worker(reports: Any) -> None:
-    """Set up a worker: where it reports, no chatter of C++ libraries, death with its parent."""
+    """Set up a worker: where it reports, no chatter of C++ libraries, death with its parent.
+
+    Terminals and batch systems send signals to all processes; the parent alone answers them.
+    """
     global _reports
     _reports = reports
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
     os.close(null)
