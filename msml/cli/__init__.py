@@ -9,6 +9,7 @@ import click
 
 from msml import __version__
 from msml.cli.events import generate, import_, inspect
+from msml.cli.recipes import cp, ls, show, validate
 from msml.errors import MsmlError
 
 
@@ -18,9 +19,8 @@ def cli() -> None:
     """Multi-step machine learning with model selection for high-energy physics."""
 
 
-cli.add_command(generate)
-cli.add_command(import_)
-cli.add_command(inspect)
+for command in (generate, import_, inspect, validate, show, cp, ls):
+    cli.add_command(command)
 
 
 def main() -> None:

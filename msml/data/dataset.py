@@ -49,7 +49,7 @@ def load_split(data: Data, name: str, columns: Iterable[str]) -> SplitData:
     path = Path(data.file)
     total = describe(path).events
     if data.events is not None and data.events > total:
-        raise DataError(f"{path}: {total} events, but data.events asks for {used}")
+        raise DataError(f"{path}: {total} events, but data.events asks for {data.events}")
     fractions = {"train": data.split.train, "valid": data.split.valid, "test": data.split.test}
     rows = split_rows(total, fractions, data.split.seed, data.events)[name]
     wanted = list(dict.fromkeys([*columns, *([data.weight] if data.weight else [])]))

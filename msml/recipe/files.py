@@ -17,11 +17,12 @@ def shipped() -> Path:
 def find(name: str, beside: Path | None = None) -> Path | None:
     """Find a recipe in the folder `beside`, the working directory or the shipped recipes.
 
-    Among the shipped ones a leading `recipes/` may be given or left out.
+    Among the shipped ones a leading `recipes/` may be given or left out, and so may `base/`: a copy
+    of a base recipe that extends its neighbour still finds it.
     """
     inside = Path(*Path(name).parts[1:]) if Path(name).parts[:1] == ("recipes",) else Path(name)
     folders = [] if beside is None else [beside / name]
-    for path in [*folders, Path(name), shipped() / inside]:
+    for path in [*folders, Path(name), shipped() / inside, shipped() / "base" / inside]:
         if os.path.exists(path):
             return Path(os.path.normpath(path))
     return None

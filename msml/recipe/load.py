@@ -10,7 +10,7 @@ from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseExce
 
 from msml.errors import RecipeError
 from msml.recipe.check import Findings, check, entry_schema, present, strip_optional, suggest, words
-from msml.recipe.files import find, missing, read
+from msml.recipe.files import find, missing, read, shipped
 from msml.recipe.tree import COMMAND_LINE, Node, dump, line, merge, parse, places
 
 T = TypeVar("T")
@@ -40,6 +40,23 @@ class Recipe(Generic[T]):
         while key not in self._places:
             key = key.rpartition(".")[0]
         return self._places[key]
+
+    def locate(self, key: str, name: str) -> Path:
+        """Return the path of a file that a recipe names, whether it exists or not.
+
+        It lies beside the recipe that names it, else in the working directory, else beside the
+        folder of the shipped recipes; on the command line, in the working directory.
+
+        Args:
+            key: the key whose value names the file.
+            name: the file as the recipe writes it.
+        """
+        where = self.where(key)
+        folders = [Path(), shipped().parent]
+        if where != COMMAND_LINE:
+            folders.insert(0, Path(where.rpartition(":")[0]).parent)
+        paths = [folder / Path(name).expanduser() for folder in folders]
+        return next((path for path in paths if path.exists()), paths[-2])
 
     def resolved(self) -> str:
         """Return the whole recipe as YAML text, with defaults, without `extends` and `${}`."""

@@ -52,7 +52,7 @@ class Job:
 
     @property
     def work(self) -> Path:
-        """Folder of unfinished work on the output; it goes when the file is complete."""
+        """Folder of unfinished work on the output, by any job; it goes when the file is done."""
         return self.output.with_name(f".{self.output.name}.parts")
 
     @property

@@ -1,0 +1,92 @@
+"""Commands that check, show, copy and list recipes and what they can name."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from msml.recipe import load
+from msml.recipe.catalogue import KINDS, Item, copy, items
+from msml.recipe.schema import TrainRecipe
+from msml.recipe.validate import report
+
+
+@click.command()
+@click.argument("recipe")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--fast", is_flag=True, help="Build no models, so that TensorFlow is not needed.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def validate(recipe: str, overrides: tuple[str, ...], fast: bool, as_json: bool) -> None:
+    """Check a training recipe, without training: every mistake, with file and line.
+
+    \b
+    Example:
+      msml validate recipes/quick.yaml tasks.tau_momentum.weight=0.9
+    """
+    found = report(recipe, overrides, fast)
+    if as_json:
+        click.echo(json.dumps(asdict(found), indent=2))
+    elif found.exit_code == 0:
+        click.echo(f"{recipe}: {found.summary()}")
+    else:
+        for problem in found.problems:
+            click.echo(f"msml: {problem}", err=True)
+    raise click.exceptions.Exit(found.exit_code)
+
+
+@click.command()
+@click.argument("recipe")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+def show(recipe: str, overrides: tuple[str, ...]) -> None:
+    """Print a training recipe in full: what it extends, defaults and overrides merged.
+
+    \b
+    Example:
+      msml show recipes/quick.yaml seed=3
+    """
+    click.echo(load(recipe, TrainRecipe, overrides).resolved(), nl=False)
+
+
+@click.command()
+@click.argument("name")
+@click.argument("destination", type=click.Path(path_type=Path))
+def cp(name: str, destination: Path) -> None:
+    """Copy a shipped recipe to edit it. Nothing is overwritten.
+
+    \b
+    Example:
+      msml cp quick.yaml mine.yaml
+    """
+    click.echo(copy(name, destination))
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(KINDS), required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print a list of objects as JSON.")
+def ls(kind: str | None, as_json: bool) -> None:
+    """List what recipes can name, models with their numbers of weights, and the shipped recipes.
+
+    \b
+    Example:
+      msml ls models
+    """
+    found = {each: list(items(each)) for each in (KINDS if kind is None else (kind,))}
+    if as_json:
+        listed = [asdict(item) for group in found.values() for item in group]
+        click.echo(json.dumps(listed, indent=2))
+        return
+    for each, group in found.items():
+        if kind is None:
+            click.secho(each if group else f"{each}: none", bold=True)
+        for line in _table(group):
+            click.echo(line if kind else f"  {line}")
+
+
+def _table(group: list[Item]) -> Iterator[str]:
+    """Align names and numbers of weights."""
+    width = max((len(item.name) for item in group), default=0)
+    for item in group:
+        weights = "" if item.parameters is None else f"{item.parameters:>7,}  "
+        yield f"{item.name:<{width}}  {weights}{item.summary}".rstrip()

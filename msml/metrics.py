@@ -1,0 +1,177 @@
+"""Metrics of whole splits in NumPy, with event weights, and their bootstrap uncertainties.
+
+A metric is `fn(target, prediction, weight)`, where `weight` is `(events,)` or None for 1 each.
+Its facts say which way is `better` and its `unit`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from msml.constants import ETA_LIMIT, LOG_PT_LIMIT, PT_OFFSET
+from msml.registry import metrics
+
+Array = npt.NDArray[Any]
+Metric = Callable[..., float]
+
+_QUANTILES = (0.158655, 0.841345)  # one standard deviation to each side of a normal distribution
+
+
+class Estimate(NamedTuple):
+    """A metric with its uncertainty.
+
+    Attributes:
+        value: The metric of all events.
+        error: Standard deviation over the bootstrap replicas.
+        low: Lower end of the central 68 % of the replicas.
+        high: Upper end of it.
+    """
+
+    value: float
+    error: float
+    low: float
+    high: float
+
+
+@metrics.register("momentum_mse", better="lower", unit="(100 GeV)^2")
+def momentum_mse(target: Array, prediction: Array, weight: Array | None = None) -> float:
+    """Mean squared error of the tau momentum over taus and components, in (100 GeV)^2.
+
+    1/(3 taus) sum_taus |p_pred - p_true|^2, averaged over events: the loss of the same name.
+
+    Args:
+        target: `(events, taus, 3)` log pt, eta, phi.
+        prediction: The same.
+        weight: `(events,)`.
+
+    Source: the published code of the paper.
+    """
+    return average(_squares(target, prediction).mean(axis=(-2, -1)) / 100**2, weight)
+
+
+@metrics.register("momentum_mse_gev2", better="lower", unit="GeV^2")
+def momentum_mse_gev2(target: Array, prediction: Array, weight: Array | None = None) -> float:
+    """Squared error of the tau momentum summed over taus and components, in GeV^2.
+
+    sum_taus |p_pred - p_true|^2, averaged over events, with the shapes of `momentum_mse`.
+
+    Source: paper, section 4.1, L_1, and Fig. 3 and 6.
+    """
+    return average(_squares(target, prediction).sum(axis=(-2, -1)), weight)
+
+
+@metrics.register("bce", better="lower", unit="1")
+def bce(target: Array, prediction: Array, weight: Array | None = None) -> float:
+    """Binary cross-entropy of logits, averaged over events.
+
+    Args:
+        target: `(events,)` labels, 1 for signal.
+        prediction: `(events,)` or `(events, 1)` logits.
+        weight: `(events,)`.
+
+    Source: paper, section 4.1, L_2.
+    """
+    label, logit = _flat(target), _flat(prediction)
+    return average(np.logaddexp(0.0, logit) - logit * label, weight)
+
+
+@metrics.register("auc", better="higher", unit="1")
+def auc(target: Array, prediction: Array, weight: Array | None = None) -> float:
+    """Area under the ROC curve: the chance that a signal event outranks a background event.
+
+    Equal predictions count half, as under the trapezoids of the curve.
+
+    Args:
+        target: `(events,)` labels, 1 for signal.
+        prediction: `(events,)` or `(events, 1)` scores, larger for signal.
+        weight: `(events,)`, of any sign.
+
+    Returns:
+        The area; NaN where a class has no weight or a prediction is NaN.
+    """
+    label, score = _flat(target), _flat(prediction)
+    if np.isnan(score).any():
+        return float("nan")
+    weights = np.ones_like(score) if weight is None else np.asarray(weight, dtype=np.float64)
+    order = np.argsort(score)
+    score, signal = score[order], (weights * label)[order]
+    background = weights[order] - signal
+    if not signal.any() or not background.any():
+        return float("nan")
+    first = np.flatnonzero(np.append(True, score[1:] != score[:-1]))  # of each group of ties
+    signal, background = np.add.reduceat(signal, first), np.add.reduceat(background, first)
+    below = np.cumsum(background) - background / 2
+    return float(signal @ below / (signal.sum() * background.sum()))
+
+
+def bootstrap(
+    metric: Metric,
+    arrays: Sequence[Array],
+    weight: Array | None,
+    replicas: int = 200,
+    seed: int = 0,
+) -> Estimate:
+    """Return a metric and its uncertainty from resampling the events.
+
+    Each replica draws as many events as there are, with replacement, by multiplying the weights
+    with the number of times each event was drawn. The same seed draws the same events for every
+    metric and model, so that differences between them can be taken replica by replica.
+
+    Args:
+        metric: The metric.
+        arrays: Its arrays, target and prediction, events first.
+        weight: `(events,)` or None.
+        replicas: Number of replicas.
+        seed: Seed of the draws.
+
+    Returns:
+        The estimate. Replicas in which the metric is not defined are left out; with fewer than
+        two of the others, error and interval are NaN.
+    """
+    values = replicate(metric, arrays, weight, replicas, seed)
+    values = values[np.isfinite(values)]
+    value = metric(*arrays, weight)
+    if len(values) < 2:
+        return Estimate(value, float("nan"), float("nan"), float("nan"))
+    low, high = np.quantile(values, _QUANTILES)
+    return Estimate(value, float(values.std(ddof=1)), float(low), float(high))
+
+
+def replicate(
+    metric: Metric, arrays: Sequence[Array], weight: Array | None, replicas: int, seed: int
+) -> Array:
+    """Return the metric of each bootstrap replica, `(replicas,)`; see `bootstrap`."""
+    events = len(arrays[0])
+    weights = np.ones(events) if weight is None else np.asarray(weight, dtype=np.float64)
+    rng = np.random.default_rng(seed)
+    values = []
+    for _ in range(replicas):
+        count = np.bincount(rng.integers(events, size=events), minlength=events)
+        values.append(metric(*arrays, count * weights))
+    return np.array(values)
+
+
+def average(values: Array, weight: Array | None) -> float:
+    """Return the weighted mean over events; NaN where the weights sum to 0."""
+    if weight is None:
+        return float(np.mean(values)) if len(values) else float("nan")
+    total = np.sum(weight, dtype=np.float64)
+    return float(np.dot(weight, values) / total) if total else float("nan")
+
+
+def _squares(target: Array, prediction: Array) -> Array:
+    return (_momenta(prediction) - _momenta(target)) ** 2
+
+
+def _momenta(vectors: Array) -> Array:
+    """Do in NumPy and float64 what `physics.momenta` does."""
+    log_pt, eta, phi = np.moveaxis(np.asarray(vectors, dtype=np.float64), -1, 0)
+    pt = np.exp(np.clip(log_pt, -LOG_PT_LIMIT, LOG_PT_LIMIT)) - PT_OFFSET
+    pz = pt * np.sinh(np.clip(eta, -ETA_LIMIT, ETA_LIMIT))
+    return np.stack([pt * np.cos(phi), pt * np.sin(phi), pz], axis=-1)
+
+
+def _flat(values: Array) -> Array:
+    return np.asarray(values, dtype=np.float64).reshape(-1)

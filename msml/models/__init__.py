@@ -1,0 +1,1 @@
+"""Candidates: functions that build Keras models, registered by name."""

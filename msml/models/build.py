@@ -1,0 +1,95 @@
+"""Building a candidate: its weights depend on its name, arguments and seed, on nothing else."""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from msml.arguments import bind, wants
+from msml.errors import RecipeError
+from msml.registry import models
+
+if TYPE_CHECKING:
+    import keras
+
+Shape = tuple[int, ...]
+
+
+def build(
+    name: str,
+    input_shapes: Sequence[Shape],
+    output_shape: Shape,
+    arguments: Mapping[str, Any],
+    seed: int,
+    precision: str = "float32",
+) -> "keras.Model":
+    """Build a model with weights that follow from the seed.
+
+    The same name, shapes, arguments and seed give the same weights, whatever was built or drawn
+    before; another name or seed gives independent ones. Global settings of Keras and the state of
+    Python's random numbers are as before afterwards.
+
+    Args:
+        name: Registered name of the model.
+        input_shapes: Shape of each input of the task, without the event axis, in its order.
+        output_shape: Shape of the task's target, without the event axis.
+        arguments: The candidate's arguments from the recipe.
+        seed: Seed of the weights and of random layers.
+        precision: A Keras policy: float32, mixed_bfloat16, mixed_float16. The outputs are
+            float32 under each.
+
+    Returns:
+        A model of the inputs, whose output has `output_shape` for each event. A task with a
+        target of one number, shape `()`, may have a model with an output of shape `(1,)`.
+
+    Raises:
+        RecipeError: The name is unknown, the arguments do not fit, or the model is of another
+            output shape; one line each.
+    """
+    entry = models.get(name)
+    problems = bind(entry, len(input_shapes), arguments)
+    if problems:
+        raise RecipeError([": ".join(filter(None, problem)) for problem in problems])
+    filled = {"output": output_shape or (1,)} if wants(entry, "output") else {}
+    with _seeded(f"{seed}/{name}"), _policy(precision):
+        try:
+            model = entry.function(*input_shapes, **arguments, **filled)
+        except (TypeError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise RecipeError(f"model '{name}' cannot be built: {reason}") from error
+    found = tuple(model.output_shape[1:])
+    if found != (tuple(output_shape) or (1,)):
+        message = f"outputs of shape {found}, the task's target has {tuple(output_shape)}"
+        raise RecipeError(f"model '{name}' has {message}")
+    return model
+
+
+@contextmanager
+def _seeded(seed: str) -> Iterator[None]:
+    """Seed Python's random numbers for a while: Keras takes the seeds of initialisers from them.
+
+    Each initialiser and each random layer without a seed of its own draws one integer when it is
+    made, and all it does follows from that.
+    """
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)
+
+
+@contextmanager
+def _policy(precision: str) -> Iterator[None]:
+    """Set Keras's precision for a while."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy(precision)
+    except ValueError as error:
+        raise RecipeError(f"unknown precision '{precision}'") from error
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

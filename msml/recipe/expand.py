@@ -1,0 +1,136 @@
+"""From the tasks of a recipe to what the stages use: weights, candidates and chains in full."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from msml.errors import RecipeError
+from msml.recipe.schema import Candidate, Task, TrainRecipe
+
+REMAINDER = "remainder"
+NO_CHAIN = "choose a candidate of each task, or run a search"
+
+Chain = dict[str, str]
+"""The candidate of each task, tasks in order."""
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model to build.
+
+    Attributes:
+        model: Name of a registered builder.
+        args: Its arguments.
+        source: Name of the recipe's candidate that it comes from.
+    """
+
+    model: str
+    args: Mapping[str, Any]
+    source: str
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """A task with everything resolved.
+
+    Attributes:
+        name: Its name.
+        inputs: Columns and earlier tasks, in the order of the models' inputs.
+        target: Column with the truth.
+        weight: The task weight v_t.
+        loss: Name of a registered loss.
+        loss_args: Its arguments.
+        metrics: Names of registered metrics.
+        candidates: The models to choose from, by name.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    target: str
+    weight: float
+    loss: str
+    loss_args: Mapping[str, Any]
+    metrics: tuple[str, ...]
+    candidates: Mapping[str, ModelSpec]
+
+
+def expand(recipe: TrainRecipe) -> dict[str, TaskSpec]:
+    """Resolve the tasks of a valid recipe: weights, grids and copies."""
+    resolved = weights({name: task.weight for name, task in recipe.tasks.items()})
+    return {
+        name: TaskSpec(
+            name=name,
+            inputs=tuple(task.inputs),
+            target=task.target,
+            weight=resolved[name],
+            loss=task.loss["name"],
+            loss_args={key: value for key, value in task.loss.items() if key != "name"},
+            metrics=tuple(task.metrics),
+            candidates=dict(candidates(task)),
+        )
+        for name, task in recipe.tasks.items()
+    }
+
+
+def weights(declared: Mapping[str, float | str]) -> dict[str, float]:
+    """Replace `remainder` by 1 minus the other weights; 12 digits, so that nothing left is 0."""
+    total = sum(weight for weight in declared.values() if not isinstance(weight, str))
+    rest = round(1 - total, 12)
+    return {
+        name: rest if isinstance(weight, str) else float(weight)
+        for name, weight in declared.items()
+    }
+
+
+def candidates(task: Task) -> Iterator[tuple[str, ModelSpec]]:
+    """Yield each candidate of a task: one for each point of a grid, and each copy."""
+    for source, candidate in task.candidates.items():
+        for point in points(candidate):
+            name = f"{source}[{_short_arguments(point)}]" if point else source
+            spec = ModelSpec(candidate.model, {**candidate.args, **point}, source)
+            for copy in range(1, candidate.copies + 1):
+                yield (name if copy == 1 else f"{name}_{copy}"), spec
+
+
+def points(candidate: Candidate) -> Iterator[dict[str, Any]]:
+    """Yield the arguments at each point of a candidate's grid; one empty point without grid."""
+    for values in product(*candidate.grid.values()):
+        yield dict(zip(candidate.grid, values, strict=True))
+
+
+def duplicates(names: Sequence[str]) -> list[str]:
+    """Return the names that occur more than once."""
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
+def chains(recipe: TrainRecipe) -> list[Chain]:
+    """Return every chain that a valid recipe chooses; the first task varies slowest.
+
+    Raises:
+        RecipeError: A task has several candidates and none is chosen.
+    """
+    choices = []
+    for name, task in recipe.tasks.items():
+        chosen = recipe.chain.get(name, [candidate for candidate, _ in candidates(task)])
+        chosen = [chosen] if isinstance(chosen, str) else list(chosen)
+        if name not in recipe.chain and len(chosen) > 1:
+            raise RecipeError(f"chain: {NO_CHAIN}")
+        choices.append(chosen)
+    return [dict(zip(recipe.tasks, choice, strict=True)) for choice in product(*choices)]
+
+
+def _short_arguments(point: Mapping[str, Any]) -> str:
+    return ",".join(f"{name}={_short(point[name])}" for name in sorted(point))
+
+
+def _short(value: object) -> str:
+    """Write a value short enough for a name, and without characters that a path cannot have."""
+    if isinstance(value, list | tuple):
+        return "-".join(_short(item) for item in value) or "none"
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    if isinstance(value, float) and float(f"{value:g}") == value:
+        return f"{value:g}"
+    return "".join(c if c.isalnum() or c in "+-._" else "_" for c in str(value))

@@ -1,0 +1,29 @@
+"""The wording of problems in recipes, and the rule for names."""
+
+import re
+from collections.abc import Iterable
+
+from msml.errors import nearest
+
+Problem = tuple[str, str]
+"""A dotted key and a message."""
+
+_NAME = re.compile(r"\w[\w.+-]*$")
+
+
+def name_problem(name: str) -> str | None:
+    """Say why a name cannot be part of a path, or None."""
+    if _NAME.match(name):
+        return None
+    return f"'{name}' cannot name a file; expected letters, digits and _ . + - only"
+
+
+def unknown(what: str, name: object, known: Iterable[str]) -> str:
+    """Say that a name is not known, with the nearest known ones."""
+    names = list(known)
+    return f"unknown {what} '{name}'" + (nearest(str(name), names) if names else "; there are none")
+
+
+def at_least_1(value: int) -> str:
+    """Say that a count is too small."""
+    return f"expected 1 or more, got {value}"

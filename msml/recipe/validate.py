@@ -1,0 +1,189 @@
+"""Every mistake in a training recipe that its schema cannot see, found in one go."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from msml.errors import DataError, RecipeError
+from msml.recipe.expand import NO_CHAIN, candidates, chains, duplicates
+from msml.recipe.load import Recipe, load
+from msml.recipe.messages import Problem, at_least_1, name_problem, unknown
+from msml.recipe.names import OPTIMIZERS, TOLERANCE, check_names
+from msml.recipe.schema import Data, Fit, Split, TrainRecipe
+from msml.recipe.tree import line
+from msml.recipe.wiring import check_data, check_wiring
+from msml.registry import load_plugins
+
+PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+MODES = ("connected", "sequential", "joint")
+
+
+def validate(recipe: Recipe[TrainRecipe], fast: bool = False) -> None:
+    """Check a training recipe without training.
+
+    Args:
+        recipe: The recipe as loaded.
+        fast: Leave out what needs TensorFlow: building each candidate, and the optimizers' own
+            arguments.
+
+    Raises:
+        RecipeError: Holds all problems found, each one line with file, line and key.
+        DataError: The only problem is that the data file cannot be read.
+    """
+    values = recipe.values
+    problems = [*_check_plugins(recipe), *_check_settings(values)]
+    columns, data_problems = check_data(recipe)
+    problems += data_problems
+    problems += [*check_names(values), *check_wiring(values, columns), *_check_chain(values)]
+    if not fast:
+        from msml.recipe.building import check_models, check_optimizers
+
+        bad = {key for key, _ in problems}
+        problems += [*check_optimizers(values, bad), *check_models(values, columns, bad)]
+    if [key for key, _ in problems] == ["data.file"]:
+        raise DataError(line(recipe.where("data.file"), *problems[0]))
+    recipe.fail(problems)
+
+
+def _check_plugins(recipe: Recipe[TrainRecipe]) -> Iterator[Problem]:
+    for i, name in enumerate(recipe.values.plugins):
+        key = f"plugins.{i}"
+        try:
+            load_plugins([recipe.locate(key, name)])
+        except RecipeError as error:
+            yield from ((key, problem) for problem in error.problems)
+
+
+def _check_settings(recipe: TrainRecipe) -> Iterator[Problem]:
+    """Check the values that stand for themselves: numbers, choices and names."""
+    if message := name_problem(recipe.name):
+        yield "name", message
+    if recipe.seed < 0:
+        yield "seed", f"expected 0 or more, got {recipe.seed}"
+    if recipe.precision not in PRECISIONS:
+        yield "precision", unknown("precision", recipe.precision, PRECISIONS)
+    yield from _check_split(recipe.data.split)
+    yield from _check_sizes(recipe.data)
+    yield from _check_fit("pretrain", recipe.pretrain)
+    yield from _check_fit("posttrain", recipe.posttrain)
+    yield from _check_modes(recipe.posttrain.modes)
+    if recipe.evaluate.bootstrap < 1:
+        yield "evaluate.bootstrap", at_least_1(recipe.evaluate.bootstrap)
+
+
+def _check_split(split: Split) -> Iterator[Problem]:
+    parts = {"train": split.train, "valid": split.valid, "test": split.test}
+    for name, fraction in parts.items():
+        if not 0 < fraction < 1:
+            yield f"data.split.{name}", f"expected a number between 0 and 1, got {fraction:g}"
+    total = sum(parts.values())
+    if not abs(total - 1) <= TOLERANCE:
+        yield "data.split", f"train, valid and test sum to {total:.7g}, expected 1"
+    if split.seed < 0:
+        yield "data.split.seed", f"expected 0 or more, got {split.seed}"
+
+
+def _check_sizes(data: Data) -> Iterator[Problem]:
+    if data.events is not None and data.events < 1:
+        yield "data.events", at_least_1(data.events)
+    if not data.memory_gb > 0:
+        yield "data.memory_gb", f"expected a number above 0, got {data.memory_gb:g}"
+
+
+def _check_fit(key: str, fit: Fit) -> Iterator[Problem]:
+    for count in ("batch_size", "epochs", "patience"):
+        if getattr(fit, count) < 1:
+            yield f"{key}.{count}", at_least_1(getattr(fit, count))
+    if fit.clip_norm is not None and not 0 < fit.clip_norm < math.inf:
+        yield f"{key}.clip_norm", f"expected a number above 0 or null, got {fit.clip_norm:g}"
+    name = fit.optimizer.get("name")
+    if name is None:
+        yield f"{key}.optimizer.name", f"missing; expected one of {', '.join(OPTIMIZERS)}"
+    elif name not in OPTIMIZERS:
+        yield f"{key}.optimizer.name", unknown("optimizer", name, OPTIMIZERS)
+    rate = fit.optimizer.get("learning_rate", 1.0)
+    if not isinstance(rate, int | float) or not 0 < rate < math.inf:
+        yield f"{key}.optimizer.learning_rate", f"expected a number above 0, got {rate}"
+
+
+def _check_modes(modes: list[str]) -> Iterator[Problem]:
+    if not modes:
+        yield "posttrain.modes", f"is empty; expected some of {', '.join(MODES)}"
+    for i, mode in enumerate(modes):
+        if mode not in MODES:
+            yield f"posttrain.modes.{i}", unknown("mode", mode, MODES)
+    for mode in duplicates(modes):
+        yield "posttrain.modes", f"'{mode}' is there more than once"
+
+
+def _check_chain(recipe: TrainRecipe) -> Iterator[Problem]:
+    """Check the chosen candidates; an empty choice is left to a search."""
+    for name, chosen in recipe.chain.items():
+        key = f"chain.{name}"
+        if name not in recipe.tasks:
+            yield key, unknown("task", name, recipe.tasks)
+        elif isinstance(chosen, str):
+            yield from _check_choice(key, chosen, recipe, name)
+        elif not isinstance(chosen, list) or not chosen:
+            yield key, f"expected a candidate or a list of candidates, got {chosen!r}"
+        else:
+            for i, candidate in enumerate(chosen):
+                yield from _check_choice(f"{key}.{i}", candidate, recipe, name)
+            for candidate in duplicates([str(item) for item in chosen]):
+                yield key, f"'{candidate}' is there more than once"
+    for name, task in recipe.tasks.items():
+        if recipe.chain and name not in recipe.chain and len(list(candidates(task))) > 1:
+            yield "chain", f"nothing chosen for the task '{name}'; {NO_CHAIN}"
+
+
+def _check_choice(key: str, chosen: object, recipe: TrainRecipe, task: str) -> Iterator[Problem]:
+    known = [name for name, _ in candidates(recipe.tasks[task])]
+    if chosen not in known:
+        yield key, unknown("candidate", chosen, known)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a check found.
+
+    Attributes:
+        recipe: The recipe as it was asked for.
+        exit_code: 0 where it is fine, 2 for mistakes, 3 where only the data cannot be read.
+        problems: One line each.
+        tasks: Number of tasks; this and the next are 0 where there are problems.
+        candidates: Number of candidates, grids and copies expanded.
+        chains: Number of chains chosen; 0 where that is left to a search.
+    """
+
+    recipe: str
+    exit_code: int
+    problems: list[str]
+    tasks: int = 0
+    candidates: int = 0
+    chains: int = 0
+
+    def summary(self) -> str:
+        """Say in a few words what a good recipe holds."""
+        chains = _count(self.chains, "chain") if self.chains else "no chain chosen"
+        tasks, candidates = _count(self.tasks, "task"), _count(self.candidates, "candidate")
+        return f"ok, {tasks}, {candidates}, {chains}"
+
+
+def report(path: str, overrides: Sequence[str], fast: bool) -> Report:
+    """Load and check a training recipe, and say what is in it or what is wrong with it."""
+    try:
+        recipe = load(path, TrainRecipe, overrides)
+        validate(recipe, fast)
+    except (RecipeError, DataError) as error:
+        return Report(path, error.exit_code, str(error).splitlines())
+    values = recipe.values
+    number = sum(len(list(candidates(task))) for task in values.tasks.values())
+    try:
+        chosen = len(chains(values))
+    except RecipeError:
+        chosen = 0
+    return Report(path, 0, [], len(values.tasks), number, chosen)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("s" if number != 1 else "")

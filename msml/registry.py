@@ -1,0 +1,184 @@
+"""Names for the functions a recipe may use: models, losses, metrics, strategies, weightings.
+
+A recipe holds names, never paths to code. The built-in functions are registered when their modules
+are first asked for; these modules import Keras inside their functions, so that listing what there
+is needs no TensorFlow.
+"""
+
+import importlib
+import inspect
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from msml.errors import RecipeError, nearest
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_fingerprints: dict[Path, str] = {}  # of the loaded plugins
+_loading: list[str] = []  # the plugin being loaded
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One registered function.
+
+    Attributes:
+        kind: What it is: "model", "loss", ...
+        name: Its name in recipes.
+        function: The function itself.
+        summary: The first line of its docstring.
+        facts: What is known about it without calling it, such as `parameters` of a model.
+        source: The module or the plugin that registered it.
+    """
+
+    kind: str
+    name: str
+    function: Callable[..., Any]
+    summary: str
+    facts: Mapping[str, Any]
+    source: str
+
+
+class Registry:
+    """The functions of one kind, by name."""
+
+    def __init__(self, kind: str, plural: str, modules: tuple[str, ...] = ()) -> None:
+        """Make a registry whose built-in functions live in `modules`."""
+        self.kind = kind
+        self.plural = plural
+        self._modules = modules
+        self._entries: dict[str, Entry] = {}
+
+    def register(self, name: str, **facts: Any) -> Callable[[Function], Function]:
+        """Register the decorated function under `name`, with facts about it."""
+
+        def add(function: Function) -> Function:
+            source = _loading[-1] if _loading else function.__module__
+            if name in self._entries:
+                other = self._entries[name].source
+                message = f"{self.kind} '{name}' is registered twice, in {other} and in {source}"
+                raise RecipeError(message)
+            summary = (inspect.getdoc(function) or "").partition("\n")[0]
+            self._entries[name] = Entry(self.kind, name, function, summary, facts, source)
+            return function
+
+        return add
+
+    def get(self, name: str) -> Entry:
+        """Return the entry of this name.
+
+        Raises:
+            RecipeError: There is none; the message says which names are near.
+        """
+        self.load()
+        if name not in self._entries:
+            ending = nearest(name, self.names()) if self._entries else "; there are none"
+            raise RecipeError(f"unknown {self.kind} '{name}'{ending}")
+        return self._entries[name]
+
+    def names(self) -> list[str]:
+        """Return all names, sorted."""
+        self.load()
+        return sorted(self._entries)
+
+    def entries(self) -> list[Entry]:
+        """Return all entries, sorted by name."""
+        return [self._entries[name] for name in self.names()]
+
+    def load(self) -> None:
+        """Import the modules with the built-in functions."""
+        for module in self._modules:
+            importlib.import_module(module)
+
+    def forget(self, source: str) -> None:
+        """Remove what a module or plugin has registered."""
+        self._entries = {n: e for n, e in self._entries.items() if e.source != source}
+
+
+models = Registry(
+    "model", "models", ("msml.models.tau", "msml.models.higgs", "msml.models.dummies")
+)
+losses = Registry("loss", "losses", ("msml.losses",))
+metrics = Registry("metric", "metrics", ("msml.metrics",))
+strategies = Registry("strategy", "strategies")
+weightings = Registry("weighting", "weightings")
+
+REGISTRIES = {r.plural: r for r in (models, losses, metrics, strategies, weightings)}
+
+
+def load_plugins(paths: Iterable[str | Path]) -> None:
+    """Import a user's Python files, so that their registrations take effect.
+
+    A file that has not changed since it was loaded is left alone; one that has replaces its
+    earlier registrations.
+
+    Raises:
+        RecipeError: Files that are missing or broken, one line each.
+    """
+    for registry in REGISTRIES.values():
+        registry.load()
+    problems = []
+    for path in paths:
+        try:
+            _load_plugin(Path(path))
+        except RecipeError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise RecipeError(problems)
+
+
+def _load_plugin(path: Path) -> None:
+    try:
+        resolved, text = path.resolve(), path.read_bytes()
+    except OSError as error:
+        raise RecipeError(f"plugin {path}: {error.strerror}") from error
+    fingerprint = sha256(text).hexdigest()
+    if _fingerprints.get(resolved) == fingerprint:
+        return
+    _forget_plugin(resolved)
+    _loading.append(str(resolved))
+    try:
+        _execute(text, resolved)
+    except (Exception, SystemExit) as error:
+        _forget_plugin(resolved)
+        raise RecipeError(f"plugin {path}: {_reason(error, str(resolved))}") from error
+    finally:
+        _loading.pop()
+    _fingerprints[resolved] = fingerprint
+
+
+def _execute(text: bytes, path: Path) -> None:
+    """Run the text of a plugin as a module of its own, whatever other files are called."""
+    module = ModuleType(_module_name(path))
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module
+    exec(compile(text, str(path), "exec"), module.__dict__)
+
+
+def _forget_plugin(path: Path) -> None:
+    _fingerprints.pop(path, None)
+    sys.modules.pop(_module_name(path), None)
+    for registry in REGISTRIES.values():
+        registry.forget(str(path))
+
+
+def _module_name(path: Path) -> str:
+    return f"msml_plugin_{sha256(str(path).encode()).hexdigest()[:12]}"
+
+
+def _reason(error: BaseException, path: str) -> str:
+    """Say in one line why a plugin failed, with its own line number."""
+    if isinstance(error, SyntaxError) and error.filename == path:
+        line, text = error.lineno, error.msg
+    else:
+        frames = traceback.extract_tb(error.__traceback__)
+        line = next((f.lineno for f in reversed(frames) if f.filename == path), None)
+        text = str(error)
+    kind = "" if isinstance(error, RecipeError) else f"{type(error).__name__}: "
+    return (f"line {line}: " if line else "") + kind + " ".join(text.split())
