@@ -127,5 +127,6 @@ def _got(value: object) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, dict):
         return "a mapping"
-    shown = f"the text {value!r}" if isinstance(value, str) else repr(value)
+    kinds = {str: "the text ", int: "the number ", float: "the number "}
+    shown = kinds.get(type(value), "") + repr(value)
     return shown if len(shown) <= 60 else shown[:57] + "..."

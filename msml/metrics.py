@@ -5,6 +5,7 @@ Its facts say which way is `better` and its `unit`.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,8 +36,24 @@ class Estimate(NamedTuple):
     high: float
 
 
+class EventMean:
+    """A metric that is the mean over events of a number that each event has by itself.
+
+    Decorates the function of target and prediction that returns these numbers, `(events,)`.
+    """
+
+    def __init__(self, per_event: Callable[[Array, Array], Array]) -> None:
+        self.__doc__ = per_event.__doc__
+        self.per_event = per_event
+
+    def __call__(self, target: Array, prediction: Array, weight: Array | None = None) -> float:
+        """Return the weighted mean over events."""
+        return average(self.per_event(target, prediction), weight)
+
+
 @metrics.register("momentum_mse", better="lower", unit="(100 GeV)^2")
-def momentum_mse(target: Array, prediction: Array, weight: Array | None = None) -> float:
+@EventMean
+def momentum_mse(target: Array, prediction: Array) -> Array:
     """Mean squared error of the tau momentum over taus and components, in (100 GeV)^2.
 
     1/(3 taus) sum_taus |p_pred - p_true|^2, averaged over events: the loss of the same name.
@@ -44,37 +61,46 @@ def momentum_mse(target: Array, prediction: Array, weight: Array | None = None) 
     Args:
         target: `(events, taus, 3)` log pt, eta, phi.
         prediction: The same.
-        weight: `(events,)`.
+
+    Returns:
+        `(events,)`, of which the metric is the mean.
 
     Source: the published code of the paper.
     """
-    return average(_squares(target, prediction).mean(axis=(-2, -1)) / 100**2, weight)
+    return _squares(target, prediction).mean(axis=(-2, -1)) / 100**2
 
 
 @metrics.register("momentum_mse_gev2", better="lower", unit="GeV^2")
-def momentum_mse_gev2(target: Array, prediction: Array, weight: Array | None = None) -> float:
+@EventMean
+def momentum_mse_gev2(target: Array, prediction: Array) -> Array:
     """Squared error of the tau momentum summed over taus and components, in GeV^2.
 
     sum_taus |p_pred - p_true|^2, averaged over events, with the shapes of `momentum_mse`.
 
+    Returns:
+        `(events,)`, of which the metric is the mean.
+
     Source: paper, section 4.1, L_1, and Fig. 3 and 6.
     """
-    return average(_squares(target, prediction).sum(axis=(-2, -1)), weight)
+    return _squares(target, prediction).sum(axis=(-2, -1))
 
 
 @metrics.register("bce", better="lower", unit="1")
-def bce(target: Array, prediction: Array, weight: Array | None = None) -> float:
+@EventMean
+def bce(target: Array, prediction: Array) -> Array:
     """Binary cross-entropy of logits, averaged over events.
 
     Args:
         target: `(events,)` labels, 1 for signal.
         prediction: `(events,)` or `(events, 1)` logits.
-        weight: `(events,)`.
+
+    Returns:
+        `(events,)`, of which the metric is the mean.
 
     Source: paper, section 4.1, L_2.
     """
     label, logit = _flat(target), _flat(prediction)
-    return average(np.logaddexp(0.0, logit) - logit * label, weight)
+    return np.logaddexp(0.0, logit) - logit * label
 
 
 @metrics.register("auc", better="higher", unit="1")
@@ -145,11 +171,14 @@ def replicate(
     """Return the metric of each bootstrap replica, `(replicas,)`; see `bootstrap`."""
     events = len(arrays[0])
     weights = np.ones(events) if weight is None else np.asarray(weight, dtype=np.float64)
+    measure = partial(metric, *arrays)
+    if isinstance(metric, EventMean):  # what each event has by itself is computed once
+        measure = partial(average, metric.per_event(*arrays))
     rng = np.random.default_rng(seed)
     values = []
     for _ in range(replicas):
         count = np.bincount(rng.integers(events, size=events), minlength=events)
-        values.append(metric(*arrays, count * weights))
+        values.append(measure(count * weights))
     return np.array(values)
 
 

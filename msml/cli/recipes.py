@@ -9,8 +9,8 @@ import click
 
 from msml.recipe import load
 from msml.recipe.catalogue import KINDS, Item, copy, items
+from msml.recipe.report import report
 from msml.recipe.schema import TrainRecipe
-from msml.recipe.validate import report
 
 
 @click.command()

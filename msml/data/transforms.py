@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from msml.constants import PT_OFFSET
+
 Transform = Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]]
 
 
@@ -22,7 +24,7 @@ def log_pt(column: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         Paper, section 4.2.
     """
     transformed = np.array(column, np.float32)
-    transformed[..., 0] = np.log(np.float32(0.1) + transformed[..., 0])
+    transformed[..., 0] = np.log(np.float32(PT_OFFSET) + transformed[..., 0])
     return transformed
 
 

@@ -11,11 +11,12 @@ Shape = tuple[int, ...]
 
 
 @models.register("zeros", parameters=0)
-def zeros(*inputs: Shape, output: Shape) -> "keras.Model":
+def zeros(first: Shape, *others: Shape, output: Shape) -> "keras.Model":
     """Answer 0 for every event.
 
     Args:
-        inputs: Shapes of the task's inputs, of which only the number of events is used.
+        first: Shape of the task's first input, of which only the number of events is used.
+        others: Shapes of its other inputs, which are not used.
         output: Shape of the task's target, set by msml.
 
     Returns:
@@ -26,15 +27,16 @@ def zeros(*inputs: Shape, output: Shape) -> "keras.Model":
     """
     from msml.models.layers import Zeros
 
-    return _of_first(inputs, Zeros(output, dtype="float32", name="zeros"))
+    return _of_first((first, *others), Zeros(output, dtype="float32", name="zeros"))
 
 
 @models.register("noise", parameters=0)
-def noise(*inputs: Shape, output: Shape) -> "keras.Model":
+def noise(first: Shape, *others: Shape, output: Shape) -> "keras.Model":
     """Answer with draws of N(0, 1), anew at each call, in training and after it.
 
     Args:
-        inputs: Shapes of the task's inputs, of which only the number of events is used.
+        first: Shape of the task's first input, of which only the number of events is used.
+        others: Shapes of its other inputs, which are not used.
         output: Shape of the task's target, set by msml.
 
     Returns:
@@ -45,7 +47,7 @@ def noise(*inputs: Shape, output: Shape) -> "keras.Model":
     """
     from msml.models.layers import Noise
 
-    return _of_first(inputs, Noise(output, dtype="float32", name="noise"))
+    return _of_first((first, *others), Noise(output, dtype="float32", name="noise"))
 
 
 def _of_first(shapes: tuple[Shape, ...], layer: "keras.Layer") -> "keras.Model":

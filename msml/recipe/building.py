@@ -1,5 +1,6 @@
 """Checks that need TensorFlow: building every candidate, and the shapes that go in and come out."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ from msml.recipe.messages import Problem
 from msml.recipe.schema import Fit, Task, TrainRecipe
 from msml.recipe.wiring import Columns, Shape, input_shapes, output_shape
 from msml.registry import losses
+
+_GRAPH_NODE = re.compile(r"{{.*?}}")  # TensorFlow puts its own names of operations into messages
 
 
 def check_models(recipe: TrainRecipe, columns: Columns, bad: set[str]) -> Iterator[Problem]:
@@ -27,9 +30,11 @@ def check_models(recipe: TrainRecipe, columns: Columns, bad: set[str]) -> Iterat
             continue
         if not _any_below(bad, f"{key}.loss"):
             yield from _check_loss(f"{key}.loss", task, columns.shapes[task.target] or (), output)
+        tried: list[ModelSpec] = []
         for candidate, spec in candidates(task):
             here = f"{key}.candidates.{spec.source}"
-            if not _any_below(bad, here):
+            if spec not in tried and not _any_below(bad, here):
+                tried.append(spec)  # one of several copies will do
                 yield from _check_model(here, candidate, spec, inputs, output)
 
 
@@ -108,5 +113,5 @@ def _any_below(keys: set[str], *parents: str) -> bool:
 
 def _short(message: object) -> str:
     """Return the start of a message on one line."""
-    text = " ".join(str(message).split())
+    text = " ".join(_GRAPH_NODE.sub("", str(message)).split())
     return text if len(text) <= 240 else text[:237] + "..."

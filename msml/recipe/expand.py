@@ -129,7 +129,9 @@ def _short(value: object) -> str:
     """Write a value short enough for a name, and without characters that a path cannot have."""
     if isinstance(value, list | tuple):
         return "-".join(_short(item) for item in value) or "none"
-    if isinstance(value, bool) or value is None:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and float(f"{value:g}") == value:
         return f"{value:g}"

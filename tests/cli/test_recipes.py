@@ -1,0 +1,163 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from msml.cli import cli
+from msml.data.events import EventWriter
+from msml.recipe import load, shipped
+from msml.recipe.schema import TrainRecipe
+
+HEAVY = ("tensorflow", "keras", "matplotlib", "pythia8mc", "fastjet")
+
+
+@pytest.fixture(autouse=True)
+def events(tmp_path, monkeypatch):
+    """An empty working directory with an event file."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(1)
+    columns = {
+        "jets": rng.random((10, 2, 4)),
+        "calo_images": rng.random((10, 2, 16, 16, 3)),
+        "taus": rng.random((10, 2, 3)),
+        "label": np.arange(10) % 2,
+    }
+    with EventWriter(Path("events.h5"), 10, {}) as writer:
+        writer.append(columns)
+        writer.finish()
+
+
+def msml(*arguments):
+    return CliRunner().invoke(cli, arguments)
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "msml", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def test_validate_says_what_is_in_a_good_recipe():
+    found = msml("validate", "--fast", "htautau_reoptimise.yaml", "data.file=events.h5")
+    assert found.exit_code == 0
+    assert found.stdout == "htautau_reoptimise.yaml: ok, 2 tasks, 6 candidates, 9 chains\n"
+    found = msml("validate", "base/htautau_dummies.yaml", "data.file=events.h5")
+    assert (
+        found.stdout == "base/htautau_dummies.yaml: ok, 2 tasks, 10 candidates, no chain chosen\n"
+    )
+    found = msml("validate", "--fast", "--json", "quick.yaml", "data.file=events.h5")
+    assert json.loads(found.stdout) == {
+        "recipe": "quick.yaml",
+        "exit_code": 0,
+        "problems": [],
+        "tasks": 2,
+        "candidates": 4,
+        "chains": 1,
+    }
+
+
+def test_validate_says_what_is_wrong():
+    bad = ("quick.yaml", "data.file=events.h5", "precision=low", "chain.higgs_id=lstm")
+    lines = [
+        "command line: precision: unknown precision 'low'; known: auto, float32, mixed_bfloat16,"
+        " mixed_float16",
+        "command line: chain.higgs_id: unknown candidate 'lstm'; known: mass, mlp",
+    ]
+    found = msml("validate", "--fast", *bad)
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert found.stderr.splitlines() == [f"msml: {line}" for line in lines]
+    found = msml("validate", "--fast", "--json", *bad)
+    assert found.exit_code == 2
+    assert json.loads(found.stdout)["problems"] == lines
+
+
+def test_validate_tells_missing_data_and_recipes_apart():
+    found = msml("validate", "--fast", "quick.yaml", "data.file=nowhere.h5")
+    assert found.exit_code == 3
+    assert found.stderr == "msml: command line: data.file: nowhere.h5: no such file\n"
+    found = msml("validate", "--fast", "quik.yaml")
+    assert found.exit_code == 2
+    assert found.stderr == "msml: no such recipe 'quik.yaml'; did you mean 'quick.yaml'?\n"
+
+
+def test_show_prints_a_recipe_that_loads_to_the_same():
+    found = msml("show", "quick.yaml", "seed=3")
+    assert found.exit_code == 0
+    Path("shown.yaml").write_text(found.stdout)
+    assert (
+        load("shown.yaml", TrainRecipe).values == load("quick.yaml", TrainRecipe, ["seed=3"]).values
+    )
+
+
+@pytest.mark.parametrize(
+    "name", [p.relative_to(shipped()).as_posix() for p in shipped().rglob("*.yaml")]
+)
+def test_copies_load_as_what_they_are_copies_of(name):
+    found = msml("cp", name, "mine.yaml")
+    assert (found.exit_code, found.stdout) == (0, "mine.yaml\n")
+    assert Path("mine.yaml").read_bytes() == (shipped() / name).read_bytes()
+    if not name.startswith("events/"):
+        assert load("mine.yaml", TrainRecipe).values == load(name, TrainRecipe).values
+
+
+def test_cp_overwrites_nothing():
+    Path("sub").mkdir()
+    assert msml("cp", "recipes/quick.yaml", "sub").stdout == "sub/quick.yaml\n"
+    for destination in ("sub", "sub/quick.yaml"):
+        found = run("cp", "quick.yaml", destination)
+        assert found.returncode == 3
+        assert found.stderr == "msml: sub/quick.yaml: exists, and is not overwritten\n"
+    found = run("cp", "quik.yaml", "mine.yaml")
+    assert found.returncode == 2
+    assert found.stderr == "msml: no such recipe 'quik.yaml'; did you mean 'quick.yaml'?\n"
+    assert run("cp", "../README.md", "mine.yaml").returncode == 2
+    assert not Path("mine.yaml").exists()
+
+
+def test_ls_shows_a_line_for_each():
+    lines = msml("ls", "models").stdout.splitlines()
+    (cnn,) = (line for line in lines if line.startswith("tau_cnn "))
+    assert cnn.split()[1] == "18,847"
+    assert cnn.endswith(
+        "Convolutions on the images, then dense layers on their features and the jet."
+    )
+    recipes = msml("ls", "recipes").stdout
+    assert "quick.yaml                  A first look: small models" in recipes
+    everything = msml("ls").stdout.splitlines()
+    kinds = [line.removesuffix(": none") for line in everything if not line.startswith(" ")]
+    assert kinds == ["models", "losses", "metrics", "strategies", "weightings", "recipes"]
+    assert f"  {cnn}" in everything
+
+
+def test_ls_as_json():
+    listed = json.loads(msml("ls", "--json").stdout)
+    assert {
+        "kind": "losses",
+        "name": "bce_logits",
+        "parameters": None,
+        "summary": "Binary cross-entropy of a logit y and a label t in {0, 1}.",
+    } in listed
+    assert all(item["summary"] for item in listed)
+    models = {item["name"]: item["parameters"] for item in listed if item["kind"] == "models"}
+    assert models["higgs_lstm"] == 21_386
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["ls"], ["validate", "--fast", "quick.yaml", "data.file=events.h5"]],
+    ids=lambda arguments: arguments[0],
+)
+def test_light_commands_import_nothing_heavy(arguments):
+    code = (
+        "import sys\nfrom msml.cli import main\nsys.argv = ['msml', *sys.argv[1:]]\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == "[]\n"
