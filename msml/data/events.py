@@ -237,6 +237,22 @@ def read(path: Path, columns: Iterable[str] | None = None, events: slice = slice
         return {name: _read_column(path, file[name], events) for name in wanted}
 
 
+def read_blocks(
+    path: Path, column: str, rows: int = _BLOCK
+) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+    """Read a column block by block: the number of each block's first event, and the block.
+
+    Raises:
+        DataError: As `read`.
+    """
+    known = describe(path).shapes
+    if column not in known:
+        raise DataError(f"{path}: no column '{column}'{nearest(column, list(known))}")
+    with _opened(path) as file:
+        for start in range(0, known[column][0], rows):
+            yield start, _read_column(path, file[column], slice(start, start + rows))
+
+
 def _read_column(path: Path, dataset: h5py.Dataset, events: slice) -> npt.NDArray[Any]:
     name = dataset.name[1:]
     try:

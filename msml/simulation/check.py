@@ -12,6 +12,7 @@ Problem = tuple[str, str]
 
 _SOURCES = ("towers", "energy_flow")
 _LARGEST_LABEL = 255
+_COLLECTIONS = ("all_jets", "all_jets_tau", "constituents", "constituent_charges")
 
 
 def check(recipe: EventRecipe) -> list[Problem]:
@@ -61,9 +62,13 @@ def _names(recipe: EventRecipe) -> Iterator[Problem]:
     if recipe.images.source not in _SOURCES:
         suggestion = nearest(recipe.images.source, list(_SOURCES))
         yield "images.source", f"unknown source '{recipe.images.source}'{suggestion}"
+    if recipe.columns == []:
+        yield "columns", "none; expected at least one"
     for column in recipe.columns or []:
         if column not in COLUMNS:
             yield "columns", f"unknown column '{column}'{nearest(column, list(COLUMNS))}"
+        elif column in _COLLECTIONS and recipe.collections.jets == 0:
+            yield "columns", f"'{column}' needs collections.jets above 0"
     try:
         build_selection(recipe.selection)
     except RecipeError as error:

@@ -11,11 +11,12 @@ from typing import Any
 
 from msml import __version__
 from msml.data.events import EventFile, EventWriter, describe
-from msml.errors import DataError
+from msml.errors import DataError, RecipeError
 from msml.files import atomic, fingerprint, locked
 from msml.progress import Meter
 from msml.recipe import Recipe
 from msml.simulation.check import check
+from msml.simulation.generator import PythiaError
 from msml.simulation.pileup import Pool, make_pool
 from msml.simulation.selections import build_selection
 from msml.simulation.settings import EventRecipe
@@ -50,9 +51,14 @@ class Job:
         return Path(self.recipe.output)
 
     @property
+    def work(self) -> Path:
+        """Folder of unfinished work on the output, by any job; it goes when the file is done."""
+        return self.output.with_name(f".{self.output.name}.parts")
+
+    @property
     def parts(self) -> Path:
-        """Folder of the finished shards; it goes when the file is complete."""
-        return self.output.with_name(f".{self.output.name}.{self.fingerprint[:12]}.parts")
+        """Folder of this job's finished shards."""
+        return self.work / self.fingerprint[:12]
 
     def events(self, process: str) -> int:
         """Accepted events wanted of a process."""
@@ -97,8 +103,10 @@ def generate(recipe: Recipe[EventRecipe], workers: int) -> EventFile:
     job = plan(recipe.values)
     if job.output.exists():
         return _finished(job)
-    with locked(job.parts / _LOCK, f"{job.output}: another process is making it"):
+    with locked(job.work / _LOCK, f"{job.output}: another process is making it"):
         try:
+            if job.output.exists():  # finished by another process a moment ago
+                return _finished(job)
             pool = None if job.recipe.pileup.mean == 0 else pileup_pool(job.recipe, workers)
             _make_shards(job, pool, workers)
             _assemble(job)
@@ -225,7 +233,10 @@ def _pool_parts(path: Path, interactions: int) -> Iterator[tuple[Path, int]]:
 def _make_pool_part(recipe: EventRecipe, index: int, size: int, path: Path) -> None:
     """Make one part of the pool in a worker."""
     count = partial(report, "pile-up pool")
-    pool = make_pool(recipe.pileup, recipe.pythia, index, size, count)
+    try:
+        pool = make_pool(recipe.pileup, recipe.pythia, index, size, count)
+    except PythiaError as error:
+        raise RecipeError(f"pileup.pythia: {error}") from error
     with atomic(path) as temporary:
         pool.save(temporary)
 
@@ -236,6 +247,8 @@ def _load_pool(path: Path) -> Pool:
 
 
 def _clear(job: Job) -> None:
-    """Remove the folder of shards when the file is complete or no shard was finished."""
+    """Remove what is no longer needed: this job's shards, and the folder where nothing is left."""
     if job.output.exists() or not any(job.parts.glob("*.npz")):
-        shutil.rmtree(job.parts)
+        shutil.rmtree(job.parts, ignore_errors=True)
+    if [path.name for path in job.work.iterdir()] == [_LOCK]:
+        shutil.rmtree(job.work)

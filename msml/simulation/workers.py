@@ -3,15 +3,18 @@
 import multiprocessing
 import os
 import queue
+import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from typing import Any
 
 from msml.errors import IncompleteError
+from msml.signals import STOP_SIGNALS
 
 _POLL_SECONDS = 0.2
 
@@ -59,6 +62,7 @@ def run_tasks(
         return
     # spawn: Pythia and the threads of libraries do not survive a fork.
     context = multiprocessing.get_context("spawn")
+    _start_resource_tracker()
     reports = context.Queue()
     executor = ProcessPoolExecutor(workers, context, _start_worker, (reports,))
     running: dict[Future[None], tuple[str, float]] = {}
@@ -85,8 +89,17 @@ def run_tasks(
         ) from error
     finally:
         for process in multiprocessing.active_children():
-            process.terminate()
+            process.kill()
         executor.shutdown(cancel_futures=True)
+
+
+def _start_resource_tracker() -> None:
+    """Start Python's own helper with our signals blocked: it would die of SIGUSR1."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _gather(reports: Any, advance: Callable[[str, int], None]) -> None:
@@ -98,9 +111,14 @@ def _gather(reports: Any, advance: Callable[[str, int], None]) -> None:
 
 
 def _start_worker(reports: Any) -> None:
-    """Set up a worker: where it reports, no chatter of C++ libraries, death with its parent."""
+    """Set up a worker: where it reports, no chatter of C++ libraries, death with its parent.
+
+    Terminals and batch systems send signals to all processes; the parent alone answers them.
+    """
     global _reports
     _reports = reports
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
     os.close(null)

@@ -225,6 +225,7 @@ class TestTable:
             "400 events",
             "seed=3",
             "msml 0.1.0",
+            "cross section [pb]",
             "1.250 ± 0.010",
             "two taus",
             "jet pT / visible tau pT",

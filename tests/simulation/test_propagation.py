@@ -98,8 +98,10 @@ def test_just_above_the_looper_threshold_a_particle_reaches_the_barrel() -> None
     reached, eta, phi = exit_of(charge=1.0, pt=LOOPER_PT * 1.000001, sinh_eta=0.1)
     assert pytest.approx(0.7347, abs=1e-3) == LOOPER_PT
     assert reached
-    assert phi == pytest.approx(-np.pi / 2, abs=0.01)
-    assert np.sinh(eta) * RADIUS == pytest.approx(0.1 * RADIUS * np.pi / 2, rel=0.01)
+    half_angle = np.arcsin(1 / 1.000001)
+    assert phi == pytest.approx(-half_angle, abs=1e-7)
+    arc = RADIUS * 1.000001 * half_angle
+    assert np.sinh(eta) * RADIUS == pytest.approx(0.1 * arc, rel=1e-6)
 
 
 def test_a_looper_at_right_angles_to_the_beam_never_leaves() -> None:

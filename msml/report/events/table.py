@@ -102,9 +102,9 @@ def _flatten(settings: dict[str, Any], prefix: str = "") -> list[tuple[str, str]
 def _table(first: str, *numbers: str) -> Table:
     """A compact table, named by its first column's heading."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, header_style="bold")
-    table.add_column(first, overflow="fold")
+    table.add_column(escape(first), overflow="fold")
     for name in numbers:
-        table.add_column(name, justify="right", overflow="fold")
+        table.add_column(escape(name), justify="right", overflow="fold")
     return table
 
 
@@ -150,7 +150,7 @@ def _by_process(
     cell: Callable[[ProcessSummary, str], str],
 ) -> Table:
     """A table with a row for each key and a column for each process."""
-    table = _table(first, *(escape(process.name) for process in summary.processes))
+    table = _table(first, *(process.name for process in summary.processes))
     for key, text in rows.items():
         table.add_row(text, *(cell(process, key) for process in summary.processes))
     return table

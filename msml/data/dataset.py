@@ -1,0 +1,86 @@
+"""One split of an event file in memory, ready for training."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from msml.data.events import describe, read_blocks
+from msml.data.kinematics import Array
+from msml.data.splits import split_rows
+from msml.data.transforms import TRANSFORMS
+from msml.errors import DataError
+from msml.recipe.schema import Data
+
+
+@dataclass(frozen=True)
+class SplitData:
+    """Events of one split.
+
+    Attributes:
+        name: `train`, `valid` or `test`.
+        columns: `(events, ...) float32` by name, transformed.
+        weight: `(events,) float32` event weights, normalised to a mean of 1 over the split, so that
+            weighted losses keep the size of unweighted ones.
+        event: `(events,) int64` row of each event in the file.
+    """
+
+    name: str
+    columns: dict[str, Array]
+    weight: Array
+    event: Array
+
+    def __len__(self) -> int:
+        return len(self.weight)
+
+
+def load_split(data: Data, name: str, columns: Iterable[str]) -> SplitData:
+    """Read the events of one split; those of the others are never kept.
+
+    Args:
+        data: The recipe's block.
+        name: `train`, `valid` or `test`.
+        columns: Columns to read.
+
+    Raises:
+        DataError: As `read`; also for an empty split, or weights that are negative or all 0.
+    """
+    path = Path(data.file)
+    total = describe(path).events
+    if data.events is not None and data.events > total:
+        raise DataError(f"{path}: {total} events, but data.events asks for {data.events}")
+    fractions = {"train": data.split.train, "valid": data.split.valid, "test": data.split.test}
+    rows = split_rows(total, fractions, data.split.seed, data.events)[name]
+    wanted = list(dict.fromkeys([*columns, *([data.weight] if data.weight else [])]))
+    arrays = {column: _gather(path, column, rows, data) for column in wanted}
+    weight = np.ones(len(rows), np.float32)
+    if data.weight is not None:
+        weight = _normalised(path, arrays.pop(data.weight), data.weight)
+    return SplitData(name, arrays, weight, rows)
+
+
+def _gather(path: Path, column: str, rows: Array, data: Data) -> Array:
+    """Read some rows of a column block by block, so that the whole column is never in memory."""
+    place: Array | None = None
+    gathered: Array | None = None
+    transform = TRANSFORMS.get(data.transform.get(column, ""), None)
+    for start, block in read_blocks(path, column):
+        if place is None or gathered is None:
+            place = np.full(describe(path).events, -1)
+            place[rows] = np.arange(len(rows))
+            gathered = np.empty((len(rows), *block.shape[1:]), np.float32)
+        target = place[start : start + len(block)]
+        kept = target >= 0
+        chosen = block[kept].astype(np.float32)
+        gathered[target[kept]] = chosen if transform is None else transform(chosen)
+    assert gathered is not None
+    return gathered
+
+
+def _normalised(path: Path, weight: Array, column: str) -> Array:
+    total = float(weight.sum(dtype=np.float64))
+    if (weight < 0).any() or not total > 0:
+        raise DataError(f"{path}: column '{column}': weights must not be negative, nor all 0")
+    normalised: Array = (weight * (len(weight) / total)).astype(np.float32)
+    return normalised
