@@ -26,6 +26,12 @@ class DataError(MsmlError):
     exit_code: ClassVar[int] = 3
 
 
+class DivergedError(MsmlError):
+    """A loss is not finite any more."""
+
+    exit_code: ClassVar[int] = 4
+
+
 class IncompleteError(MsmlError):
     """Part of the work is missing; the same command does what is left."""
 

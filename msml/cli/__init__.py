@@ -10,6 +10,7 @@ import click
 from msml import __version__
 from msml.cli.events import generate, import_, inspect
 from msml.cli.recipes import cp, ls, show, validate
+from msml.cli.stages import evaluate, posttrain, pretrain, run
 from msml.errors import MsmlError
 
 
@@ -19,7 +20,11 @@ def cli() -> None:
     """Multi-step machine learning with model selection for high-energy physics."""
 
 
-for command in (generate, import_, inspect, validate, show, cp, ls):
+for command in (
+    *(generate, import_, inspect),
+    *(validate, show, cp, ls),
+    *(pretrain, posttrain, evaluate, run),
+):
     cli.add_command(command)
 
 

@@ -35,18 +35,18 @@ class SplitData:
         return len(self.weight)
 
 
-def load_split(data: Data, name: str, columns: Iterable[str]) -> SplitData:
+def load_split(data: Data, name: str, columns: Iterable[str], path: Path) -> SplitData:
     """Read the events of one split; those of the others are never kept.
 
     Args:
         data: The recipe's block.
         name: `train`, `valid` or `test`.
         columns: Columns to read.
+        path: The event file.
 
     Raises:
         DataError: As `read`; also for an empty split, or weights that are negative or all 0.
     """
-    path = Path(data.file)
     total = describe(path).events
     if data.events is not None and data.events > total:
         raise DataError(f"{path}: {total} events, but data.events asks for {data.events}")

@@ -1,0 +1,91 @@
+"""The directory of one run: a recipe at one seed."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from msml.errors import DataError
+from msml.files import atomic, fingerprint, locked
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """Files of a run; see the design of each in the stage that writes it.
+
+    Attributes:
+        path: `RUNS/NAME/KEY`.
+    """
+
+    path: Path
+
+    @property
+    def cache(self) -> Path:
+        """Where runs share what they pre-trained."""
+        return self.path.parents[1] / ".cache"
+
+    def file(self, *parts: str) -> Path:
+        """A file or folder of the run."""
+        return self.path.joinpath(*parts)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes out of the run while the block runs.
+
+        Raises:
+            DataError: If another process is in it, or it cannot be written.
+        """
+        with locked(self.file("lock"), f"{self.path}: another process is working in it"):
+            yield
+
+    def log(self, record: Mapping[str, Any]) -> None:
+        """Add a line to `metrics.jsonl`."""
+        line = json.dumps({**record, "time": round(time.time(), 3)})
+        try:
+            with self.file("metrics.jsonl").open("a") as handle:
+                handle.write(line + "\n")
+        except OSError as error:
+            raise DataError(
+                f"{self.file('metrics.jsonl')}: cannot be written: {error.strerror}"
+            ) from error
+
+
+def run_directory(
+    runs: Path, name: str, resolved: Mapping[str, Any], overrides: list[str]
+) -> RunDirectory:
+    """Find the directory of a recipe: an edited recipe has another one.
+
+    Args:
+        runs: Folder of all runs.
+        name: The recipe's name.
+        resolved: The resolved recipe.
+        overrides: What the command line changed; it makes the key readable.
+    """
+    readable = ",".join(sorted(overrides)) or f"seed={resolved.get('seed', 0)}"
+    readable = "".join(c if c.isalnum() or c in "=.,_-+" else "_" for c in readable)[:80]
+    return RunDirectory(runs / name / f"{readable}-{fingerprint(resolved)[:8]}")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON so that a reader never sees half of it.
+
+    Raises:
+        DataError: If it cannot be written.
+    """
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        DataError: If it is missing or broken.
+    """
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error

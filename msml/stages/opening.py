@@ -1,0 +1,88 @@
+"""Opening a run: recipe, directory, lock, progress, signals, manifest."""
+
+import platform
+import resource
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from msml import __version__
+from msml.recipe import load
+from msml.recipe.schema import TrainRecipe
+from msml.recipe.validate import validate
+from msml.runs.directory import RunDirectory, run_directory, write_json
+from msml.stages.progress import EpochDisplay
+from msml.stages.session import Progress, Session
+
+_STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
+
+@contextmanager
+def opened(recipe: str, overrides: tuple[str, ...], runs: Path) -> Iterator[Session]:
+    """Open the run of a recipe for work, alone.
+
+    Raises:
+        RecipeError: If the recipe is wrong.
+        DataError: If another process works in the run, or it cannot be written.
+    """
+    loaded = load(recipe, TrainRecipe, list(overrides))
+    validate(loaded)
+    resolved = yaml.safe_load(loaded.resolved())
+    directory = run_directory(runs, loaded.values.name, resolved, list(overrides))
+    display = EpochDisplay(Console(stderr=True))
+    with directory.held(), _stop_requests() as stop, display:
+        progress = Progress(display.epoch, display.done, stop)
+        session = Session(loaded, directory, progress)
+        session.write_recipe()
+        began = time.time()
+        try:
+            yield session
+        finally:
+            write_json(directory.file("manifest.json"), _manifest(session, began))
+
+
+@contextmanager
+def _stop_requests() -> Iterator[Any]:
+    """Remember a signal instead of dying of it; a second one is not waited for."""
+    asked: list[str] = []
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(signal.Signals(number).name)
+
+    previous = {number: signal.signal(number, ask) for number in _STOP}
+    try:
+        yield lambda: asked[0] if asked else None
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _manifest(session: Session, began: float) -> Mapping[str, Any]:
+    """How and where the run was done."""
+    return {
+        "command": sys.argv,
+        "msml": __version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "environment": asdict(session.environment),
+        "precision": session.precision,
+        "seed": session.values.seed,
+        "data": {"file": str(session.data_file), "sha256": session.data_fingerprint},
+        "began": began,
+        "seconds": time.time() - began,
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+__all__ = ["RunDirectory", "opened"]

@@ -1,0 +1,136 @@
+"""Training of chosen chains: connected, sequential, joint (design: the three ways of a chain)."""
+
+from pathlib import Path
+from typing import Any
+
+from msml.chain import Chain
+from msml.recipe.expand import chains
+from msml.runs.directory import read_json, write_json
+from msml.stages.pretrain import pretrained
+from msml.stages.session import Session
+from msml.stages.training import (
+    TOTAL,
+    Unit,
+    build_model,
+    load_weights,
+    model_variables,
+    predict,
+    train,
+    validation,
+)
+from msml.training.checkpoint import save_arrays, variable_arrays
+from msml.training.epoch import Tensor, to_device
+
+MODES = ("connected", "sequential", "joint")
+
+
+def chain_name(chosen: dict[str, str]) -> str:
+    """Name of a chain: its candidates in order."""
+    return "+".join(chosen.values())
+
+
+def posttrain(session: Session) -> dict[str, dict[str, Any]]:
+    """Train every chain of the recipe in every mode.
+
+    Returns:
+        Metrics on valid by chain and mode.
+    """
+    modes = session.values.posttrain.modes
+    return {
+        chain_name(chosen): {mode: trained(session, chosen, mode) for mode in modes}
+        for chosen in chains(session.values)
+    }
+
+
+def folder_of(session: Session, chosen: dict[str, str], mode: str) -> Path:
+    """Where a chain's result is kept."""
+    return session.directory.file("posttrain", chain_name(chosen), mode)
+
+
+def trained(session: Session, chosen: dict[str, str], mode: str) -> dict[str, Any]:
+    """Train a chain in one mode unless that was done."""
+    folder = folder_of(session, chosen, mode)
+    if not (folder / "metrics.json").exists():
+        work = {"connected": _connected, "sequential": _sequential, "joint": _joint}[mode]
+        result = work(session, chosen, folder)
+        write_json(folder / "metrics.json", {"chain": chosen, "mode": mode, **result})
+        losses = ", ".join(f"{k} {v:.5f}" for k, v in result["valid_losses"].items())
+        session.progress.done(f"posttrain {chain_name(chosen)} {mode}: valid losses {losses}")
+    return dict(read_json(folder / "metrics.json"))
+
+
+def pretrained_chain(session: Session, chosen: dict[str, str]) -> Chain:
+    """Connect the pre-trained candidates, afresh."""
+    models = {task: build_model(session, task, name) for task, name in chosen.items()}
+    chain = Chain(session.tasks, models)
+    for task, name in chosen.items():
+        load_weights(Chain(session.tasks, {task: models[task]}), pretrained(session, task, name)[0])
+    return chain
+
+
+def _joint(session: Session, chosen: dict[str, str], folder: Path) -> dict[str, Any]:
+    """Re-optimise the connected chain under the sum of v_t L_t."""
+    unit = Unit(
+        key=f"posttrain/{chain_name(chosen)}/joint",
+        chain=pretrained_chain(session, chosen),
+        weights=_weights(session),
+        settings=session.values.posttrain,
+        folder=folder,
+        replaced={},
+    )
+    history = train(session, unit)
+    return {**_valid_losses(session, unit.chain), "epochs": history.epochs}
+
+
+def _connected(session: Session, chosen: dict[str, str], folder: Path) -> dict[str, Any]:
+    """Only connect."""
+    chain = pretrained_chain(session, chosen)
+    save_arrays(folder / "weights.h5", variable_arrays(model_variables(chain)), {"xla": False})
+    return _valid_losses(session, chain)
+
+
+def _sequential(session: Session, chosen: dict[str, str], folder: Path) -> dict[str, Any]:
+    """Train each task on the frozen outputs of those before (paper, 'without re-optimization').
+
+    The first task sees columns only, so that its training is its pre-training.
+    """
+    models: dict[str, Any] = {}
+    replaced: dict[str, dict[str, Tensor]] = {"train": {}, "valid": {}}
+    for task, name in chosen.items():
+        upstream = [s for s in session.tasks[task].inputs if s in session.tasks]
+        if not upstream:
+            models[task] = build_model(session, task, name)
+            single = Chain(session.tasks, {task: models[task]})
+            load_weights(single, pretrained(session, task, name)[0])
+        else:
+            models[task] = build_model(session, task, name, fresh="sequential")
+            unit = Unit(
+                key=f"posttrain/{chain_name(chosen)}/sequential/{task}",
+                chain=Chain(session.tasks, {task: models[task]}),
+                weights={task: 1.0},
+                settings=session.values.pretrain,
+                folder=folder / task,
+                replaced=replaced,
+            )
+            if (unit.folder / "weights.h5").exists():
+                load_weights(unit.chain, unit.folder / "weights.h5")
+            else:
+                train(session, unit)
+        done = Chain(session.tasks, dict(models))
+        for split in replaced:
+            outputs = predict(session, done, split)
+            replaced[split][session.tasks[task].target] = to_device({task: outputs[task]})[task]
+    chain = Chain(session.tasks, models)
+    save_arrays(folder / "weights.h5", variable_arrays(model_variables(chain)), {"xla": False})
+    return _valid_losses(session, chain)
+
+
+def _weights(session: Session) -> dict[str, float]:
+    return {name: spec.weight for name, spec in session.tasks.items()}
+
+
+def _valid_losses(session: Session, chain: Chain) -> dict[str, Any]:
+    weights = _weights(session)
+    losses = validation(session, chain, weights, session.on_device("valid"))()
+    names = (*chain.models, TOTAL)
+    return {"valid_losses": dict(zip(names, map(float, losses), strict=True))}

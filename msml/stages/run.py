@@ -1,0 +1,19 @@
+"""All stages, one after the other."""
+
+from typing import Any
+
+from msml.stages.evaluate import evaluate
+from msml.stages.posttrain import posttrain
+from msml.stages.pretrain import pretrain
+from msml.stages.session import Session
+
+
+def run(session: Session) -> list[dict[str, Any]]:
+    """Pre-train, post-train and evaluate.
+
+    Returns:
+        The records of `evaluate`.
+    """
+    pretrain(session)
+    posttrain(session)
+    return evaluate(session)

@@ -1,0 +1,116 @@
+"""What all stages of a run share: recipe, data on the device, precision, progress, interruption."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from msml.chain import WEIGHT, Chain
+from msml.data.dataset import SplitData, load_split
+from msml.recipe import Recipe
+from msml.recipe.expand import TaskSpec, expand
+from msml.recipe.schema import TrainRecipe
+from msml.recipe.wiring import Columns, check_data, input_shapes, output_shape
+from msml.runs.directory import RunDirectory
+from msml.training.environment import Environment, environment, resolve_precision
+from msml.training.epoch import Tensor, to_device
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How a session shows what it does, and is asked to stop.
+
+    Attributes:
+        epoch: Called after each epoch: what is trained, the epoch's losses, best, patience left.
+        done: Called when a unit of work is finished, with one line about it.
+        stop: Returns a reason to save and stop, or None.
+    """
+
+    epoch: Callable[[str, Mapping[str, Any]], None] = lambda name, facts: None
+    done: Callable[[str], None] = lambda line: None
+    stop: Callable[[], str | None] = lambda: None
+
+
+class Session:
+    """A run at work.
+
+    Args:
+        recipe: A valid recipe.
+        directory: Where the run lives.
+        progress: How it is shown.
+    """
+
+    def __init__(
+        self, recipe: Recipe[TrainRecipe], directory: RunDirectory, progress: Progress
+    ) -> None:
+        self.values = recipe.values
+        self.directory = directory
+        self.progress = progress
+        self.resolved = recipe.resolved()
+        self.tasks: dict[str, TaskSpec] = expand(recipe.values)
+        self.data_file = recipe.locate("data.file", recipe.values.data.file)
+        self._columns: Columns = check_data(recipe)[0]
+        self._splits: dict[str, SplitData] = {}
+        self._device: dict[str, dict[str, Tensor]] = {}
+
+    @cached_property
+    def environment(self) -> Environment:
+        """How TensorFlow runs here."""
+        return environment()
+
+    @cached_property
+    def precision(self) -> str:
+        """The Keras policy."""
+        return resolve_precision(self.values.precision)
+
+    @cached_property
+    def data_fingerprint(self) -> str:
+        """Hash of the event file's bytes."""
+        digest = hashlib.sha256()
+        with self.data_file.open("rb") as handle:
+            while block := handle.read(2**24):
+                digest.update(block)
+        return digest.hexdigest()
+
+    def facts(self) -> dict[str, Any]:
+        """What every result depends on besides what was trained and how."""
+        return {
+            "data": [self.data_fingerprint, asdict(self.values.data) | {"file": ""}],
+            "seed": self.values.seed,
+            "precision": self.precision,
+            "xla": self.values.xla,
+            "environment": asdict(self.environment),
+        }
+
+    def shapes(self, task: str) -> tuple[list[tuple[int, ...]], tuple[int, ...]]:
+        """Shapes of a task's inputs and of its output, without the event axis."""
+        recipe = self.values
+        inputs = input_shapes(recipe, task, self._columns)
+        output = output_shape(recipe, task, self._columns)
+        assert inputs is not None
+        assert output is not None
+        return inputs, output
+
+    def split(self, name: str) -> SplitData:
+        """A split with all columns that the tasks use, read once."""
+        if name not in self._splits:
+            whole = Chain(self.tasks, dict.fromkeys(self.tasks))
+            data = self.values.data
+            columns = whole.columns()
+            self._splits[name] = load_split(data, name, columns, self.data_file)
+        return self._splits[name]
+
+    def on_device(self, name: str) -> dict[str, Tensor]:
+        """A split's columns and event weights as tensors, put there once."""
+        if name not in self._device:
+            split = self.split(name)
+            self._device[name] = to_device({**split.columns, WEIGHT: split.weight})
+        return self._device[name]
+
+    def write_recipe(self) -> None:
+        """Keep the resolved recipe beside the results."""
+        path = self.directory.file("recipe.yaml")
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(self.resolved)

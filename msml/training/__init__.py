@@ -1,0 +1,1 @@
+"""The training engine: one compiled graph an epoch, exact resume, early stopping."""

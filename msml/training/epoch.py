@@ -1,0 +1,102 @@
+"""The hot path: one compiled graph an epoch, with the events resident in memory."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from msml.data.kinematics import Array
+from msml.training.environment import tensorflow
+
+Tensor = Any
+Batch = dict[str, Tensor]
+# A batch of columns to the means of its losses, `(losses,) float32`.
+Step = Callable[[Batch], Tensor]
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """What one pass over the events gave.
+
+    Attributes:
+        losses: `(losses,) float32` means over events.
+        bad_batch: The first batch with a loss that is not finite, -1 where there is none.
+    """
+
+    losses: Array
+    bad_batch: int
+
+
+Epoch = Callable[[Array], EpochResult]
+
+
+def to_device(columns: Mapping[str, Array]) -> dict[str, Tensor]:
+    """Put columns into the memory of the device, once."""
+    tf = tensorflow()
+    return {name: tf.convert_to_tensor(column) for name, column in columns.items()}
+
+
+def compile_epoch(
+    step: Step, columns: Mapping[str, Tensor], batch_size: int, *, losses: int, xla: bool
+) -> Epoch:
+    """Compile a pass over events into one graph: it gathers batches, steps, and sums losses.
+
+    The last batch holds what is left over.
+
+    Args:
+        step: What happens with a batch; it may change variables.
+        columns: `(events, ...)` tensors by name.
+        batch_size: Events of a batch.
+        losses: Number of losses that `step` returns.
+        xla: Whether XLA compiles it.
+
+    Returns:
+        A function of the order of the events, `(events,) int32`.
+    """
+    tf = tensorflow()
+    names = sorted(columns)
+    tensors = [columns[name] for name in names]
+    events = int(tensors[0].shape[0])
+    full, rest = divmod(events, batch_size)
+
+    def run(rows: Tensor, number: Tensor, state: Any, arrays: list[Tensor]) -> Any:
+        total, bad = state
+        batch = {n: tf.gather(a, rows) for n, a in zip(names, arrays, strict=True)}
+        values = step(batch)
+        finite = tf.reduce_all(tf.math.is_finite(values))
+        bad = tf.where(tf.logical_or(finite, bad >= 0), bad, number)
+        return total + values * tf.cast(tf.shape(rows)[0], tf.float32), bad
+
+    def epoch(order: Tensor, *arrays: Tensor) -> Any:
+        state = (tf.zeros(losses), tf.constant(-1))
+        if full:
+
+            def body(i: Tensor, total: Tensor, bad: Tensor) -> Any:
+                rows = tf.slice(order, [i * batch_size], [batch_size])
+                return (i + 1, *run(rows, i, (total, bad), list(arrays)))
+
+            _, *state = tf.while_loop(
+                lambda i, *_: i < full, body, (tf.constant(0), *state), parallel_iterations=1
+            )
+        if rest:
+            rows = tf.slice(order, [full * batch_size], [rest])
+            state = run(rows, tf.constant(full), tuple(state), list(arrays))
+        total, bad = state
+        return total / events, bad
+
+    # The columns are arguments: as constants XLA would compile them in.
+    compiled = tf.function(epoch, jit_compile=xla, autograph=False)
+
+    def call(order: Array) -> EpochResult:
+        total, bad = compiled(tf.convert_to_tensor(order, tf.int32), *tensors)
+        return EpochResult(total.numpy(), int(bad))
+
+    return call
+
+
+def epoch_order(events: int, seed: int, key: str, epoch: int) -> Array:
+    """Order of the events in an epoch: a pure function of seed, what is trained, and epoch."""
+    words = np.frombuffer(key.encode().ljust(4 * (-(-len(key.encode()) // 4)), b"\0"), np.uint32)
+    sequence = np.random.SeedSequence([seed, epoch, *words.tolist()])
+    return np.random.default_rng(sequence).permutation(events).astype(np.int32)

@@ -1,0 +1,158 @@
+"""The training loop: epochs, early stopping, checkpoints and exact resume."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from msml.data.kinematics import Array
+from msml.errors import DataError, DivergedError, StoppedError
+from msml.recipe.schema import Fit
+from msml.training.checkpoint import assign, load_arrays, save_arrays, variable_arrays
+from msml.training.epoch import Epoch, epoch_order
+
+_SECONDS_BETWEEN_CHECKPOINTS = 10.0
+
+
+@dataclass
+class History:
+    """What happened, epoch by epoch.
+
+    Attributes:
+        train: Mean losses on train by epoch, by name.
+        valid: The same on valid.
+        best_epoch: Epoch whose weights are kept, from 0; -1 before the first.
+        best: The monitored loss there.
+        waited: Epochs since.
+    """
+
+    train: list[dict[str, float]] = field(default_factory=list)
+    valid: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = -1
+    best: float = float("inf")
+    waited: int = 0
+
+    @property
+    def epochs(self) -> int:
+        """Epochs done."""
+        return len(self.valid)
+
+
+@dataclass(frozen=True)
+class Trainee:
+    """What is trained.
+
+    Attributes:
+        key: Name of it, for the order of the events and for messages.
+        losses: Names of the losses; the last is monitored.
+        weights: The variables whose best values are kept, by name.
+        state: All other variables that training changes: optimizer, random numbers.
+        events: Number of training events.
+        train: One epoch of training.
+        valid: One pass over the valid split.
+    """
+
+    key: str
+    losses: tuple[str, ...]
+    weights: Mapping[str, Any]
+    state: Mapping[str, Any]
+    events: int
+    train: Epoch
+    valid: Callable[[], Array]
+
+
+@dataclass(frozen=True)
+class Watch:
+    """How the world follows and interrupts training.
+
+    Attributes:
+        epoch: Called after each epoch with the history so far.
+        stop: Says whether to save and stop.
+    """
+
+    epoch: Callable[[History], None] = lambda history: None
+    stop: Callable[[], str | None] = lambda: None
+
+
+def fit(trainee: Trainee, settings: Fit, seed: int, checkpoint: Path, watch: Watch) -> History:
+    """Train until the monitored loss has not improved for `patience` epochs; keep the best weights.
+
+    An interrupted call leaves a checkpoint; the same call then continues and ends with the same
+    weights, bit for bit.
+
+    Args:
+        trainee: What is trained.
+        settings: Epochs and patience.
+        seed: Seed of the order of the events.
+        checkpoint: Where the state is kept meanwhile; it goes at the end.
+        watch: Progress and interruption.
+
+    Raises:
+        DivergedError: If a loss is not finite; the checkpoint keeps the last good state.
+        StoppedError: If asked to stop; the checkpoint has the state.
+    """
+    history, best = _resume(trainee, checkpoint)
+    saved = time.monotonic()
+    while history.epochs < settings.epochs and history.waited < settings.patience:
+        epoch = history.epochs
+        order = epoch_order(trainee.events, seed, trainee.key, epoch)
+        before = variable_arrays({**trainee.weights, **trainee.state})
+        result = trainee.train(order)
+        if result.bad_batch >= 0:
+            assign({**trainee.weights, **trainee.state}, before, str(checkpoint))
+            _save(trainee, history, best, checkpoint)
+            raise DivergedError(
+                f"{trainee.key}: the loss is not finite in epoch {epoch + 1}, batch "
+                f"{result.bad_batch + 1}; the state before that epoch is kept in {checkpoint}; "
+                "try a lower learning rate or clip_norm"
+            )
+        _record(trainee, history, result.losses, trainee.valid())
+        if history.best_epoch == epoch:
+            best = variable_arrays(trainee.weights)
+        watch.epoch(history)
+        reason = watch.stop()
+        if reason or time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
+            _save(trainee, history, best, checkpoint)
+            saved = time.monotonic()
+        if reason:
+            raise StoppedError(f"{reason}: saved in epoch {epoch + 1} of {trainee.key}")
+    assign(trainee.weights, best, str(checkpoint))
+    return history
+
+
+def _record(trainee: Trainee, history: History, train: Array, valid: Array) -> None:
+    """Add an epoch; only a strictly lower loss is an improvement."""
+    history.train.append(dict(zip(trainee.losses, map(float, train), strict=True)))
+    history.valid.append(dict(zip(trainee.losses, map(float, valid), strict=True)))
+    monitored = float(valid[-1])
+    if monitored < history.best:
+        history.best, history.best_epoch, history.waited = monitored, history.epochs - 1, 0
+    else:
+        history.waited += 1
+
+
+def _save(trainee: Trainee, history: History, best: Mapping[str, Array], path: Path) -> None:
+    arrays = {
+        **{f"weights/{k}": v for k, v in variable_arrays(trainee.weights).items()},
+        **{f"state/{k}": v for k, v in variable_arrays(trainee.state).items()},
+        **{f"best/{k}": v for k, v in best.items()},
+    }
+    save_arrays(path, arrays, {"key": trainee.key, "history": asdict(history)})
+
+
+def _resume(trainee: Trainee, path: Path) -> tuple[History, dict[str, Array]]:
+    """Take up a checkpoint where there is one."""
+    if not path.exists():
+        return History(), variable_arrays(trainee.weights)
+    arrays, about = load_arrays(path)
+    if about["key"] != trainee.key:
+        raise DataError(f"{path}: checkpoint of {about['key']}, expected {trainee.key}")
+    for group, variables in (("weights", trainee.weights), ("state", trainee.state)):
+        assign(variables, _group(arrays, group), str(path))
+    return History(**about["history"]), _group(arrays, "best")
+
+
+def _group(arrays: Mapping[str, Array], name: str) -> dict[str, Array]:
+    prefix = f"{name}/"
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}

@@ -1,0 +1,61 @@
+"""What happens with one batch: training a chain's weights, or measuring its losses."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from msml.chain import Chain, weighted_total
+from msml.recipe.schema import Fit
+from msml.training.environment import tensorflow
+from msml.training.epoch import Batch, Step, Tensor
+
+
+def make_optimizer(settings: Fit, variables: list[Any], precision: str) -> Any:
+    """Build a Keras optimizer with its state made; float16 gets loss scaling."""
+    import keras
+
+    arguments = {key: value for key, value in settings.optimizer.items() if key != "name"}
+    optimizer = keras.optimizers.get(
+        {"class_name": settings.optimizer["name"], "config": arguments}
+    )
+    if settings.clip_norm is not None:
+        optimizer.global_clipnorm = settings.clip_norm
+    if precision == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer.build(variables)
+    return optimizer
+
+
+def make_fit_step(chain: Chain, weights: Mapping[str, float], optimizer: Any) -> Step:
+    """Descend the weighted loss of a chain: the losses of its tasks, then their weighted sum."""
+    tf = tensorflow()
+    variables = chain.variables()
+    shares = [weights[name] for name in chain.models]
+
+    def step(batch: Batch) -> Tensor:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([variable.value for variable in variables])
+            values = chain.task_losses(batch, chain.outputs(batch, training=True))
+            total = weighted_total(shares, values)
+            scaled = optimizer.scale_loss(total)
+        gradients = tape.gradient(
+            scaled,
+            [variable.value for variable in variables],
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        if variables:
+            optimizer.apply(gradients, variables)
+        return tf.stack([*values, total])
+
+    return step
+
+
+def make_loss_step(chain: Chain, weights: Mapping[str, float]) -> Step:
+    """Measure the losses of a chain's tasks and their weighted sum."""
+    tf = tensorflow()
+    shares = [weights[name] for name in chain.models]
+
+    def step(batch: Batch) -> Tensor:
+        values = chain.task_losses(batch, chain.outputs(batch, training=False))
+        return tf.stack([*values, weighted_total(shares, values)])
+
+    return step
