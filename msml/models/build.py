@@ -39,7 +39,7 @@ def build(
             float32 under each.
 
     Returns:
-        A model of the inputs, whose output has `output_shape` for each event. A task with a
+        A model of the inputs (of a list of them, or of the one there is), whose output has `output_shape` for each event. A task with a
         target of one number, shape `()`, may have a model with an output of shape `(1,)`.
 
     Raises:
