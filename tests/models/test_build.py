@@ -8,6 +8,7 @@ from zoo import ALL, TAU_INPUTS, TAUS, arrays, call, make
 
 from msml.errors import RecipeError
 from msml.models.build import build
+from msml.registry import models
 
 WITH_RANDOM_WEIGHTS = [
     pair for pair in ALL if pair[0] not in ("zeros", "noise", "tau_scale_factor")
@@ -59,6 +60,16 @@ def test_unknown_names():
         build("tau_cn", TAU_INPUTS, TAUS, {}, seed=1)
     with pytest.raises(RecipeError, match="unknown precision 'mixed_float15'"):
         make("tau_mlp", "tau", precision="mixed_float15")
+
+
+def test_what_is_no_model_is_refused():
+    models.register("no_model")(lambda jets, images: 3)
+    try:
+        with pytest.raises(RecipeError, match="model 'no_model' is of type int, not a keras.Model"):
+            build("no_model", TAU_INPUTS, TAUS, {}, seed=1)
+    finally:
+        models.forget(__name__)
+    assert "no_model" not in models.names()
 
 
 def generator(model):
