@@ -65,7 +65,7 @@ def test_unknown_names():
 def test_what_is_no_model_is_refused():
     models.register("no_model")(lambda jets, images: 3)
     try:
-        with pytest.raises(RecipeError, match="model 'no_model' is of type int, not a keras.Model"):
+        with pytest.raises(RecipeError, match="'no_model' is of type int, not a keras"):
             build("no_model", TAU_INPUTS, TAUS, {}, seed=1)
     finally:
         models.forget(__name__)
