@@ -2,7 +2,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss, roc_auc_score
 
@@ -17,6 +17,7 @@ def sample(events=500, seed=0):
     return label, np.round(rng.normal(size=events) + label, 1), rng.random(events)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 50))
 def test_auc_and_cross_entropy_as_in_scikit_learn(seed):
     label, score, weight = sample(seed=seed)

@@ -77,6 +77,7 @@ def test_wrap_golden_values(phi, expected):  # C13
         assert wrapped == pytest.approx(expected, abs=2e-6)
 
 
+@settings(deadline=None)
 @given(st.one_of(st.floats(-50, 50, width=32), near_pi))
 def test_wrap_stays_in_its_range_and_keeps_the_direction(phi):
     wrapped = np.asarray(physics.wrap_phi(np.array([phi], dtype="float32")))[0]
@@ -94,6 +95,7 @@ def test_wrap_has_gradient_one():
     assert tape.gradient(wrapped, phi).numpy().tolist() == [1.0] * 6
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1000))
 def test_log_pt_there_and_back(pt):
     assert float(physics.pt_of(physics.log_pt(pt))) == pytest.approx(pt, rel=2e-6, abs=1e-6)
@@ -106,6 +108,7 @@ def test_clips():  # part of C6
     assert far.tolist() == limit.tolist()
 
 
+@settings(deadline=None)
 @given(pairs)
 def test_momenta_as_in_the_data(pair):
     inputs = as_input(pair)
@@ -114,12 +117,14 @@ def test_momenta_as_in_the_data(pair):
     assert np.asarray(physics.momenta(inputs)) == pytest.approx(expected, rel=1e-4, abs=1e-3)
 
 
+@settings(deadline=None)
 @given(pairs, st.floats(-10, 10))
 def test_mass_does_not_change_in_a_rotation(pair, angle):
     turned = [(pt, eta, phi + angle) for pt, eta, phi in pair]
     check_equal_masses(pair, turned)
 
 
+@settings(deadline=None)
 @given(pairs, st.floats(-2, 2))
 def test_mass_does_not_change_in_a_boost(pair, rapidity):
     # With the regulariser in E, each tau is an exact four-vector of mass^2 0.1 + 1.777^2.
@@ -138,13 +143,14 @@ def check_equal_masses(one, other):
     assert mass(one) ** 2 == pytest.approx(mass(other) ** 2, abs=3e-6 * energy**2)
 
 
+@settings(deadline=None)
 @given(pairs)
 def test_mass_as_in_float64(pair):
     expected, energy = exact_mass(pair)
     assert mass(pair) ** 2 == pytest.approx(expected**2, abs=2e-6 * energy**2)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.floats(-30, 30, width=32), min_size=6, max_size=6))
 def test_mass_and_its_gradient_are_finite_anywhere(numbers):
     x = tf.constant(np.array(numbers, dtype="float32").reshape(1, 2, 3))

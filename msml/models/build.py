@@ -39,13 +39,16 @@ def build(
             float32 under each.
 
     Returns:
-        A model of the inputs, whose output has `output_shape` for each event. A task with a
-        target of one number, shape `()`, may have a model with an output of shape `(1,)`.
+        A model of the list of inputs, or of the one there is, whose output has `output_shape`
+        for each event. A task with a target of one number, shape `()`, may have a model with an
+        output of shape `(1,)`.
 
     Raises:
         RecipeError: The name is unknown, the arguments do not fit, or the model is of another
-            output shape; one line each.
+            output shape or no model; one line each.
     """
+    import keras
+
     entry = models.get(name)
     problems = bind(entry, len(input_shapes), arguments)
     if problems:
@@ -57,6 +60,8 @@ def build(
         except (TypeError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise RecipeError(f"model '{name}' cannot be built: {reason}") from error
+    if not isinstance(model, keras.Model):
+        raise RecipeError(f"model '{name}' is of type {type(model).__name__}, not a keras.Model")
     found = tuple(model.output_shape[1:])
     if found != (tuple(output_shape) or (1,)):
         message = f"outputs of shape {found}, the task's target has {tuple(output_shape)}"

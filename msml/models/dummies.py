@@ -55,4 +55,5 @@ def _of_first(shapes: tuple[Shape, ...], layer: "keras.Layer") -> "keras.Model":
     import keras
 
     inputs = [keras.Input(shape, name=f"input_{i}") for i, shape in enumerate(shapes)]
-    return keras.Model(inputs, layer(inputs[0]), name=layer.name)
+    outputs = layer(inputs[0])
+    return keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs, name=layer.name)

@@ -149,7 +149,7 @@ class Noise(Zeros):
     def __init__(self, output: tuple[int, ...], seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(output, **kwargs)
         self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed_generator = keras.random.SeedGenerator(seed, name="generator")
 
     def call(self, inputs: Tensor) -> Tensor:
         """Draw."""

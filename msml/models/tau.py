@@ -118,10 +118,10 @@ def tau_scale_factor(jets: Shape, *others: Shape) -> "keras.Model":
 
     from msml.models.layers import ScaleFactors
 
-    inputs = [keras.Input(jets, name="jets")]
-    inputs += [keras.Input(shape, name=f"unused_{i}") for i, shape in enumerate(others)]
-    output = ScaleFactors(dtype="float32", name="scale_factors")(inputs[0])
-    return keras.Model(inputs, output, name="tau_scale_factor")
+    first = keras.Input(jets, name="jets")
+    unused = [keras.Input(shape, name=f"unused_{i}") for i, shape in enumerate(others)]
+    output = ScaleFactors(dtype="float32", name="scale_factors")(first)
+    return keras.Model([first, *unused] if unused else first, output, name="tau_scale_factor")
 
 
 def dense_stack(x: Tensor, units: int, layers: int, name: str) -> Tensor:
