@@ -25,8 +25,6 @@ from command import (
 
 from msml.simulation.shard import Shard
 
-pytestmark = pytest.mark.xdist_group("generate")
-
 
 @pytest.fixture
 def running(tmp_path: Path, quick_file: Path) -> Iterator[tuple[Path, subprocess.Popen]]:

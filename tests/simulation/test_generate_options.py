@@ -10,8 +10,6 @@ from command import QUICK, fails, generate
 
 from msml.data.events import describe, read
 
-pytestmark = pytest.mark.xdist_group("generate")
-
 _TINY = (*QUICK, "events=2")
 
 

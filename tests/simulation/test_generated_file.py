@@ -16,8 +16,6 @@ from msml.simulation.job import plan
 from msml.simulation.seeds import batch_seeds
 from msml.simulation.settings import EventRecipe
 
-pytestmark = pytest.mark.xdist_group("generate")
-
 
 @pytest.fixture(scope="module")
 def events(small_file: Path) -> dict[str, Array]:
