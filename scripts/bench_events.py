@@ -118,7 +118,7 @@ def main() -> None:
     share = ours / sum(total.values())
     console.print(f"detector, jets and images: {share:.0%} of the time over all processes")
     if cores > 1:
-        one, many = wall_time(wanted, 1), wall_time(wanted, cores)
+        one, many = wall_time(3 * wanted, 1), wall_time(3 * wanted, cores)
         console.print(f"{cores} workers are {one / many:.2f} times as fast as 1")
 
 

@@ -12,12 +12,13 @@ Problem = tuple[str, str]
 
 _SOURCES = ("towers", "energy_flow")
 _LARGEST_LABEL = 255
+_RING = 4
 _COLLECTIONS = ("all_jets", "all_jets_tau", "constituents", "constituent_charges")
 
 
 def check(recipe: EventRecipe) -> list[Problem]:
     """Find every mistake before anything is generated: keys and messages."""
-    problems = [*_numbers(recipe), *_names(recipe), *_pythia(recipe)]
+    problems = [*_numbers(recipe), *_detector(recipe), *_names(recipe), *_pythia(recipe)]
     if not problems:
         problems = list(_start(recipe))
     return problems
@@ -54,6 +55,30 @@ def _numbers(recipe: EventRecipe) -> Iterator[Problem]:
             yield f"processes.{name}.events", f"{process.events}, expected a number above 0"
         if not 0 <= process.label <= _LARGEST_LABEL:
             yield f"processes.{name}.label", f"{process.label}, expected 0 to {_LARGEST_LABEL}"
+
+
+def _detector(recipe: EventRecipe) -> Iterator[Problem]:
+    """Check that the tables fit together."""
+    detector = recipe.detector
+    for kind in ("hadrons", "electrons", "muons"):
+        table, key = getattr(detector, kind), f"detector.{kind}"
+        if [len(row) for row in table.efficiency] != [len(table.pt)] * len(table.eta):
+            yield f"{key}.efficiency", "expected one row for each of eta, one number for each of pt"
+        if [len(row) for row in table.resolution] != [2] * len(table.resolution_eta):
+            yield f"{key}.resolution", "expected [a, b] for each of resolution_eta"
+        for name in ("eta", "pt", "resolution_eta"):
+            if sorted(getattr(table, name)) != getattr(table, name):
+                yield f"{key}.{name}", "expected rising numbers"
+    for kind in ("ecal", "hcal"):
+        edge = 0.0
+        for i, ring in enumerate(getattr(detector, kind).rings):
+            if len(ring) != _RING or ring[0] != edge or ring[1] <= edge or min(ring[2:]) < 1:
+                yield (
+                    f"detector.{kind}.rings.{i}",
+                    f"{ring}, expected [eta from, eta to, cells in eta, cells in phi] from {edge}",
+                )
+                break
+            edge = ring[1]
 
 
 def _names(recipe: EventRecipe) -> Iterator[Problem]:

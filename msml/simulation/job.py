@@ -107,6 +107,8 @@ def generate(recipe: Recipe[EventRecipe], workers: int) -> EventFile:
         try:
             if job.output.exists():  # finished by another process a moment ago
                 return _finished(job)
+            for stale in job.output.parent.glob(f".{job.output.name}.*.tmp"):
+                stale.unlink()  # of a process killed while it put the file together
             pool = None if job.recipe.pileup.mean == 0 else pileup_pool(job.recipe, workers)
             _make_shards(job, pool, workers)
             _assemble(job)

@@ -111,6 +111,16 @@ def test_a_second_process_on_the_same_output_is_refused(
     assert [path.name for path in output.parent.iterdir()] == [output.name]
 
 
+def test_what_a_kill_left_while_the_file_was_put_together_goes(
+    tmp_path: Path, quick_file: Path
+) -> None:
+    output = tmp_path / "events.h5"
+    stale = tmp_path / ".events.h5.12345.tmp"
+    stale.write_text("half a file")
+    completes(output, quick_file)
+    assert [path.name for path in tmp_path.iterdir()] == [output.name]
+
+
 def test_an_existing_output(tmp_path: Path, quick_file: Path) -> None:
     output = tmp_path / "events.h5"
     output.write_bytes(quick_file.read_bytes())

@@ -100,6 +100,8 @@ def test_mistakes_of_meaning_are_all_told_at_once(tmp_path: Path) -> None:
         "selection.delta_r_max=near",
         "images.source=tower",
         "images.half_width=.nan",
+        "detector.muons.efficiency=[[1, 1]]",
+        "detector.ecal.rings=[[0, 2, 10, 36], [2.5, 3, 1, 36]]",
     )
     for part in (
         "events: 0, expected a number above 0",
@@ -115,9 +117,11 @@ def test_mistakes_of_meaning_are_all_told_at_once(tmp_path: Path) -> None:
         "selection.delta_r_max: 'near', expected a number",
         "images.source: unknown source 'tower'; did you mean 'towers'?",
         "images.half_width: nan, expected a number above 0",
+        "detector.muons.efficiency: expected one row for each of eta",
+        "detector.ecal.rings.1: [2.5, 3.0, 1.0, 36.0], expected [eta from",
     ):
         assert sum(part in line for line in errors) == 1, (part, errors)
-    assert len(errors) == 13
+    assert len(errors) == 15
     assert all(line.startswith("command line: ") for line in errors)
     assert not list(tmp_path.iterdir())
 
