@@ -29,6 +29,10 @@ def validate(recipe: Recipe[TrainRecipe], fast: bool = False) -> None:
         RecipeError: Holds all problems found, each one line with file, line and key.
         DataError: The only problem is that the data file cannot be read.
     """
+    if not fast:
+        from msml.training.environment import tensorflow
+
+        tensorflow()  # before a plugin imports it
     values = recipe.values
     problems = [*_check_plugins(recipe), *_check_settings(values)]
     columns, data_problems = check_data(recipe)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from msml.training.chatter import quiet
+
 
 @dataclass(frozen=True)
 class Environment:
@@ -39,11 +41,13 @@ def tensorflow() -> Any:
     result.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    import tensorflow as tf
+    with quiet():
+        import tensorflow as tf
 
-    for device in tf.config.list_physical_devices("GPU"):
+        devices = tf.config.list_physical_devices("GPU")
+    tf.get_logger().setLevel("ERROR")  # each model is compiled once, which is no excess
+    for device in devices:
         tf.config.experimental.set_memory_growth(device, True)
     tf.config.experimental.enable_op_determinism()
     return tf
