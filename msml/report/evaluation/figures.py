@@ -1,6 +1,7 @@
 """Which figures an evaluation gets, and writing them."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,22 +38,20 @@ def draw_figures(events: TestEvents, measured: Sequence[Measured], folder: Path)
     return files
 
 
-def plan(
-    events: TestEvents, measured: Sequence[Measured]
-) -> "dict[str, Callable[[], Figure]]":
+def plan(events: TestEvents, measured: Sequence[Measured]) -> "dict[str, Callable[[], Figure]]":
     """Name the figures there can be, below the folder, and how each is drawn."""
     planned: dict[str, Callable[[], Figure]] = {}
     if events.label is not None:
         for name, (title, shown) in _roc_groups(measured).items():
-            planned[name] = lambda shown=shown, title=title: draw_roc(events, shown, title)
+            planned[name] = partial(draw_roc, events, shown, title)
     if events.momentum is None:
         return planned
     modes = list(dict.fromkeys(m.mode for m in measured))
     for top in best([m for m in measured if m.mode == modes[-1]], _MOST_CHAINS):
         same = [m for m in measured if m.chain == top.chain]
-        planned[f"{top.chain}/response"] = lambda same=same: draw_response(events, same)
+        planned[f"{top.chain}/response"] = partial(draw_response, events, same)
         if events.label is not None:
-            planned[f"{top.chain}/mass"] = lambda same=same: draw_mass(events, same)
+            planned[f"{top.chain}/mass"] = partial(draw_mass, events, same)
     return planned
 
 

@@ -119,7 +119,7 @@ def physical(vectors: Array, transform: str) -> Array:
 
 
 def response(vectors: Array, taus: Array) -> tuple[Array, Array]:
-    """True pt and the ratio of a pt to it, `(2 events,)` each; vectors without true pt are left out.
+    """True pt and the ratio of a pt to it, `(2 events,)` each; those without true pt are left out.
 
     Args:
         vectors: `(events, 2, 4)` pt, eta, phi, m.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _CLASSES = {1: "Signal", 0: "Background"}
+_MEANING = "median, half width of the central 68 % [GeV]"
 _GREY = "0.82"
 
 
@@ -60,7 +61,7 @@ def pt_edges(pt: Array) -> Array:
 
 
 def draw_mass(events: TestEvents, shown: Sequence[Measured]) -> "Figure":
-    """Draw the di-tau mass of jets, outputs and truth of one chain's modes, a panel for each class."""
+    """Draw the di-tau mass of jets, of one chain's outputs and true, a panel for each class."""
     assert events.label is not None
     figure, axes = new_figure(9.6, 4.2, (1.0,), columns=len(_CLASSES))
     truth = masses(events.taus())
@@ -71,9 +72,9 @@ def draw_mass(events: TestEvents, shown: Sequence[Measured]) -> "Figure":
         rows = events.label == label
         weight = events.weight[rows]
         content, _ = fractions(truth[rows], edges, weight)
-        ax.stairs(
-            100 * content, edges, fill=True, color=_GREY, label=_describe("true", truth[rows])
-        )
+        median, _, width, _ = median_and_width(truth[rows])
+        known = f"true: {median:.1f}, {width:.1f}"
+        ax.stairs(100 * content, edges, fill=True, color=_GREY, label=known)
         for index, (what, mass) in enumerate(series):
             _histogram(ax, mass[rows], edges, weight, index, _describe(what, mass[rows]))
         ax.set_title(f"{name}, {shown[0].chain}", loc="left")
@@ -81,8 +82,10 @@ def draw_mass(events: TestEvents, shown: Sequence[Measured]) -> "Figure":
         ax.set_ylabel(f"Events / {edges[1] - edges[0]:.3g} GeV [%]")
         ax.set_xlim(edges[0], edges[-1])
         ax.set_yscale("log")
-        ax.set_ylim(0.02 if len(truth) > 5000 else 0.1, 60 * max(1.0, ax.dataLim.y1 / 10))
-        ax.legend(title="median, half width of the central 68 % [GeV]", title_fontsize=8)
+        ax.set_ylim(max(0.02, 40 / len(truth)), 1500)
+        ax.legend(
+            title="median, half width of the central 68 % [GeV]", title_fontsize=8, alignment="left"
+        )
     return figure
 
 
@@ -118,11 +121,18 @@ def _histogram(
 
 
 def _series(events: TestEvents, shown: Sequence[Measured]) -> Iterator[tuple[str, Array]]:
-    """Yield what is compared: the jets, then the outputs in each mode, as four-vectors."""
+    """Yield what is compared: the jets, then the outputs in each mode, as four-vectors.
+
+    Modes with the same outputs, such as connected and sequential ones of a first task, are one.
+    """
     assert events.momentum is not None
     yield "jets", events.jets()
-    for measured in shown:
-        yield measured.mode, events.four_vectors(measured.outputs[events.momentum.name])
+    left = [(m.mode, m.outputs[events.momentum.name]) for m in shown]
+    while left:
+        output = left[0][1]
+        same = [mode for mode, other in left if np.array_equal(other, output)]
+        left = [(mode, other) for mode, other in left if mode not in same]
+        yield ", ".join(same), events.four_vectors(output)
 
 
 def _colour(index: int) -> str:

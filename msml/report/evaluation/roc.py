@@ -1,12 +1,13 @@
 """ROC curves: background rejection against signal efficiency."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from msml.data.kinematics import Array
+from msml.metrics import Estimate
 from msml.report.evaluation.looks import look, new_figure
 from msml.report.evaluation.measured import Measured, TestEvents
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-GRID = np.linspace(0.01, 1.0, 100)
+GRID = np.linspace(0.05, 1.0, 96)
 _REPLICAS, _SEED = 100, 1
 # With more curves, only the reference has a band.
 _MOST_BANDS = 4
@@ -87,19 +88,21 @@ def _central(values: Array) -> tuple[Array, Array]:
 def draw_roc(events: TestEvents, shown: Sequence[Measured], title: str) -> "Figure":
     """Draw the curves of the final task, best first, and their ratios to the last."""
     assert events.label is not None
+    name, shared = naming(shown)
     figure, (upper, lower) = new_figure(6.4, 6.2, (2.4, 1.0))
     curves = [roc(events.label, m.outputs[events.final], events.weight) for m in shown]
     for index, (measured, curve) in enumerate(zip(shown, curves, strict=True)):
         banded = len(curves) <= _MOST_BANDS or measured is shown[-1]
-        _curve(upper, curve.rejection(), index, banded, _entry(measured))
+        _curve(upper, curve.rejection(), index, banded, _entry(name(measured), measured.area))
         _curve(lower, curve.ratio(curves[-1]), index, banded and measured is not shown[-1])
     upper.set_yscale("log")
     drawn = [value for value in curves[-1].rejection()[0] if np.isfinite(value)]
-    upper.set_ylim(0.9, 2.5 * max([*drawn[4:], 10.0]))
+    upper.set_ylim(0.9, 2.5 * max([*drawn, 10.0]))
     upper.set_ylabel(r"Background rejection $1/\varepsilon_\mathrm{b}$")
-    upper.legend(loc="upper right", title=title, title_fontsize=8, alignment="left")
+    heading = ", ".join(filter(None, (shared, title, "bands: statistical, 68 %")))
+    upper.legend(loc="upper right", title=heading, title_fontsize=8, alignment="left")
     upper.tick_params(labelbottom=False)
-    lower.set_ylabel("Ratio to\n" + _name(shown[-1]))
+    lower.set_ylabel(f"Ratio to\n{name(shown[-1])}")
     lower.set_xlim(0, 1)
     lower.set_ylim(*_ratio_limits([curve.ratio(curves[-1])[0] for curve in curves]))
     lower.set_xlabel(r"Signal efficiency $\varepsilon_\mathrm{s}$")
@@ -122,17 +125,20 @@ def _curve(
 
 def _ratio_limits(ratios: Sequence[Array]) -> tuple[float, float]:
     """Limits that show all ratios where the sample is not too small to tell."""
-    values = np.concatenate([ratio[9:] for ratio in ratios])
+    values = np.concatenate([ratio[5:] for ratio in ratios])
     values = values[np.isfinite(values)]
     reach = max(0.1, 1.3 * float(np.quantile(np.abs(values - 1), 0.99))) if len(values) else 0.1
     return max(0.0, 1 - reach), 1 + reach
 
 
-def _entry(measured: Measured) -> str:
-    if measured.area is None:
-        return _name(measured)
-    return f"{_name(measured)}: AUC {measured.area.value:.4f} ± {measured.area.error:.4f}"
+def naming(shown: Sequence[Measured]) -> tuple[Callable[[Measured], str], str]:
+    """Choose how to name curves, and the part of the name that they share."""
+    if len({m.chain for m in shown}) == 1:
+        return lambda m: m.mode, shown[0].chain
+    if len({m.mode for m in shown}) == 1:
+        return lambda m: m.chain, shown[0].mode
+    return lambda m: f"{m.chain} {m.mode}", ""
 
 
-def _name(measured: Measured) -> str:
-    return f"{measured.chain} {measured.mode}"
+def _entry(name: str, area: Estimate | None) -> str:
+    return name if area is None else f"{name}: AUC {area.value:.4f} ± {area.error:.4f}"
