@@ -8,6 +8,7 @@ import numpy as np
 
 from msml.data.events import describe, read_blocks
 from msml.data.kinematics import Array
+from msml.data.schema import COLUMNS
 from msml.data.splits import split_rows
 from msml.data.transforms import TRANSFORMS
 from msml.errors import DataError
@@ -60,6 +61,21 @@ def load_split(data: Data, name: str, columns: Iterable[str], path: Path) -> Spl
     return SplitData(name, arrays, weight, rows)
 
 
+def check_classes(split: SplitData, column: str, path: Path) -> None:
+    """Refuse a split with a single class; nothing to check in a column that is no label.
+
+    Raises:
+        DataError: All events are of one class.
+    """
+    if column in COLUMNS and COLUMNS[column].dtype == "uint8":
+        first = split.columns[column][0]
+        if (split.columns[column] == first).all():
+            raise DataError(
+                f"{path}: column '{column}': all {len(split)} events of the {split.name} split "
+                f"are of class {first:g}; expected at least two classes"
+            )
+
+
 def _gather(path: Path, column: str, rows: Array, data: Data) -> Array:
     """Read some rows of a column block by block, so that the whole column is never in memory."""
     place: Array | None = None
@@ -73,9 +89,22 @@ def _gather(path: Path, column: str, rows: Array, data: Data) -> Array:
         target = place[start : start + len(block)]
         kept = target >= 0
         chosen = block[kept].astype(np.float32)
-        gathered[target[kept]] = chosen if transform is None else transform(chosen)
+        if transform is not None:
+            with np.errstate(invalid="ignore", divide="ignore"):
+                chosen = transform(chosen)
+            if not np.isfinite(chosen).all():
+                bad = start + int(np.flatnonzero(kept)[_first_bad(chosen)])
+                name = data.transform[column]
+                raise DataError(
+                    f"{path}: column '{column}': '{name}' of event {bad} is NaN or infinite"
+                )
+        gathered[target[kept]] = chosen
     assert gathered is not None
     return gathered
+
+
+def _first_bad(array: Array) -> int:
+    return int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))
 
 
 def _normalised(path: Path, weight: Array, column: str) -> Array:

@@ -3,12 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from msml.chain import Chain
 from msml.data.kinematics import Array
-from msml.files import atomic
 from msml.metrics import bootstrap
 from msml.recipe.expand import chains
 from msml.registry import metrics as registered
@@ -16,6 +14,7 @@ from msml.runs.directory import read_json, write_json
 from msml.stages.posttrain import chain_name, folder_of, trained
 from msml.stages.session import Session
 from msml.stages.training import build_model, load_weights, predict
+from msml.training.checkpoint import new_hdf5
 
 _BOOTSTRAP_SEED = 20210518
 
@@ -30,6 +29,7 @@ def evaluate(session: Session) -> list[dict[str, Any]]:
     for chosen in chains(session.values):
         for mode in session.values.posttrain.modes:
             trained(session, chosen, mode)
+            session.check_stop()
             records.append(_evaluated(session, chosen, mode))
     write_json(session.directory.file("evaluate", "metrics.json"), records)
     return records
@@ -73,7 +73,7 @@ def _measure(session: Session, outputs: dict[str, Array]) -> dict[str, dict[str,
 def _write_predictions(session: Session, outputs: dict[str, Array], path: Path) -> None:
     """Keep the outputs of all tasks on the test split, with each event's row in the file."""
     test = session.split("test")
-    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_hdf5(path) as file:
         file.create_dataset("event", data=test.event)
         file.create_dataset("weight", data=test.weight)
         for task, output in outputs.items():

@@ -22,6 +22,7 @@ from msml.recipe.validate import validate
 from msml.runs.directory import RunDirectory, run_directory, write_json
 from msml.stages.progress import EpochDisplay
 from msml.stages.session import Progress, Session
+from msml.training.environment import tensorflow
 
 _STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
@@ -35,11 +36,13 @@ def opened(recipe: str, overrides: tuple[str, ...], runs: Path) -> Iterator[Sess
         DataError: If another process works in the run, or it cannot be written.
     """
     loaded = load(recipe, TrainRecipe, list(overrides))
-    validate(loaded)
+    validate(loaded, fast=True)
     resolved = yaml.safe_load(loaded.resolved())
     directory = run_directory(runs, loaded.values.name, resolved, list(overrides))
     display = EpochDisplay(Console(stderr=True))
     with directory.held(), _stop_requests() as stop, display:
+        tensorflow()  # before anything else imports it, without its settings
+        validate(loaded)
         progress = Progress(display.epoch, display.done, stop)
         session = Session(loaded, directory, progress)
         session.write_recipe()
@@ -52,11 +55,11 @@ def opened(recipe: str, overrides: tuple[str, ...], runs: Path) -> Iterator[Sess
 
 @contextmanager
 def _stop_requests() -> Iterator[Any]:
-    """Remember a signal instead of dying of it; a second one is not waited for."""
+    """Remember a signal instead of dying of it; a second Ctrl-C is not waited for."""
     asked: list[str] = []
 
     def ask(number: int, _frame: FrameType | None) -> None:
-        if asked:
+        if asked and number == signal.SIGINT:
             raise KeyboardInterrupt
         asked.append(signal.Signals(number).name)
 

@@ -1,6 +1,9 @@
 """Switches of TensorFlow that must be set before or right after its first import."""
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -41,12 +44,31 @@ def tensorflow() -> Any:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    import tensorflow as tf
+    with _quiet():
+        import tensorflow as tf
 
-    for device in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(device, True)
+        for device in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(device, True)
+    tf.get_logger().setLevel("ERROR")  # it warns of a new graph for each model
     tf.config.experimental.enable_op_determinism()
     return tf
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave out what TensorFlow's libraries write to standard error when they are loaded.
+
+    They heed no log level then, and speak of a missing GPU as of an error. Exceptions pass.
+    """
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 @cache

@@ -21,7 +21,8 @@ class EpochResult:
 
     Attributes:
         losses: `(losses,) float32` means over events.
-        bad_batch: The first batch with a loss that is not finite, -1 where there is none.
+        bad_batch: The first batch whose last loss, the one that is minimised, is not finite; -1
+            where there is none.
     """
 
     losses: Array
@@ -64,7 +65,8 @@ def compile_epoch(
         total, bad = state
         batch = {n: tf.gather(a, rows) for n, a in zip(names, arrays, strict=True)}
         values = step(batch)
-        finite = tf.reduce_all(tf.math.is_finite(values))
+        # Only what is minimised: a task of weight 0 may be infinite.
+        finite = tf.math.is_finite(values[-1])
         bad = tf.where(tf.logical_or(finite, bad >= 0), bad, number)
         return total + values * tf.cast(tf.shape(rows)[0], tf.float32), bad
 
