@@ -9,7 +9,7 @@ from typing import Any
 from msml.chain import WEIGHT, Chain
 from msml.data.dataset import SplitData, check_classes, load_split
 from msml.errors import StoppedError
-from msml.files import atomic
+from msml.files import atomic, fingerprint
 from msml.recipe import Recipe
 from msml.recipe.expand import TaskSpec, expand
 from msml.recipe.schema import TrainRecipe
@@ -108,7 +108,9 @@ class Session:
             whole = Chain(self.tasks, dict.fromkeys(self.tasks))
             data = self.values.data
             columns = whole.columns()
-            split = load_split(data, name, columns, self.data_file)
+            key = fingerprint([self.data_fingerprint, asdict(data) | {"file": ""}])[:20]
+            unpacked = self.directory.cache / "unpacked" / key / name
+            split = load_split(data, name, columns, self.data_file, unpacked)
             for task in self.tasks.values():
                 check_classes(split, task.target, self.data_file)
             self._splits[name] = split
