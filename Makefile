@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: install test test-slow lint bench clean
+.PHONY: install run test test-slow lint bench clean
 
 install: $(VENV)/installed
 
@@ -12,6 +12,9 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
+
+run: install
+	$(BIN)/msml run recipes/htautau.yaml
 
 test: install
 	$(BIN)/ruff check
@@ -24,6 +27,7 @@ test-slow: install
 
 bench: install
 	$(BIN)/python scripts/bench_events.py
+	$(BIN)/python scripts/bench_training.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache

@@ -12,6 +12,11 @@ Batch = Mapping[str, Tensor]
 WEIGHT = "event weight"
 
 
+def output_column(task: str) -> str:
+    """Name, in a batch, of the outputs of a task that was trained before."""
+    return f"output of {task}"
+
+
 @dataclass(frozen=True)
 class Chain:
     """Tasks in order with one model for some of them.
@@ -22,20 +27,20 @@ class Chain:
     Attributes:
         tasks: All tasks of the recipe by name, in order.
         models: A Keras model for each task of this chain.
+        given: Tasks without a model here whose outputs the batch has, as `output_column`.
     """
 
     tasks: Mapping[str, TaskSpec]
     models: Mapping[str, Any]
+    given: frozenset[str] = frozenset()
 
     def columns(self) -> list[str]:
         """Columns of the data that inputs and targets of the chain need."""
         needed = []
         for name in self.models:
             for source in self.tasks[name].inputs:
-                if source not in self.tasks:
-                    needed.append(source)
-                elif source not in self.models:
-                    needed.append(self.tasks[source].target)
+                if source not in self.models:
+                    needed.append(self._column(source))
             needed.append(self.tasks[name].target)
         return list(dict.fromkeys(needed))
 
@@ -50,7 +55,13 @@ class Chain:
     def _input(self, source: str, batch: Batch, done: Mapping[str, Tensor]) -> Tensor:
         if source in done:
             return done[source]
-        return batch[self.tasks[source].target if source in self.tasks else source]
+        return batch[self._column(source)]
+
+    def _column(self, source: str) -> str:
+        """Column that stands for an input without a model."""
+        if source in self.given:
+            return output_column(source)
+        return self.tasks[source].target if source in self.tasks else source
 
     def task_losses(self, batch: Batch, outputs: Mapping[str, Tensor]) -> list[Tensor]:
         """Weighted mean loss of each task, scalars, in the order of the models."""

@@ -133,6 +133,11 @@ def load_plugins(paths: Iterable[str | Path]) -> None:
         raise RecipeError(problems)
 
 
+def plugin_fingerprint(entry: Entry) -> str | None:
+    """Return the hash of the plugin that registered an entry, None for msml's own."""
+    return _fingerprints.get(Path(entry.source))
+
+
 def _load_plugin(path: Path) -> None:
     try:
         resolved, text = path.resolve(), path.read_bytes()

@@ -8,9 +8,11 @@ import numpy as np
 
 from msml.data.events import describe, read_blocks
 from msml.data.kinematics import Array
+from msml.data.schema import COLUMNS
 from msml.data.splits import split_rows
 from msml.data.transforms import TRANSFORMS
 from msml.errors import DataError
+from msml.files import atomic
 from msml.recipe.schema import Data
 
 
@@ -35,7 +37,9 @@ class SplitData:
         return len(self.weight)
 
 
-def load_split(data: Data, name: str, columns: Iterable[str], path: Path) -> SplitData:
+def load_split(
+    data: Data, name: str, columns: Iterable[str], path: Path, unpacked: Path | None = None
+) -> SplitData:
     """Read the events of one split; those of the others are never kept.
 
     Args:
@@ -43,6 +47,8 @@ def load_split(data: Data, name: str, columns: Iterable[str], path: Path) -> Spl
         name: `train`, `valid` or `test`.
         columns: Columns to read.
         path: The event file.
+        unpacked: Folder where columns above `data.memory_gb` are kept, uncompressed and in the
+            split's order, to be memory mapped; None keeps everything in memory.
 
     Raises:
         DataError: As `read`; also for an empty split, or weights that are negative or all 0.
@@ -53,29 +59,70 @@ def load_split(data: Data, name: str, columns: Iterable[str], path: Path) -> Spl
     fractions = {"train": data.split.train, "valid": data.split.valid, "test": data.split.test}
     rows = split_rows(total, fractions, data.split.seed, data.events)[name]
     wanted = list(dict.fromkeys([*columns, *([data.weight] if data.weight else [])]))
-    arrays = {column: _gather(path, column, rows, data) for column in wanted}
+    arrays = {column: _column(path, column, rows, data, unpacked) for column in wanted}
     weight = np.ones(len(rows), np.float32)
     if data.weight is not None:
         weight = _normalised(path, arrays.pop(data.weight), data.weight)
     return SplitData(name, arrays, weight, rows)
 
 
-def _gather(path: Path, column: str, rows: Array, data: Data) -> Array:
+def check_classes(split: SplitData, column: str, path: Path) -> None:
+    """Refuse a split with a single class; nothing to check in a column that is no label.
+
+    Raises:
+        DataError: All events are of one class.
+    """
+    if column in COLUMNS and COLUMNS[column].dtype == "uint8":
+        first = split.columns[column][0]
+        if (split.columns[column] == first).all():
+            raise DataError(
+                f"{path}: column '{column}': all {len(split)} events of the {split.name} split "
+                f"are of class {first:g}; expected at least two classes"
+            )
+
+
+def _column(path: Path, column: str, rows: Array, data: Data, unpacked: Path | None) -> Array:
+    """Read some rows of a column, into memory or, where it is large, into a memory map."""
+    shape = (len(rows), *describe(path).shapes.get(column, (0,))[1:])
+    if unpacked is None or 4 * np.prod(shape, dtype=float) <= data.memory_gb * 1e9:
+        gathered = np.empty(shape, np.float32)
+        _gather(path, column, rows, data, gathered)
+        return gathered
+    file = unpacked / f"{column}.npy"
+    if not file.exists():
+        with atomic(file) as temporary:
+            map_ = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
+                temporary, "w+", np.float32, shape
+            )
+            _gather(path, column, rows, data, map_)
+            map_.flush()
+    mapped: Array = np.load(file, mmap_mode="r")
+    return mapped
+
+
+def _gather(path: Path, column: str, rows: Array, data: Data, gathered: Array) -> None:
     """Read some rows of a column block by block, so that the whole column is never in memory."""
-    place: Array | None = None
-    gathered: Array | None = None
+    place = np.full(describe(path).events, -1)
+    place[rows] = np.arange(len(rows))
     transform = TRANSFORMS.get(data.transform.get(column, ""), None)
     for start, block in read_blocks(path, column):
-        if place is None or gathered is None:
-            place = np.full(describe(path).events, -1)
-            place[rows] = np.arange(len(rows))
-            gathered = np.empty((len(rows), *block.shape[1:]), np.float32)
         target = place[start : start + len(block)]
         kept = target >= 0
         chosen = block[kept].astype(np.float32)
-        gathered[target[kept]] = chosen if transform is None else transform(chosen)
-    assert gathered is not None
-    return gathered
+        if transform is not None:
+            with np.errstate(invalid="ignore", divide="ignore"):
+                chosen = transform(chosen)
+            if not np.isfinite(chosen).all():
+                bad = start + int(np.flatnonzero(kept)[_first_bad(chosen)])
+                name = data.transform[column]
+                raise DataError(
+                    f"{path}: column '{column}': '{name}' of event {bad} is NaN or infinite"
+                )
+        gathered[target[kept]] = chosen
+
+
+def _first_bad(array: Array) -> int:
+    return int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))
 
 
 def _normalised(path: Path, weight: Array, column: str) -> Array:

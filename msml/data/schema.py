@@ -92,6 +92,7 @@ _COLUMNS = (
         "5 (charged hadrons - 1) + neutral pions; -1 where unknown",
     ),
     Column("label", "uint8", (), (), (), ("1",), "class of the event; 1 is the signal"),
+    Column("weight", "float32", (), (), (), ("1",), "weight of the event; none is negative"),
     Column("process", "uint8", (), (), (), ("1",), "index into the file's list of processes"),
     Column("seed", "uint32", (), (), (), ("1",), "Pythia's seed of the event's batch"),
     Column(

@@ -30,8 +30,12 @@ class Findings:
         return _BAD
 
 
-def check(node: Node, hint: Any, path: tuple[str, ...], findings: Findings) -> object:
+def check(
+    node: Node, hint: Any, path: tuple[str, ...], findings: Findings, defaulted: bool = False
+) -> object:
     """Check a value, and all that lies below it, against a type hint.
+
+    Where the value is merged over a default, nothing of it is missing.
 
     Returns:
         The plain value, without those parts that have a problem.
@@ -45,7 +49,7 @@ def check(node: Node, hint: Any, path: tuple[str, ...], findings: Findings) -> o
         return None
     if isinstance(value, dict):
         if dataclasses.is_dataclass(bare):
-            return _fields(value, node, bare, path, findings)
+            return _fields(value, node, bare, path, findings, defaulted)
         if bare is Any or get_origin(bare) is dict:
             return _entries(value, bare, path, findings)
     elif isinstance(value, list):
@@ -58,21 +62,29 @@ def check(node: Node, hint: Any, path: tuple[str, ...], findings: Findings) -> o
 
 
 def _fields(
-    value: dict[str, Node], node: Node, schema: Any, path: tuple[str, ...], findings: Findings
+    value: dict[str, Node],
+    node: Node,
+    schema: Any,
+    path: tuple[str, ...],
+    findings: Findings,
+    defaulted: bool,
 ) -> dict[str, object]:
     """Check a mapping against a dataclass: its keys are the fields."""
     hints = get_type_hints(schema)
+    has_default = {
+        f.name: not (f.default is f.default_factory is dataclasses.MISSING)
+        for f in dataclasses.fields(schema)
+    }
     checked = {}
     for name, child in value.items():
         if name in hints:
-            checked[name] = check(child, hints[name], (*path, name), findings)
+            below = defaulted or has_default[name]
+            checked[name] = check(child, hints[name], (*path, name), findings, below)
         else:
             findings.add(child, (*path, name), "unknown key" + suggest(name, list(hints)))
-    for f in dataclasses.fields(schema):
-        mandatory = f.default is f.default_factory is dataclasses.MISSING
-        if mandatory and f.name not in value:
-            message = f"missing; expected {words(hints[f.name])}"
-            findings.add(node, (*path, f.name), message)
+    for name, optional in has_default.items():
+        if not (optional or defaulted or name in value):
+            findings.add(node, (*path, name), f"missing; expected {words(hints[name])}")
     return {name: v for name, v in checked.items() if v is not _BAD}
 
 

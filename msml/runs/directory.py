@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -40,7 +41,19 @@ class RunDirectory:
             DataError: If another process is in it, or it cannot be written.
         """
         with locked(self.file("lock"), f"{self.path}: another process is working in it"):
+            self._clear()
             yield
+
+    def _clear(self) -> None:
+        """Remove what a killed process left half written: temporary files, a torn last line."""
+        try:
+            for leftover in self.path.rglob(".*.tmp"):
+                leftover.unlink()
+            log = self.file("metrics.jsonl")
+            if log.exists() and not (lines := log.read_bytes()).endswith(b"\n"):
+                os.truncate(log, lines.rfind(b"\n") + 1)
+        except OSError as error:
+            raise DataError(f"{self.path}: cannot be written: {error.strerror}") from error
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Add a line to `metrics.jsonl`."""

@@ -9,7 +9,6 @@ import numpy as np
 
 from msml.chain import Chain
 from msml.data.kinematics import Array
-from msml.files import atomic
 from msml.metrics import estimate, replicate
 from msml.recipe.expand import chains
 from msml.registry import metrics as registered
@@ -18,6 +17,7 @@ from msml.stages.drawing import draw
 from msml.stages.posttrain import chain_name, folder_of, trained
 from msml.stages.session import Session
 from msml.stages.training import build_model, load_weights, predict
+from msml.training.checkpoint import new_hdf5
 
 _BOOTSTRAP_SEED = 20210518
 _REPLICAS = "replicas"
@@ -37,6 +37,7 @@ def evaluate(session: Session) -> list[Record]:
         earlier: list[Record] = []
         for mode in session.values.posttrain.modes:
             trained(session, chosen, mode)
+            session.check_stop()
             record = _evaluated(session, chosen, mode)
             minus = {e["mode"]: _difference(session, record, e) for e in earlier}
             earlier.append(record)
@@ -122,7 +123,7 @@ def _write_predictions(
 ) -> None:
     """Keep the outputs of all tasks on the test split, with each event's row in the file."""
     test = session.split("test")
-    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_hdf5(path) as file:
         file.create_dataset("event", data=test.event)
         file.create_dataset("weight", data=test.weight)
         for task, output in outputs.items():

@@ -23,6 +23,7 @@ from msml.runs.attempt import attempt
 from msml.runs.directory import RunDirectory, run_directory, write_json
 from msml.stages.progress import EpochDisplay, Report, both
 from msml.stages.session import Progress, Session
+from msml.training.environment import tensorflow
 from msml.training.tensorboard import tensorboard_writer
 
 _STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
@@ -45,7 +46,7 @@ def opened(
         DataError: If another process works in the run, or it cannot be written.
     """
     loaded = load(recipe, TrainRecipe, list(overrides))
-    validate(loaded)
+    validate(loaded, fast=True)
     resolved = yaml.safe_load(loaded.resolved())
     directory = run_directory(runs, loaded.values.name, resolved, list(overrides))
     display = EpochDisplay(Console(stderr=True))
@@ -53,6 +54,8 @@ def opened(
     if tensorboard:
         epoch = both(epoch, tensorboard_writer(directory.file("tensorboard")))
     with directory.held(), _stop_requests() as stop, display:
+        tensorflow()  # before anything else imports it, without its settings
+        validate(loaded)
         progress = Progress(epoch, display.done, stop)
         session = Session(loaded, directory, progress)
         session.write_recipe()
@@ -66,11 +69,11 @@ def opened(
 
 @contextmanager
 def _stop_requests() -> Iterator[Any]:
-    """Remember a signal instead of dying of it; a second one is not waited for."""
+    """Remember a signal instead of dying of it; a second Ctrl-C is not waited for."""
     asked: list[str] = []
 
     def ask(number: int, _frame: FrameType | None) -> None:
-        if asked:
+        if asked and number == signal.SIGINT:
             raise KeyboardInterrupt
         asked.append(signal.Signals(number).name)
 

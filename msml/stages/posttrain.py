@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from msml.chain import Chain
+from msml.chain import Chain, output_column
 from msml.recipe.expand import chains
 from msml.runs.directory import read_json, write_json
 from msml.stages.pretrain import pretrained
@@ -51,6 +51,7 @@ def trained(session: Session, chosen: dict[str, str], mode: str) -> dict[str, An
     """Train a chain in one mode unless that was done."""
     folder = folder_of(session, chosen, mode)
     if not (folder / "metrics.json").exists():
+        session.check_stop()
         work = {"connected": _connected, "sequential": _sequential, "joint": _joint}[mode]
         result = work(session, chosen, folder)
         write_json(folder / "metrics.json", {"chain": chosen, "mode": mode, **result})
@@ -76,7 +77,7 @@ def _joint(session: Session, chosen: dict[str, str], folder: Path) -> dict[str, 
         weights=_weights(session),
         settings=session.values.posttrain,
         folder=folder,
-        replaced={},
+        added={},
     )
     history = train(session, unit)
     return {**_valid_losses(session, unit.chain), "epochs": history.epochs}
@@ -95,7 +96,7 @@ def _sequential(session: Session, chosen: dict[str, str], folder: Path) -> dict[
     The first task sees columns only, so that its training is its pre-training.
     """
     models: dict[str, Any] = {}
-    replaced: dict[str, dict[str, Tensor]] = {"train": {}, "valid": {}}
+    added: dict[str, dict[str, Tensor]] = {"train": {}, "valid": {}}
     for task, name in chosen.items():
         upstream = [s for s in session.tasks[task].inputs if s in session.tasks]
         if not upstream:
@@ -106,20 +107,20 @@ def _sequential(session: Session, chosen: dict[str, str], folder: Path) -> dict[
             models[task] = build_model(session, task, name, fresh="sequential")
             unit = Unit(
                 key=f"posttrain/{chain_name(chosen)}/sequential/{task}",
-                chain=Chain(session.tasks, {task: models[task]}),
+                chain=Chain(session.tasks, {task: models[task]}, frozenset(models) - {task}),
                 weights={task: 1.0},
                 settings=session.values.pretrain,
                 folder=folder / task,
-                replaced=replaced,
+                added=added,
             )
             if (unit.folder / "weights.h5").exists():
                 load_weights(unit.chain, unit.folder / "weights.h5")
             else:
                 train(session, unit)
         done = Chain(session.tasks, dict(models))
-        for split in replaced:
+        for split in added:
             outputs = predict(session, done, split)
-            replaced[split][session.tasks[task].target] = to_device({task: outputs[task]})[task]
+            added[split] |= to_device({output_column(task): outputs[task]})
     chain = Chain(session.tasks, models)
     save_arrays(folder / "weights.h5", variable_arrays(model_variables(chain)), {"xla": False})
     return _valid_losses(session, chain)

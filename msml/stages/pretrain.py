@@ -1,6 +1,5 @@
 """Pre-training: every candidate alone, on truth inputs, shared between runs."""
 
-import contextlib
 import math
 import os
 import shutil
@@ -9,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from msml.chain import Chain
-from msml.files import fingerprint, locked
+from msml.files import atomic, fingerprint, locked
 from msml.runs.directory import read_json, write_json
 from msml.stages.session import Session
 from msml.stages.training import Unit, build_model, train
+from msml.training.checkpoint import FORMAT_VERSION
 
 
 def pretrain(session: Session) -> dict[str, dict[str, Any]]:
@@ -36,6 +36,7 @@ def pretrained(session: Session, task: str, candidate: str) -> tuple[Path, dict[
     folder = session.directory.cache / "pretrain" / _fingerprint(session, task, candidate)
     with locked(folder / "lock"):
         if not (folder / "metrics.json").exists():
+            session.check_stop()
             _pretrain(session, task, candidate, folder)
     metrics = read_json(folder / "metrics.json")
     _link(folder / "weights.h5", session.directory.file("pretrain", task, f"{candidate}.h5"))
@@ -51,7 +52,7 @@ def _pretrain(session: Session, task: str, candidate: str, folder: Path) -> None
         weights={task: 1.0},
         settings=session.values.pretrain,
         folder=folder,
-        replaced={},
+        added={},
     )
     history = train(session, unit)
     best = history.valid[history.best_epoch] if history.best_epoch >= 0 else {}
@@ -79,7 +80,10 @@ def _fingerprint(session: Session, task: str, candidate: str) -> str:
         "candidate": [candidate, spec.candidates[candidate].model],
         "arguments": dict(spec.candidates[candidate].args),
         "settings": asdict(session.values.pretrain),
+        "format": FORMAT_VERSION,
     }
+    if plugins := session.plugin_fingerprints(task, candidate):
+        described["plugins"] = plugins
     return fingerprint(described)[:20]
 
 
@@ -87,9 +91,9 @@ def _link(source: Path, target: Path) -> None:
     """Show a file of the cache in the run's own folder."""
     if target.exists():
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        try:
-            os.link(source, target)
-        except OSError:
-            shutil.copy(source, target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        with atomic(target) as temporary:
+            shutil.copy(source, temporary)

@@ -7,11 +7,14 @@ from functools import cached_property
 from typing import Any
 
 from msml.chain import WEIGHT, Chain
-from msml.data.dataset import SplitData, load_split
+from msml.data.dataset import SplitData, check_classes, load_split
+from msml.errors import StoppedError
+from msml.files import atomic, fingerprint
 from msml.recipe import Recipe
 from msml.recipe.expand import TaskSpec, expand
 from msml.recipe.schema import TrainRecipe
 from msml.recipe.wiring import Columns, check_data, input_shapes, output_shape
+from msml.registry import losses, models, plugin_fingerprint
 from msml.runs.directory import RunDirectory
 from msml.training.environment import Environment, environment, resolve_precision
 from msml.training.epoch import Tensor, to_device
@@ -73,6 +76,13 @@ class Session:
                 digest.update(block)
         return digest.hexdigest()
 
+    def plugin_fingerprints(self, task: str, candidate: str) -> list[str]:
+        """Hashes of the plugins that a candidate and its loss come from."""
+        spec = self.tasks[task]
+        entries = (models.get(spec.candidates[candidate].model), losses.get(spec.loss))
+        known = [plugin_fingerprint(entry) for entry in entries]
+        return [mark for mark in known if mark is not None]
+
     def facts(self) -> dict[str, Any]:
         """What every result depends on besides what was trained and how."""
         return {
@@ -98,7 +108,12 @@ class Session:
             whole = Chain(self.tasks, dict.fromkeys(self.tasks))
             data = self.values.data
             columns = whole.columns()
-            self._splits[name] = load_split(data, name, columns, self.data_file)
+            key = fingerprint([self.data_fingerprint, asdict(data) | {"file": ""}])[:20]
+            unpacked = self.directory.cache / "unpacked" / key / name
+            split = load_split(data, name, columns, self.data_file, unpacked)
+            for task in self.tasks.values():
+                check_classes(split, task.target, self.data_file)
+            self._splits[name] = split
         return self._splits[name]
 
     def on_device(self, name: str) -> dict[str, Tensor]:
@@ -112,5 +127,14 @@ class Session:
         """Keep the resolved recipe beside the results."""
         path = self.directory.file("recipe.yaml")
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(self.resolved)
+            with atomic(path) as temporary:
+                temporary.write_text(self.resolved)
+
+    def check_stop(self) -> None:
+        """Leave between two units of work where that was asked for.
+
+        Raises:
+            StoppedError: It was.
+        """
+        if reason := self.progress.stop():
+            raise StoppedError(f"{reason}: the same command continues")

@@ -1,7 +1,7 @@
 """Training one chain, whatever stage it belongs to."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ class Unit:
         weights: Task weight of each task of the chain.
         settings: How it is trained.
         folder: Where `weights.h5` and `metrics.json` go.
-        replaced: Columns that stand in for those of the data, by split.
+        added: Columns besides those of the data, by split: outputs of tasks trained before.
     """
 
     key: str
@@ -42,7 +42,7 @@ class Unit:
     weights: Mapping[str, float]
     settings: Fit
     folder: Path
-    replaced: Mapping[str, Mapping[str, Tensor]]
+    added: Mapping[str, Mapping[str, Tensor]]
 
 
 def build_model(session: Session, task: str, candidate: str, *, fresh: str = "") -> Any:
@@ -111,7 +111,8 @@ def train(session: Session, unit: Unit) -> History:
     )
     history = fit(
         trainee,
-        unit.settings,
+        # Nothing changes from epoch to epoch where there is nothing to train.
+        unit.settings if chain.variables() else replace(unit.settings, epochs=1),
         session.values.seed,
         unit.folder / "checkpoint.h5",
         _watch(session, unit),
@@ -203,7 +204,7 @@ def load_weights(chain: Chain, path: Path, tasks: Mapping[str, str] | None = Non
 
 
 def _columns(session: Session, unit: Unit, split: str, names: list[str]) -> dict[str, Tensor]:
-    available = {**session.on_device(split), **unit.replaced.get(split, {})}
+    available = {**session.on_device(split), **unit.added.get(split, {})}
     return {name: available[name] for name in names}
 
 

@@ -1,18 +1,38 @@
 """HDF5 files of arrays with JSON beside them: weights, and the state of interrupted work."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
+from msml.data.disk import Disk
 from msml.data.kinematics import Array
 from msml.errors import DataError
 from msml.files import atomic
 
 FORMAT_VERSION = 1
+
+
+@contextmanager
+def new_hdf5(path: Path) -> Iterator[h5py.File]:
+    """Give an HDF5 file to fill; it appears under `path` when the block ends well.
+
+    Raises:
+        DataError: If it cannot be written.
+    """
+    with atomic(path) as temporary:
+        disk = Disk(temporary)  # HDF5 itself does not survive a full disk
+        try:
+            with h5py.File(disk, "w") as file:
+                yield file
+        finally:
+            disk.close()
+        if disk.error is not None:
+            raise disk.error
 
 
 def save_arrays(path: Path, arrays: Mapping[str, Array], about: Mapping[str, Any]) -> None:
@@ -21,7 +41,7 @@ def save_arrays(path: Path, arrays: Mapping[str, Array], about: Mapping[str, Any
     Raises:
         DataError: If the file cannot be written.
     """
-    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_hdf5(path) as file:
         file.attrs["format_version"] = FORMAT_VERSION
         file.create_dataset("about", data=json.dumps(about))
         for name, array in arrays.items():
@@ -51,7 +71,7 @@ def load_arrays(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
             if "arrays" in file:
                 file["arrays"].visititems(collect)
             return arrays, json.loads(file["about"][()])
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not a complete checkpoint ({error})") from error
 
 

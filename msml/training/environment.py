@@ -32,16 +32,23 @@ class Environment:
         return "GPU" in self.devices[0]
 
 
+def prepare() -> None:
+    """Set what TensorFlow and Keras read when they are imported, unless the user has.
+
+    oneDNN halves the time of convolutions where TensorFlow does not switch it on by itself.
+    """
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+
 @cache
 def tensorflow() -> Any:
     """Import TensorFlow with msml's settings and return it.
 
-    oneDNN halves the time of convolutions where TensorFlow does not switch it on by itself. GPU
-    memory grows as needed, and operations are deterministic, so that the same seed gives the same
-    result.
+    GPU memory grows as needed, and operations are deterministic, so that the same seed gives the
+    same result.
     """
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    prepare()
     with quiet():
         import tensorflow as tf
 

@@ -1,6 +1,11 @@
-"""The hot path: one compiled graph an epoch, with the events resident in memory."""
+"""The hot path: one compiled graph an epoch, with the events resident in memory.
 
-from collections.abc import Callable, Mapping
+Columns too large for that are memory maps; their epoch is the same graph called for one stretch of
+batches after the other, the next stretch being read meanwhile.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +26,8 @@ class EpochResult:
 
     Attributes:
         losses: `(losses,) float32` means over events.
-        bad_batch: The first batch with a loss that is not finite, -1 where there is none.
+        bad_batch: The first batch whose last loss, the one that is minimised, is not finite; -1
+            where there is none.
     """
 
     losses: Array
@@ -30,11 +36,17 @@ class EpochResult:
 
 Epoch = Callable[[Array], EpochResult]
 
+# Memory for one stretch of streamed events; two are held at a time.
+_STRETCH_BYTES = 2**28
+
 
 def to_device(columns: Mapping[str, Array]) -> dict[str, Tensor]:
-    """Put columns into the memory of the device, once."""
+    """Put columns into the memory of the device, once; memory maps stay where they are."""
     tf = tensorflow()
-    return {name: tf.convert_to_tensor(column) for name, column in columns.items()}
+    return {
+        name: column if isinstance(column, np.memmap) else tf.convert_to_tensor(column)
+        for name, column in columns.items()
+    }
 
 
 def compile_epoch(
@@ -46,7 +58,7 @@ def compile_epoch(
 
     Args:
         step: What happens with a batch; it may change variables.
-        columns: `(events, ...)` tensors by name.
+        columns: `(events, ...)` tensors by name, or memory maps.
         batch_size: Events of a batch.
         losses: Number of losses that `step` returns.
         xla: Whether XLA compiles it.
@@ -58,17 +70,18 @@ def compile_epoch(
     names = sorted(columns)
     tensors = [columns[name] for name in names]
     events = int(tensors[0].shape[0])
-    full, rest = divmod(events, batch_size)
 
     def run(rows: Tensor, number: Tensor, state: Any, arrays: list[Tensor]) -> Any:
         total, bad = state
         batch = {n: tf.gather(a, rows) for n, a in zip(names, arrays, strict=True)}
         values = step(batch)
-        finite = tf.reduce_all(tf.math.is_finite(values))
+        # Only what is minimised: a task of weight 0 may be infinite.
+        finite = tf.math.is_finite(values[-1])
         bad = tf.where(tf.logical_or(finite, bad >= 0), bad, number)
         return total + values * tf.cast(tf.shape(rows)[0], tf.float32), bad
 
     def epoch(order: Tensor, *arrays: Tensor) -> Any:
+        full, rest = divmod(int(order.shape[0]), batch_size)
         state = (tf.zeros(losses), tf.constant(-1))
         if full:
 
@@ -82,17 +95,51 @@ def compile_epoch(
         if rest:
             rows = tf.slice(order, [full * batch_size], [rest])
             state = run(rows, tf.constant(full), tuple(state), list(arrays))
-        total, bad = state
-        return total / events, bad
+        return state
 
     # The columns are arguments: as constants XLA would compile them in.
     compiled = tf.function(epoch, jit_compile=xla, autograph=False)
 
-    def call(order: Array) -> EpochResult:
+    def resident(order: Array) -> EpochResult:
         total, bad = compiled(tf.convert_to_tensor(order, tf.int32), *tensors)
-        return EpochResult(total.numpy(), int(bad))
+        return EpochResult(total.numpy() / events, int(bad))
 
-    return call
+    def streamed(order: Array) -> EpochResult:
+        total, first_bad, before = np.zeros(losses, np.float32), -1, 0
+        for stretch in _stretches(tensors, order, batch_size):
+            size = len(stretch[0])
+            more, bad = compiled(tf.range(size), *stretch)
+            total += more.numpy()
+            if first_bad < 0 <= int(bad):
+                first_bad = before + int(bad)
+            before += -(-size // batch_size)
+        return EpochResult(total / events, first_bad)
+
+    return streamed if any(isinstance(t, np.memmap) for t in tensors) else resident
+
+
+def _stretches(columns: Sequence[Tensor], order: Array, batch_size: int) -> Iterator[list[Tensor]]:
+    """Read events in their order, so many whole batches at a time; one stretch is read ahead."""
+    tf = tensorflow()
+    row_bytes = sum(4 * int(np.prod(column.shape[1:])) for column in columns)
+    size = batch_size * max(1, _STRETCH_BYTES // (batch_size * row_bytes))
+
+    def gather(start: int) -> list[Tensor]:
+        rows = order[start : start + size]
+        return [
+            tf.convert_to_tensor(column[rows])
+            if isinstance(column, np.memmap)
+            else tf.gather(column, rows)
+            for column in columns
+        ]
+
+    with ThreadPoolExecutor(1) as reader:
+        ahead = reader.submit(gather, 0)
+        for start in range(size, len(order) + size, size):
+            ready = ahead.result()
+            if start < len(order):
+                ahead = reader.submit(gather, start)
+            yield ready
 
 
 def epoch_order(events: int, seed: int, key: str, epoch: int) -> Array:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -99,15 +100,12 @@ def fit(trainee: Trainee, settings: Fit, seed: int, checkpoint: Path, watch: Wat
         order = epoch_order(trainee.events, seed, trainee.key, epoch)
         before = variable_arrays({**trainee.weights, **trainee.state})
         result = trainee.train(order)
-        if result.bad_batch >= 0:
+        valid = trainee.valid() if result.bad_batch < 0 else None
+        if valid is None or not isfinite(valid[-1]):
             assign({**trainee.weights, **trainee.state}, before, str(checkpoint))
             _save(trainee, history, best, checkpoint)
-            raise DivergedError(
-                f"{trainee.key}: the loss is not finite in epoch {epoch + 1}, batch "
-                f"{result.bad_batch + 1}; the state before that epoch is kept in {checkpoint}; "
-                "try a lower learning rate or clip_norm"
-            )
-        _record(trainee, history, result.losses, trainee.valid())
+            raise DivergedError(_diverged(trainee, epoch, result.bad_batch, checkpoint))
+        _record(trainee, history, result.losses, valid)
         if history.best_epoch == epoch:
             best = variable_arrays(trainee.weights)
         watch.epoch(history)
@@ -119,6 +117,17 @@ def fit(trainee: Trainee, settings: Fit, seed: int, checkpoint: Path, watch: Wat
             raise StoppedError(f"{reason}: saved in epoch {epoch + 1} of {trainee.key}")
     assign(trainee.weights, best, str(checkpoint))
     return history
+
+
+def _diverged(trainee: Trainee, epoch: int, batch: int, checkpoint: Path) -> str:
+    """Say where a loss is not finite; `batch` is -1 where it is the one on valid."""
+    where = f"in epoch {epoch + 1}, batch {batch + 1}"
+    if batch < 0:
+        where = f"on valid after epoch {epoch + 1}"
+    return (
+        f"{trainee.key}: the loss is not finite {where}; the state before that epoch is kept in "
+        f"{checkpoint}; try a lower learning rate or clip_norm"
+    )
 
 
 def _record(trainee: Trainee, history: History, train: Array, valid: Array) -> None:

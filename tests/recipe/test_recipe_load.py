@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -262,3 +263,18 @@ def test_loading_imports_no_tensorflow():
     root = Path(msml.__file__).parents[1]
     code = "import sys, msml.recipe; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+def test_part_of_a_default_can_be_changed(tmp_path):
+    @dataclass
+    class Inner:
+        first: int
+        second: int
+
+    @dataclass
+    class Outer:
+        inner: Inner = field(default_factory=lambda: Inner(1, 2))
+
+    path = tmp_path / "recipe.yaml"
+    path.write_text("inner: {second: 5}\n")
+    assert load(path, Outer).values == Outer(Inner(1, 5))

@@ -34,7 +34,7 @@ def higgs(events: dict[str, Array]) -> Array:
 
 def test_columns_types_and_shapes(events: dict[str, Array], described: EventFile) -> None:
     assert described.events == 120
-    optional = {"all_jets", "all_jets_tau", "constituents", "constituent_charges"}
+    optional = {"weight", "all_jets", "all_jets_tau", "constituents", "constituent_charges"}
     assert set(events) == set(COLUMNS) - optional
     for name, array in events.items():
         assert array.dtype == COLUMNS[name].dtype, name

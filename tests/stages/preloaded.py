@@ -1,0 +1,11 @@
+"""Imported once by the server that the commands are forked from; no operation runs there."""
+
+import msml.cli
+import msml.stages.evaluate
+import msml.stages.opening
+import msml.stages.run
+import msml.stages.tables
+from msml.training.environment import tensorflow
+
+tensorflow()
+__all__ = ["msml"]
