@@ -8,9 +8,9 @@ import os
 import resource
 import sys
 import time
-from multiprocessing import forkserver
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from pathlib import Path
 
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -35,7 +35,9 @@ class Limits:
 def _start_server() -> None:
     """Start it with a path on which it finds what to import beforehand."""
     before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *filter(None, [before])])
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        [str(Path(__file__).parent), *filter(None, [before])]
+    )
     try:
         _CONTEXT.set_forkserver_preload(["preloaded"])
         forkserver.ensure_running()
