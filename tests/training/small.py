@@ -1,5 +1,6 @@
 """Small trainings for the tests of the engine, wired as the stages wire them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -107,3 +108,7 @@ def run(trained, settings=FIT, checkpoint=Path("unused"), stop=lambda: None, see
 def same(first, second):
     assert first.keys() == second.keys()
     return all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def settings(epochs):
+    return replace(FIT, epochs=epochs)
