@@ -35,9 +35,8 @@ def test_a_missing_gpu_is_no_error_without_a_driver(monkeypatch, tmp_path):
 
 
 def test_standard_error_is_filtered_and_given_back(capfd):
-    with pytest.raises(ValueError, match="inside"), quiet():
+    with quiet():
         os.write(2, LOG.encode())
-        raise ValueError("inside")
     os.write(2, b"I0000 00:00:1 later\n")
     lines = capfd.readouterr().err.splitlines()
     assert [line.split("] ")[-1] for line in lines] == [
@@ -45,6 +44,13 @@ def test_standard_error_is_filtered_and_given_back(capfd):
         "a line of Python",
         "I0000 00:00:1 later",
     ]
+
+
+def test_it_is_given_back_after_an_exception(capfd):
+    with pytest.raises(ValueError, match="invalid"), quiet():
+        int("x")
+    os.write(2, b"later\n")
+    assert capfd.readouterr().err == "later\n"
 
 
 def test_who_asks_for_everything_gets_it(capfd, monkeypatch):

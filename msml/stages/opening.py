@@ -16,11 +16,12 @@ import yaml
 from rich.console import Console
 
 from msml import __version__
+from msml.errors import DataError
 from msml.recipe import load
 from msml.recipe.schema import TrainRecipe
 from msml.recipe.validate import validate
 from msml.runs.attempt import attempt
-from msml.runs.directory import RunDirectory, run_directory, write_json
+from msml.runs.directory import RunDirectory, read_json, run_directory, write_json
 from msml.stages.progress import EpochDisplay, Report, both
 from msml.stages.session import Progress, Session
 from msml.training.environment import tensorflow
@@ -58,13 +59,29 @@ def opened(
         validate(loaded)
         progress = Progress(epoch, display.done, stop)
         session = Session(loaded, directory, progress)
+        _check_events(session)
         session.write_recipe()
         began = time.time()
+        write_json(directory.file("manifest.json"), _manifest(session, began))
         try:
             with attempt(directory, sys.argv):
                 yield session
         finally:
             write_json(directory.file("manifest.json"), _manifest(session, began))
+
+
+def _check_events(session: Session) -> None:
+    """Refuse to mix results of two event files in one run.
+
+    Raises:
+        DataError: The file is not the one that the run began with.
+    """
+    path = session.directory.file("manifest.json")
+    if path.exists() and read_json(path)["data"]["sha256"] != session.data_fingerprint:
+        raise DataError(
+            f"{session.data_file}: other events than those that {session.directory.path} began "
+            "with; remove that folder, or give the recipe another name"
+        )
 
 
 @contextmanager

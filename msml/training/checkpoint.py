@@ -80,8 +80,8 @@ def variable_arrays(variables: Mapping[str, Any]) -> dict[str, Array]:
     return {name: variable.numpy() for name, variable in variables.items()}
 
 
-def assign(variables: Mapping[str, Any], arrays: Mapping[str, Array], where: str) -> None:
-    """Set variables to saved values.
+def check_fit(variables: Mapping[str, Any], arrays: Mapping[str, Array], where: str) -> None:
+    """Compare saved values with the variables they are for.
 
     Raises:
         DataError: If names or shapes are not those of the variables.
@@ -92,4 +92,14 @@ def assign(variables: Mapping[str, Any], arrays: Mapping[str, Array], where: str
             raise DataError(
                 f"{where}: '{name}': expected shape {tuple(variable.shape)}, found {found}"
             )
+
+
+def assign(variables: Mapping[str, Any], arrays: Mapping[str, Array], where: str) -> None:
+    """Set variables to saved values, all or none.
+
+    Raises:
+        DataError: As `check_fit`.
+    """
+    check_fit(variables, arrays, where)
+    for name, variable in variables.items():
         variable.assign(arrays[name])

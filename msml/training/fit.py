@@ -10,7 +10,7 @@ from typing import Any
 from msml.data.kinematics import Array
 from msml.errors import DataError, DivergedError, StoppedError
 from msml.recipe.schema import Fit
-from msml.training.checkpoint import assign, load_arrays, save_arrays, variable_arrays
+from msml.training.checkpoint import assign, check_fit, load_arrays, save_arrays, variable_arrays
 from msml.training.epoch import Epoch, epoch_order
 
 _SECONDS_BETWEEN_CHECKPOINTS = 10.0
@@ -155,11 +155,17 @@ def _resume(trainee: Trainee, path: Path) -> tuple[History, dict[str, Array]]:
     if not path.exists():
         return History(), variable_arrays(trainee.weights)
     arrays, about = load_arrays(path)
-    if about["key"] != trainee.key:
-        raise DataError(f"{path}: checkpoint of {about['key']}, expected {trainee.key}")
-    for group, variables in (("weights", trainee.weights), ("state", trainee.state)):
-        assign(variables, _group(arrays, group), str(path))
-    return History(**about["history"]), _group(arrays, "best")
+    try:
+        key, history = about["key"], History(**about["history"])
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{path}: not a complete checkpoint ({error})") from error
+    if key != trainee.key:
+        raise DataError(f"{path}: checkpoint of {key}, expected {trainee.key}")
+    best = _group(arrays, "best")
+    check_fit(trainee.weights, best, str(path))
+    assign(trainee.weights, _group(arrays, "weights"), str(path))
+    assign(trainee.state, _group(arrays, "state"), str(path))
+    return history, best
 
 
 def _group(arrays: Mapping[str, Array], name: str) -> dict[str, Array]:

@@ -91,11 +91,8 @@ def test_the_curve_encloses_its_area():
     weight = RNG.uniform(0.5, 2, EVENTS)
     curve = roc(LABEL, score, weight)
     low = curve.background[0] * GRID[0] / 2
-    area = (
-        1 - low - np.trapezoid(curve.background, GRID)
-        if hasattr(np, "trapezoid")
-        else (1 - low - np.trapz(curve.background, GRID))
-    )
+    steps = (curve.background[1:] + curve.background[:-1]) / 2 * np.diff(GRID)
+    area = 1 - low - steps.sum()
     assert area == pytest.approx(auc(LABEL, score, weight), abs=5e-3)
     value, low, high = curve.ratio(curve)
     np.testing.assert_allclose(value[np.isfinite(value)], 1)

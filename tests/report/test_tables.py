@@ -66,9 +66,8 @@ def test_several_chains_and_modes_make_a_table_for_each_metric(capsys):
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     start = lines.index("higgs on test: auc, higher is better")
     assert lines[start + 1].split()[:4] == ["chain", "connected", "sequential", "joint"]
-    values = [f"{0.75 + 0.01 * place:.4f} ± 0.0077" for place in range(3)]
-    row = ["mlp+mass", *values, "+0.0100 ± 0.0020", "+0.0100 ± 0.0020"]
-    assert [cell.strip() for cell in lines[start + 3].split("   ") if cell] == row
+    row = ["mlp+mass", "0.7500", "±", "0.0077", "0.7600", "±", "0.0077", "0.7700", "±", "0.0077"]
+    assert lines[start + 3].split() == [*row, *("+0.0100", "±", "0.0020") * 2]
     assert max(map(len, lines)) <= 100
     assert "momentum on test: momentum_mse_gev2 [GeV²], lower is better" in lines
 
@@ -82,16 +81,6 @@ def test_one_chain_makes_a_table_for_each_task(capsys):
     ]
     (change,) = (line for line in lines[lines.index("higgs on test") :] if " - " in line)
     assert " ".join(change.split()) == "joint - sequential +0.0100 ± 0.0020 +0.0100 ± 0.0020"
-        "joint",
-        "-",
-        "sequential",
-        "+0.0100",
-        "±",
-        "0.0020",
-        "+0.0100",
-        "±",
-        "0.0020",
-    ]
 
 
 def test_losses(capsys):

@@ -35,9 +35,8 @@ class Limits:
 def _start_server() -> None:
     """Start it with a path on which it finds what to import beforehand."""
     before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(
-        [str(Path(__file__).parent), *filter(None, [before])]
-    )
+    here = str(Path(__file__).parent)
+    os.environ["PYTHONPATH"] = here if before is None else here + os.pathsep + before
     try:
         _CONTEXT.set_forkserver_preload(["preloaded"])
         forkserver.ensure_running()

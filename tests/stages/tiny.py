@@ -1,12 +1,19 @@
-"""A training recipe small enough to run in seconds."""
+"""A training recipe small enough to run in seconds, and the files of its run."""
 
+import json
 from pathlib import Path
+from typing import Any
 
+from msml.training.checkpoint import load_arrays
+
+# XLA takes longer to compile than these trainings take to run.
 RECIPE = """\
 name: tiny
+xla: false
 data:
   file: events.h5
   transform: {jets: log_pt, taus: log_pt}
+  weight: weight
 tasks:
   momentum:
     inputs: [jets, calo_images]
@@ -15,8 +22,8 @@ tasks:
     weight: 0.5
     metrics: [momentum_mse, momentum_mse_gev2]
     candidates:
-      mlp: {model: tau_mlp, args: {units: 8, layers: 1, image_units: 4, image_layers: 1}}
       sf: {model: tau_scale_factor}
+      noise: {model: noise}
   higgs:
     inputs: [momentum]
     target: label
@@ -25,8 +32,7 @@ tasks:
     metrics: [auc, bce]
     candidates:
       mlp: {model: higgs_mlp, args: {units: 8, layers: 1}}
-      mass: {model: higgs_mass, args: {units: 8, layers: 1}}
-chain: {momentum: sf, higgs: mass}
+chain: {momentum: sf, higgs: mlp}
 pretrain: {optimizer: {name: adam, learning_rate: 1e-2}, batch_size: 50, epochs: 4, patience: 3}
 posttrain:
   modes: [connected, sequential, joint]
@@ -42,3 +48,38 @@ def write_recipe(folder: Path, text: str = RECIPE, name: str = "tiny.yaml") -> P
     path = folder / name
     path.write_text(text)
     return path
+
+
+def runs(folder: Path, name: str = "tiny") -> list[Path]:
+    return sorted((folder / "runs" / name).iterdir())
+
+
+def only_run(folder: Path, name: str = "tiny") -> Path:
+    (found,) = runs(folder, name)
+    return found
+
+
+def metrics(folder: Path, name: str = "tiny") -> Any:
+    """What `evaluate` found."""
+    return json.loads((only_run(folder, name) / "evaluate" / "metrics.json").read_text())
+
+
+def weights(path: Path) -> dict[str, bytes]:
+    """Weights of a file, bit for bit."""
+    return {name: array.tobytes() for name, array in load_arrays(path)[0].items()}
+
+
+def results(run: Path) -> dict[str, object]:
+    """All that a run must give again, bit for bit, however it was interrupted."""
+    found: dict[str, object] = {}
+    for path in sorted([*run.rglob("weights.h5"), *run.rglob("pretrain/*/*.h5")]):
+        found[str(path.relative_to(run))] = weights(path)
+    for path in sorted(run.rglob("metrics.json")):
+        found[str(path.relative_to(run))] = json.loads(path.read_text())
+    for path in sorted(run.rglob("predictions.h5")):
+        found[str(path.relative_to(run))] = path.read_bytes()
+    return found
+
+
+def log(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]

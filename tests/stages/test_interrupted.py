@@ -1,0 +1,129 @@
+"""Runs that are stopped or killed, and done again."""
+
+import json
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from process import Command, Limits, fails, msml, until
+from tiny import log, metrics, only_run, results, runs
+
+pytestmark = pytest.mark.xdist_group("stages")
+SLOW = Limits(epoch_seconds=0.1)
+
+
+def lines(folder: Path) -> int:
+    found = list((folder / "runs").rglob("metrics.jsonl")) if (folder / "runs").exists() else []
+    return sum(path.read_bytes().count(b"\n") for path in found)
+
+
+def check_same(folder: Path, finished: Path) -> None:
+    """The same results as without interruption, and nothing left over."""
+    assert metrics(folder) == metrics(finished)
+    assert results(only_run(folder)) == results(only_run(finished))
+    leftovers = [path for path in (folder / "runs").rglob("*") if path.name.endswith(".tmp")]
+    assert leftovers == []
+    assert list((folder / "runs").rglob("checkpoint.h5")) == []
+    for record in log(only_run(folder)):  # no line is torn
+        assert record["unit"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("epochs", [1, 15])
+def test_a_signal_saves_and_leaves_with_85(work, finished, number, epochs):
+    command = Command(work, "run", "tiny.yaml", limits=SLOW)
+    until(lambda: lines(work) >= epochs)
+    command.signal(number)
+    command.signal(number)  # batch systems send it more than once
+    assert command.wait() == 85
+    (message,) = [line for line in command.errors if line.startswith("msml: ")]
+    assert number.name in message
+    done = lines(work)
+    msml(work, "run", "tiny.yaml")
+    check_same(work, finished)
+    assert lines(work) == len(log(only_run(finished)))  # no epoch was done twice
+    assert done < lines(work)
+
+
+def test_a_stop_while_starting(work):
+    command = Command(work, "run", "tiny.yaml")
+    until(lambda: (work / "runs").exists() and list((work / "runs").rglob("lock")) != [])
+    command.signal(signal.SIGTERM)
+    assert command.wait() in (85, -signal.SIGTERM)
+
+
+def kill_somewhere(work: Path, finished: Path, seed: int, stage: str) -> None:
+    """Kill a run at a random moment of a stage, perhaps again, then let it finish."""
+    rng = random.Random(seed)
+    total = len(log(only_run(finished)))
+    first = {"pretrain": 0, "posttrain": total - 8, "evaluate": total}[stage]
+    last = {"pretrain": total - 9, "posttrain": total - 1, "evaluate": total}[stage]
+    for _ in range(rng.choice([1, 2])):
+        command = Command(work, "run", "tiny.yaml", limits=Limits(epoch_seconds=0.02))
+        wanted = max(rng.randint(first, last), lines(work))
+        until(lambda c=command, w=wanted: lines(work) >= w or not c.process.is_alive())
+        time.sleep(rng.uniform(0, 0.4 if stage == "evaluate" else 0.1))
+        command.kill()
+    msml(work, "run", "tiny.yaml")
+    check_same(work, finished)
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "posttrain", "evaluate"])
+def test_killed(work, finished, stage):
+    kill_somewhere(work, finished, 11, stage)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["pretrain", "posttrain", "evaluate"])
+@pytest.mark.parametrize("seed", range(10))
+def test_killed_often(work, finished, stage, seed):
+    kill_somewhere(work, finished, seed, stage)
+
+
+def test_a_second_process_is_refused(work):
+    first = Command(work, "pretrain", "tiny.yaml", limits=Limits(epoch_seconds=0.3))
+    until(lambda: lines(work) > 0)
+    message = fails(3, work, "pretrain", "tiny.yaml")
+    assert message == f"{only_run(work).relative_to(work)}: another process is working in it"
+    assert first.process.is_alive()
+    first.kill()  # and with it goes the lock
+    msml(work, "pretrain", "tiny.yaml")
+
+
+@pytest.mark.parametrize("size", [1000, 9000, 16_000])
+def test_a_full_disk(work, finished, size):
+    """No file may grow beyond a size: a full disk as a program sees it."""
+    message = fails(3, work, "run", "tiny.yaml", limits=Limits(file_bytes=size))
+    assert "cannot be written: File too large" in message
+    assert len(runs(work)) == 1
+    msml(work, "run", "tiny.yaml")
+    check_same(work, finished)
+
+
+def test_an_unwritable_folder(work):
+    (work / "file").write_text("")
+    message = fails(3, work, "run", "tiny.yaml", "--runs", "file/runs")
+    assert message.startswith("file/runs/tiny/")
+    assert "cannot be written: Not a directory" in message
+
+
+def test_a_broken_checkpoint(work):
+    command = Command(work, "pretrain", "tiny.yaml", limits=SLOW)
+    until(lambda: lines(work) >= 1)
+    command.signal(signal.SIGTERM)
+    assert command.wait() == 85
+    (checkpoint,) = (work / "runs").rglob("checkpoint.h5")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:500])
+    message = fails(3, work, "pretrain", "tiny.yaml")
+    assert f"{checkpoint.relative_to(work)}: not a complete checkpoint" in message
+    assert checkpoint.exists()
+
+
+def test_a_loss_that_goes_to_nan(work):
+    wild = ("pretrain.optimizer={name: sgd, learning_rate: 1e30}", "pretrain.batch_size=100")
+    message = fails(4, work, "pretrain", "tiny.yaml", *wild)
+    assert message.startswith("pretrain/higgs/mlp: the loss is not finite in epoch 1, batch 2;")
+    assert list((work / "runs").rglob("checkpoint.h5")) != []
+    assert json.loads((only_run(work) / "manifest.json").read_text())["seed"] == 0

@@ -1,0 +1,321 @@
+"""The stages on a tiny event file: what they do, keep and share."""
+
+import json
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+from process import Limits, fails, msml
+from synthetic import synthetic_events, write_events
+from tiny import RECIPE, log, metrics, only_run, results, runs, weights, write_recipe
+
+from msml.data.dataset import load_split
+from msml.data.splits import split_rows
+from msml.metrics import bootstrap
+from msml.recipe.schema import Data
+from msml.registry import metrics as registered
+
+pytestmark = pytest.mark.xdist_group("stages")
+PAPER = {"train": 0.6, "valid": 0.2, "test": 0.2}
+
+
+def cached(folder: Path) -> dict[str, int]:
+    """When each entry of the cache was made."""
+    cache = folder / "runs" / ".cache" / "pretrain"
+    return {path.parent.name: path.stat().st_mtime_ns for path in cache.glob("*/metrics.json")}
+
+
+def copy_of(finished: Path, folder: Path) -> Path:
+    shutil.copytree(finished, folder / "copy")
+    return folder / "copy"
+
+
+def test_a_run_keeps_what_the_design_says(finished):
+    run = only_run(finished)
+    assert run.name.startswith("seed=0-")
+    recipe = yaml.safe_load((run / "recipe.yaml").read_text())
+    assert recipe["pretrain"]["epochs"] == 4
+    assert recipe["evaluate"] == {"bootstrap": 10}
+    manifest = json.loads((run / "manifest.json").read_text())
+    assert manifest["seed"] == 0
+    assert manifest["precision"] == "float32"
+    assert manifest["command"][1:] == ["run", "tiny.yaml"]
+    assert len(manifest["data"]["sha256"]) == 64
+    assert manifest["environment"]["tensorflow"]
+    assert manifest["peak_memory_mb"] > 100
+    for name in ("momentum/sf.h5", "momentum/noise.h5", "higgs/mlp.h5"):
+        assert weights(run / "pretrain" / name)
+    for mode in ("connected", "sequential", "joint"):
+        assert weights(run / "posttrain" / "sf+mlp" / mode / "weights.h5")
+        assert (run / "evaluate" / "sf+mlp" / mode / "predictions.h5").exists()
+    assert list((finished / "runs").rglob("checkpoint.h5")) == []
+    assert list((finished / "runs").rglob("*.tmp")) == []
+
+
+def test_every_epoch_is_in_the_log(finished):
+    by_unit: dict[str, list[dict]] = {}
+    for record in log(only_run(finished)):
+        by_unit.setdefault(record["unit"], []).append(record)
+    assert list(by_unit) == [
+        "pretrain/momentum/sf",
+        "pretrain/momentum/noise",
+        "pretrain/higgs/mlp",
+        "posttrain/sf+mlp/sequential/higgs",
+        "posttrain/sf+mlp/joint",
+    ]
+    assert len(by_unit["pretrain/momentum/noise"]) == 1  # nothing to train
+    for records in by_unit.values():
+        assert [record["epoch"] for record in records] == list(range(1, len(records) + 1))
+        valid = [record["valid"]["total"] for record in records]
+        assert records[-1]["best"] == min(valid)
+        assert records[-1]["best_epoch"] == valid.index(min(valid)) + 1
+    joint = by_unit["posttrain/sf+mlp/joint"][-1]["valid"]
+    assert joint["total"] == pytest.approx(0.5 * joint["momentum"] + 0.5 * joint["higgs"], rel=1e-5)
+
+
+def test_progress_is_plain_and_short(finished):
+    errors = (finished / "errors").read_text().splitlines()
+    assert [line.split(":")[0] for line in errors] == [
+        "pretrain momentum/sf",
+        "pretrain momentum/noise",
+        "pretrain higgs/mlp",
+        "posttrain sf+mlp connected",
+        "posttrain sf+mlp sequential",
+        "posttrain sf+mlp joint",
+    ]
+    assert "run: runs/tiny/seed=0-" in (finished / "output").read_text()
+
+
+def test_connected_is_the_pretrained_weights(finished):
+    run = only_run(finished)
+    connected = weights(run / "posttrain/sf+mlp/connected/weights.h5")
+    alone = weights(run / "pretrain/momentum/sf.h5") | weights(run / "pretrain/higgs/mlp.h5")
+    assert connected == alone
+
+
+def test_sequential_freezes_upstream_and_starts_downstream_afresh(finished):
+    run = only_run(finished)
+    found = weights(run / "posttrain/sf+mlp/sequential/weights.h5")
+    upstream = weights(run / "pretrain/momentum/sf.h5")
+    downstream = weights(run / "pretrain/higgs/mlp.h5")
+    assert found.items() > upstream.items()
+    assert all(found[name] != downstream[name] for name in downstream)
+    first = [r for r in log(run) if "sequential" in r["unit"] or r["unit"] == "pretrain/higgs/mlp"]
+    assert first[0]["train"]["higgs"] != first[4]["train"]["higgs"]
+
+
+def test_joint_moves_all_weights_from_the_pretrained_ones(finished, work):
+    run = only_run(finished)
+    joint = weights(run / "posttrain/sf+mlp/joint/weights.h5")
+    connected = weights(run / "posttrain/sf+mlp/connected/weights.h5")
+    assert joint.keys() == connected.keys()
+    assert all(joint[name] != connected[name] for name in joint)
+    # At a vanishing learning rate joint training is where pre-training ended.
+    shutil.copytree(finished / "runs" / ".cache", work / "runs" / ".cache")
+    still = ("posttrain.optimizer.learning_rate=1e-30", "posttrain.modes=[joint]")
+    msml(work, "posttrain", "tiny.yaml", *still)
+    assert weights(only_run(work) / "posttrain/sf+mlp/joint/weights.h5") == connected
+
+
+def test_what_is_done_is_not_repeated(finished, tmp_path):
+    folder = copy_of(finished, tmp_path)
+    before = {p: p.stat().st_mtime_ns for p in (folder / "runs").rglob("*") if p.is_file()}
+    again = msml(folder, "run", "tiny.yaml")
+    assert again.errors == []
+    assert again.output == (finished / "output").read_text()
+    changed = {path for path, time in before.items() if path.stat().st_mtime_ns != time}
+    run, locks = only_run(folder), {path for path in before if path.name == "lock"}
+    assert changed - locks <= {run / "manifest.json", run / "evaluate" / "metrics.json"}
+    assert results(only_run(folder)) == results(only_run(finished))
+
+
+def test_pretraining_is_shared_between_recipes(finished, tmp_path):
+    folder = copy_of(finished, tmp_path)
+    before = cached(folder)
+    assert len(before) == 3
+    other = RECIPE.replace("name: tiny", "name: other").replace("weight: 0.5", "weight: 0.1")
+    write_recipe(folder, other.replace("modes: [connected, sequential, joint]", "modes: [joint]"))
+    command = msml(folder, "posttrain", "tiny.yaml")
+    assert cached(folder) == before
+    assert [line.split(":")[0] for line in command.errors] == ["posttrain sf+mlp joint"]
+    one = weights(only_run(folder, "other") / "posttrain/sf+mlp/joint/weights.h5")
+    assert one != weights(only_run(folder) / "posttrain/sf+mlp/joint/weights.h5")
+
+
+@pytest.mark.parametrize(
+    ("override", "new"),
+    [
+        ("seed=1", 3),
+        ("pretrain.batch_size=60", 3),
+        ("data.split.seed=2", 3),
+        ("tasks.higgs.candidates.mlp.args.units=9", 1),
+        ("tasks.momentum.loss.scale=50", 2),
+        ("posttrain.epochs=3", 0),
+        ("evaluate.bootstrap=5", 0),
+    ],
+)
+def test_what_a_pretraining_depends_on(finished, tmp_path, override, new):
+    folder = copy_of(finished, tmp_path)
+    before = cached(folder)
+    overrides = [override] if override.startswith("pretrain") else [override, "pretrain.epochs=4"]
+    msml(folder, "pretrain", "tiny.yaml", *overrides)
+    after = cached(folder)
+    assert before.items() <= after.items()
+    assert len(after) - len(before) == new
+    assert len(runs(folder)) == 2  # and nothing of the first run is overwritten
+
+
+def test_changed_events_are_noticed(finished, tmp_path):
+    folder = copy_of(finished, tmp_path)
+    write_events(folder / "events.h5", synthetic_events(seed=2))
+    message = fails(3, folder, "run", "tiny.yaml")
+    assert "events.h5" in message
+    assert "other events" in message
+    assert results(only_run(folder)) == results(only_run(finished))
+
+
+PAIRS = RECIPE.replace("chain: {momentum: sf, higgs: mlp}", "chain: {momentum: CHOICE, higgs: mlp}")
+
+
+def test_chains_do_not_depend_on_those_trained_before(work, finished):
+    """Never warm-started: a pair alone, or after another, gives the same."""
+    shutil.copytree(finished / "runs" / ".cache", work / "runs" / ".cache")
+    short = PAIRS.replace("[connected, sequential, joint]", "[sequential, joint]")
+    write_recipe(work, short.replace("CHOICE", "[noise, sf]"))
+    msml(work, "posttrain", "tiny.yaml")
+    both = results(only_run(work))
+    alone = results(only_run(finished))
+    for mode in ("sequential", "joint"):
+        for file in ("weights.h5", "metrics.json"):
+            name = f"posttrain/sf+mlp/{mode}/{file}"
+            assert both[name] == alone[name]
+        assert (
+            both[f"posttrain/noise+mlp/{mode}/weights.h5"]
+            != both[f"posttrain/sf+mlp/{mode}/weights.h5"]
+        )
+
+
+def test_the_test_split_is_opened_by_evaluate_alone(finished, work):
+    """Garbage in it, of finite numbers, changes nothing before."""
+    columns = synthetic_events()
+    rows = split_rows(400, PAPER, 1)["test"]
+    rng = np.random.default_rng(5)
+    for name in ("jets", "calo_images", "taus", "weight"):
+        columns[name][rows] = rng.uniform(1e3, 1e5, columns[name][rows].shape)
+    columns["label"][rows] = 1 - columns["label"][rows]
+    write_events(work / "events.h5", columns)
+    msml(work, "pretrain", "tiny.yaml")
+    msml(work, "posttrain", "tiny.yaml")
+    poisoned, clean = only_run(work), only_run(finished)
+    before = {k: v for k, v in results(clean).items() if not k.startswith("evaluate")}
+    assert results(poisoned) == before
+    assert not (poisoned / "evaluate").exists()
+    msml(work, "evaluate", "tiny.yaml")
+    assert metrics(work) != metrics(finished)
+
+
+def test_metrics_are_those_of_the_predictions(finished):
+    data = Data(file="events.h5", transform={"jets": "log_pt", "taus": "log_pt"}, weight="weight")
+    test = load_split(data, "test", ["taus", "label"], finished / "events.h5")
+    records = metrics(finished)
+    assert [record["mode"] for record in records] == ["connected", "sequential", "joint"]
+    for record in records:
+        assert record["chain"] == {"momentum": "sf", "higgs": "mlp"}
+        path = only_run(finished) / "evaluate" / "sf+mlp" / record["mode"] / "predictions.h5"
+        with h5py.File(path) as file:
+            assert file["event"][:].tolist() == test.event.tolist()
+            assert np.array_equal(file["weight"][:], test.weight)
+            for task, target, names in (
+                ("momentum", "taus", ["momentum_mse", "momentum_mse_gev2"]),
+                ("higgs", "label", ["auc", "bce"]),
+            ):
+                assert np.array_equal(file[task]["target"][:], test.columns[target])
+                assert list(record["metrics"][task]) == names
+                for name in names:
+                    prediction = file[task]["prediction"][:]
+                    function = registered.get(name).function
+                    value = function(test.columns[target], prediction, test.weight)
+                    found = record["metrics"][task][name]
+                    assert found["value"] == pytest.approx(value, rel=1e-9)
+                    again = bootstrap(
+                        function, (test.columns[target], prediction), test.weight, 10, 20210518
+                    )
+                    assert found["error"] == pytest.approx(again.error, rel=1e-9)
+                    assert found["low"] <= found["high"]
+
+
+def test_the_losses_on_valid_are_those_of_the_weights(finished):
+    """What posttrain reports is what the kept weights give, not the last epoch's."""
+    run = only_run(finished)
+    best = [r for r in log(run) if r["unit"] == "posttrain/sf+mlp/joint"][-1]["best"]
+    found = json.loads((run / "posttrain/sf+mlp/joint/metrics.json").read_text())
+    assert found["valid_losses"]["total"] == pytest.approx(best, rel=1e-6)
+
+
+def test_results_as_json(finished, tmp_path):
+    folder = copy_of(finished, tmp_path)
+    assert json.loads(msml(folder, "evaluate", "tiny.yaml", "--json").output) == metrics(finished)
+    pretrained = json.loads(msml(folder, "pretrain", "tiny.yaml", "--json").output)
+    assert pretrained["higgs"]["mlp"]["parameters"] == 6 * 8 + 8 + 8 + 1
+    assert pretrained["momentum"]["noise"]["parameters"] == 0
+    posttrained = json.loads(msml(folder, "posttrain", "tiny.yaml", "--json").output)
+    assert list(posttrained["sf+mlp"]) == ["connected", "sequential", "joint"]
+
+
+def test_a_label_of_one_class_is_refused(work):
+    columns = synthetic_events()
+    columns["label"][split_rows(400, PAPER, 1)["valid"]] = 0
+    write_events(work / "events.h5", columns)
+    message = fails(3, work, "run", "tiny.yaml")
+    assert "events.h5: column 'label': all 80 events of the valid split are of class 0" in message
+
+
+def test_a_changed_plugin_is_trained_again(work):
+    plugin = """
+from msml.registry import models
+
+@models.register("own", parameters=0)
+def own(first, *, output):
+    \"\"\"Dense.\"\"\"
+    import keras
+    inputs = keras.Input(first)
+    return keras.Model(inputs, keras.layers.Dense(1, dtype="float32")(
+        keras.layers.Flatten()(inputs)) * FACTOR)
+"""
+    (work / "own.py").write_text(plugin.replace("FACTOR", "1.0"))
+    text = RECIPE.replace("{model: higgs_mlp, args: {units: 8, layers: 1}}", "{model: own}")
+    write_recipe(work, text + "plugins: [own.py]\n")
+    fast = ("pretrain.epochs=1", "posttrain.epochs=1")
+    msml(work, "pretrain", "tiny.yaml", *fast)
+    before = cached(work)
+    (work / "own.py").write_text(plugin.replace("FACTOR", "2.0"))
+    msml(work, "pretrain", "tiny.yaml", *fast, "evaluate.bootstrap=3")
+    assert len(cached(work)) == len(before) + 1
+
+
+SHIPPED = {
+    "quick.yaml": 1,
+    "htautau_reoptimise.yaml": 9,
+}
+
+
+@pytest.mark.parametrize("recipe", SHIPPED)
+def test_shipped_recipes(work, recipe):
+    short = ("data.file=events.h5", "pretrain.epochs=1", "posttrain.epochs=1", "xla=false")
+    limits = Limits(seconds_between_checkpoints=10)
+    msml(work, "run", recipe, *short, "evaluate.bootstrap=5", limits=limits)
+    records = metrics(work, recipe.removesuffix(".yaml"))
+    assert len({tuple(record["chain"].values()) for record in records}) == SHIPPED[recipe]
+    assert all(np.isfinite(r["metrics"]["higgs_id"]["auc"]["value"]) for r in records)
+
+
+@pytest.mark.parametrize("recipe", ["base/htautau.yaml", "base/htautau_dummies.yaml"])
+def test_shipped_bases_pretrain(work, recipe):
+    short = ("data.file=events.h5", "pretrain.epochs=1", "xla=false", "data.events=100")
+    command = msml(work, "pretrain", recipe, *short, "pretrain.batch_size=60", "--json")
+    found = json.loads(command.output)
+    expected = 10 if "dummies" in recipe else 6
+    assert sum(len(candidates) for candidates in found.values()) == expected
