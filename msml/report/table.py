@@ -16,7 +16,13 @@ def show(
     title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], numbers: Container[int]
 ) -> None:
     """Print a table, never wrapped; the columns at `numbers` are aligned to the right."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        header_style="bold",
+    )
     for index, name in enumerate(headings):
         table.add_column(
             escape(name), justify="right" if index in numbers else "left", no_wrap=True

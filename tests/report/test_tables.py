@@ -87,7 +87,7 @@ def test_losses(capsys):
     show_pretrained(
         {"t": {"mlp": {"parameters": 14359, "valid_loss": None, "best_epoch": 0, "epochs": 0}}}
     )
-    assert "14,359            -" in capsys.readouterr().out
+    assert "14,359           -" in capsys.readouterr().out
     losses = {"momentum": 0.0656591, "higgs": 0.5, "total": 0.3}
     show_posttrained({"a+b": {"connected": {"valid_losses": losses}}})
     row = capsys.readouterr().out.splitlines()[3]
@@ -96,4 +96,4 @@ def test_losses(capsys):
 
 def test_nothing_is_cut(capsys):
     show("title", ("a", "b"), [("x" * 200, "1.5 ± 0.1")], numbers=range(1, 2))
-    assert f"{'x' * 200}   1.5 ± 0.1" in capsys.readouterr().out
+    assert f"{'x' * 200}  1.5 ± 0.1" in capsys.readouterr().out
