@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from process import Command, Limits, fails, msml, until
-from tiny import log, metrics, only_run, results, runs
+from tiny import RECIPE, log, metrics, only_run, results, runs, write_recipe
 
 pytestmark = pytest.mark.xdist_group("stages")
 SLOW = Limits(epoch_seconds=0.1)
@@ -90,6 +90,19 @@ def test_a_second_process_is_refused(work):
     assert first.process.is_alive()
     first.kill()  # and with it goes the lock
     msml(work, "pretrain", "tiny.yaml")
+
+
+def test_a_run_that_waits_for_the_cache_can_be_stopped(work):
+    """Another run makes the same candidate; its results are used when it is done."""
+    write_recipe(work, RECIPE.replace("name: tiny", "name: other"), "other.yaml")
+    first = Command(work, "pretrain", "tiny.yaml", limits=Limits(epoch_seconds=1.0))
+    until(lambda: lines(work) > 0)
+    waiting = Command(work, "pretrain", "other.yaml")
+    until(lambda: list((work / "runs").glob("other/*/manifest.json")) != [])
+    waiting.signal(signal.SIGTERM)
+    assert waiting.wait() == 85
+    assert first.wait() == 0
+    assert msml(work, "pretrain", "other.yaml").errors == []  # nothing was left to train
 
 
 @pytest.mark.parametrize("size", [1000, 9000, 16_000])

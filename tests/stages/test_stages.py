@@ -15,6 +15,7 @@ from tiny import RECIPE, log, metrics, only_run, results, runs, weights, write_r
 from msml.data.dataset import load_split
 from msml.data.splits import split_rows
 from msml.metrics import bootstrap
+from msml.recipe.files import shipped
 from msml.recipe.schema import Data
 from msml.registry import metrics as registered
 
@@ -297,9 +298,16 @@ def own(first, *, output):
 
 
 SHIPPED = {
-    "quick.yaml": 1,
-    "htautau_reoptimise.yaml": 9,
+    "quick.yaml": ("quick", 1),
+    "htautau.yaml": ("htautau_cnn_lstm", 1),
+    "htautau_reoptimise.yaml": ("htautau_reoptimise", 9),
 }
+
+
+def test_every_shipped_training_recipe_is_tested():
+    bases = {"base/htautau.yaml", "base/htautau_dummies.yaml"}
+    found = {str(path.relative_to(shipped())) for path in shipped().rglob("*.yaml")}
+    assert {name for name in found if not name.startswith("events/")} == bases | set(SHIPPED)
 
 
 @pytest.mark.parametrize("recipe", SHIPPED)
@@ -307,8 +315,9 @@ def test_shipped_recipes(work, recipe):
     short = ("data.file=events.h5", "pretrain.epochs=1", "posttrain.epochs=1", "xla=false")
     limits = Limits(seconds_between_checkpoints=10)
     msml(work, "run", recipe, *short, "evaluate.bootstrap=5", limits=limits)
-    records = metrics(work, recipe.removesuffix(".yaml"))
-    assert len({tuple(record["chain"].values()) for record in records}) == SHIPPED[recipe]
+    name, chains = SHIPPED[recipe]
+    records = metrics(work, name)
+    assert len({tuple(record["chain"].values()) for record in records}) == chains
     assert all(np.isfinite(r["metrics"]["higgs_id"]["auc"]["value"]) for r in records)
 
 
