@@ -274,6 +274,19 @@ def test_a_label_of_one_class_is_refused(work):
     assert "events.h5: column 'label': all 80 events of the valid split are of class 0" in message
 
 
+def test_mixed_precision_from_the_recipe(finished, work):
+    half = "precision=mixed_float16"
+    msml(work, "run", "tiny.yaml", half, "posttrain.modes=[joint]", "pretrain.epochs=2")
+    run = only_run(work)
+    assert json.loads((run / "manifest.json").read_text())["precision"] == "mixed_float16"
+    (record,) = metrics(work)
+    exact = metrics(finished)[-1]["metrics"]["momentum"]["momentum_mse"]
+    found = record["metrics"]["momentum"]["momentum_mse"]["value"]
+    assert found == pytest.approx(exact["value"], abs=3 * exact["error"])
+    with h5py.File(run / "evaluate/sf+mlp/joint/predictions.h5") as file:
+        assert file["higgs"]["prediction"].dtype == np.float32
+
+
 def test_a_changed_plugin_is_trained_again(work):
     plugin = """
 from msml.registry import models
