@@ -71,6 +71,18 @@ def _taken(handle: IO[str]) -> bool:
     return True
 
 
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock of this file; False where there is no such file."""
+    try:
+        with path.open() as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
 def fingerprint(content: Any) -> str:
     """Hash JSON-able content; the order of keys in mappings does not count."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

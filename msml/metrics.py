@@ -156,13 +156,16 @@ def bootstrap(
         The estimate. Replicas in which the metric is not defined are left out; with fewer than
         two of the others, error and interval are NaN.
     """
-    values = replicate(metric, arrays, weight, replicas, seed)
-    values = values[np.isfinite(values)]
-    value = metric(*arrays, weight)
-    if len(values) < 2:
+    return estimate(metric(*arrays, weight), replicate(metric, arrays, weight, replicas, seed))
+
+
+def estimate(value: float, replicas: Array) -> Estimate:
+    """Return a value with the uncertainty that its bootstrap replicas, `(replicas,)`, give it."""
+    replicas = replicas[np.isfinite(replicas)]
+    if len(replicas) < 2:
         return Estimate(value, float("nan"), float("nan"), float("nan"))
-    low, high = np.quantile(values, _QUANTILES)
-    return Estimate(value, float(values.std(ddof=1)), float(low), float(high))
+    low, high = np.quantile(replicas, _QUANTILES)
+    return Estimate(value, float(replicas.std(ddof=1)), float(low), float(high))
 
 
 def replicate(

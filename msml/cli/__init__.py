@@ -8,9 +8,11 @@ import sys
 import click
 
 from msml import __version__
+from msml.cli.doctor import doctor
 from msml.cli.events import generate, import_, inspect
 from msml.cli.recipes import cp, ls, show, validate
 from msml.cli.stages import evaluate, posttrain, pretrain, run
+from msml.cli.status import status
 from msml.errors import MsmlError
 
 
@@ -24,6 +26,7 @@ for command in (
     *(generate, import_, inspect),
     *(validate, show, cp, ls),
     *(pretrain, posttrain, evaluate, run),
+    *(status, doctor),
 ):
     cli.add_command(command)
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from msml.cli.options import runs_option
+
 if TYPE_CHECKING:
     from msml.stages.session import Session
 
@@ -15,13 +17,8 @@ def _stage(function: Callable[..., None]) -> click.Command:
     """Add what all stages take."""
     for decorator in (
         click.option("--json", "as_json", is_flag=True, help="Print results as JSON."),
-        click.option(
-            "--runs",
-            type=click.Path(path_type=Path),
-            default=Path("runs"),
-            help="Folder of all runs.",
-            show_default=True,
-        ),
+        click.option("--tensorboard", is_flag=True, help="Write logs for TensorBoard too."),
+        runs_option,
         click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]..."),
         click.argument("recipe"),
     ):
@@ -30,56 +27,59 @@ def _stage(function: Callable[..., None]) -> click.Command:
 
 
 def _carry_out(
+    work: "Callable[[Session], Any]",
+    show: Callable[[Any], None],
+    *,
     recipe: str,
     overrides: tuple[str, ...],
     runs: Path,
     as_json: bool,
-    work: "Callable[[Session], Any]",
-    show: Callable[[Any], None],
+    tensorboard: bool,
 ) -> None:
     """Open the run, do the work in it, and print the result."""
+    from msml.runs.directory import finite
     from msml.stages.opening import opened
 
-    with opened(recipe, overrides, runs) as session:
+    with opened(recipe, overrides, runs, tensorboard) as session:
         result = work(session)
         if as_json:
-            click.echo(json.dumps(result, indent=2))
+            click.echo(json.dumps(finite(result), indent=2))
         else:
             show(result)
             click.echo(f"run: {session.directory.path}")
 
 
 @_stage
-def pretrain(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) -> None:
+def pretrain(**options: Any) -> None:
     """Train every candidate of every task alone, on simulation truth."""
     from msml.stages.pretrain import pretrain as work
     from msml.stages.tables import show_pretrained
 
-    _carry_out(recipe, overrides, runs, as_json, work, show_pretrained)
+    _carry_out(work, show_pretrained, **options)
 
 
 @_stage
-def posttrain(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) -> None:
+def posttrain(**options: Any) -> None:
     """Connect the chosen candidates and train the chain; pre-trains what is missing."""
     from msml.stages.posttrain import posttrain as work
     from msml.stages.tables import show_posttrained
 
-    _carry_out(recipe, overrides, runs, as_json, work, show_posttrained)
+    _carry_out(work, show_posttrained, **options)
 
 
 @_stage
-def evaluate(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) -> None:
+def evaluate(**options: Any) -> None:
     """Measure the trained chains on the test split; trains what is missing."""
     from msml.stages.evaluate import evaluate as work
     from msml.stages.tables import show_evaluated
 
-    _carry_out(recipe, overrides, runs, as_json, work, show_evaluated)
+    _carry_out(work, show_evaluated, **options)
 
 
 @_stage
-def run(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) -> None:
+def run(**options: Any) -> None:
     """Do all stages of a recipe."""
     from msml.stages.run import run as work
     from msml.stages.tables import show_evaluated
 
-    _carry_out(recipe, overrides, runs, as_json, work, show_evaluated)
+    _carry_out(work, show_evaluated, **options)

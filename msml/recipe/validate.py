@@ -12,6 +12,7 @@ from msml.recipe.schema import Data, Fit, Split, TrainRecipe
 from msml.recipe.tree import line
 from msml.recipe.wiring import check_data, check_wiring
 from msml.registry import load_plugins
+from msml.training.environment import prepare, tensorflow
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 MODES = ("connected", "sequential", "joint")
@@ -29,6 +30,9 @@ def validate(recipe: Recipe[TrainRecipe], fast: bool = False) -> None:
         RecipeError: Holds all problems found, each one line with file, line and key.
         DataError: The only problem is that the data file cannot be read.
     """
+    prepare()  # a plugin may import TensorFlow
+    if not fast:
+        tensorflow()
     values = recipe.values
     problems = [*_check_plugins(recipe), *_check_settings(values)]
     columns, data_problems = check_data(recipe)

@@ -1,6 +1,7 @@
 """The directory of one run: a recipe at one seed."""
 
 import json
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -56,7 +57,7 @@ class RunDirectory:
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Add a line to `metrics.jsonl`."""
-        line = json.dumps({**record, "time": round(time.time(), 3)})
+        line = json.dumps(finite({**record, "time": round(time.time(), 3)}))
         try:
             with self.file("metrics.jsonl").open("a") as handle:
                 handle.write(line + "\n")
@@ -83,13 +84,24 @@ def run_directory(
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON so that a reader never sees half of it.
+    """Write JSON so that a reader never sees half of it; see `finite`.
 
     Raises:
         DataError: If it cannot be written.
     """
     with atomic(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
+        temporary.write_text(json.dumps(finite(content), indent=2) + "\n")
+
+
+def finite(content: Any) -> Any:
+    """Replace numbers that are not finite by None: JSON has none."""
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    if isinstance(content, Mapping):
+        return {key: finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [finite(value) for value in content]
+    return content
 
 
 def read_json(path: Path) -> Any:

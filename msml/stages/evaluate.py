@@ -1,76 +1,126 @@
 """Evaluation: the only stage that opens the test split."""
 
+import math
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from msml.chain import Chain
 from msml.data.kinematics import Array
-from msml.metrics import bootstrap
+from msml.metrics import estimate, replicate
 from msml.recipe.expand import chains
 from msml.registry import metrics as registered
-from msml.runs.directory import read_json, write_json
+from msml.runs.directory import finite, read_json, write_json
+from msml.stages.drawing import draw
 from msml.stages.posttrain import chain_name, folder_of, trained
 from msml.stages.session import Session
 from msml.stages.training import build_model, load_weights, predict
 from msml.training.checkpoint import new_hdf5
 
 _BOOTSTRAP_SEED = 20210518
+_REPLICAS = "replicas"
+
+Record = dict[str, Any]
 
 
-def evaluate(session: Session) -> list[dict[str, Any]]:
-    """Measure every trained chain on the test split.
+def evaluate(session: Session) -> list[Record]:
+    """Measure every trained chain on the test split, and draw.
 
     Returns:
-        One record a chain and mode: each task's metrics, each with value, error, low and high.
+        One record a chain and mode: each task's metrics, each with value, error, low and high, and
+        the differences to the chain's earlier modes, from the same replicas of the test events.
     """
-    records = []
+    records: list[Record] = []
     for chosen in chains(session.values):
+        earlier: list[Record] = []
         for mode in session.values.posttrain.modes:
             trained(session, chosen, mode)
             session.check_stop()
-            records.append(_evaluated(session, chosen, mode))
-    write_json(session.directory.file("evaluate", "metrics.json"), records)
-    return records
+            record = _evaluated(session, chosen, mode)
+            minus = {e["mode"]: _difference(session, record, e) for e in earlier}
+            earlier.append(record)
+            records.append({**record, "minus": minus} if minus else record)
+    path = session.directory.file("evaluate", "metrics.json")
+    if not path.exists() or read_json(path) != finite(records):
+        draw(session, records)
+        write_json(path, records)
+    return list(read_json(path))
 
 
-def _evaluated(session: Session, chosen: dict[str, str], mode: str) -> dict[str, Any]:
+def _evaluated(session: Session, chosen: dict[str, str], mode: str) -> Record:
     """Measure one chain unless that was done."""
-    folder = session.directory.file("evaluate", chain_name(chosen), mode)
+    folder = _folder(session, chosen, mode)
     if not (folder / "metrics.json").exists():
         models = {task: build_model(session, task, name) for task, name in chosen.items()}
         chain = Chain(session.tasks, models)
         load_weights(chain, folder_of(session, chosen, mode) / "weights.h5")
         outputs = predict(session, chain, "test")
-        record = {"chain": chosen, "mode": mode, "metrics": _measure(session, outputs)}
-        _write_predictions(session, outputs, folder / "predictions.h5")
+        measured, replicas = _measure(session, outputs)
+        _write_predictions(session, outputs, replicas, folder / "predictions.h5")
+        record = {"chain": chosen, "mode": mode, "metrics": measured}
         write_json(folder / "metrics.json", record)
+        session.progress.done(f"evaluate {chain_name(chosen)} {mode}")
     return dict(read_json(folder / "metrics.json"))
 
 
-def _measure(session: Session, outputs: dict[str, Array]) -> dict[str, dict[str, Any]]:
-    """Metrics of each task's output, with bootstrap uncertainties."""
+def _folder(session: Session, chosen: dict[str, str], mode: str) -> Path:
+    return session.directory.file("evaluate", chain_name(chosen), mode)
+
+
+def _measure(
+    session: Session, outputs: dict[str, Array]
+) -> tuple[dict[str, dict[str, Any]], dict[str, Array]]:
+    """Metrics of each task's output, with bootstrap uncertainties, and their replicas."""
     test = session.split("test")
     weight = test.weight.astype(np.float64)
     measured: dict[str, dict[str, Any]] = {}
+    replicas: dict[str, Array] = {}
     for task, output in outputs.items():
         spec = session.tasks[task]
-        target = test.columns[spec.target]
-        measured[task] = {
-            name: bootstrap(
-                registered.get(name).function,
-                (target, output),
-                weight,
-                session.values.evaluate.bootstrap,
-                _BOOTSTRAP_SEED,
-            )._asdict()
-            for name in spec.metrics
+        arrays = (test.columns[spec.target], output)
+        measured[task] = {}
+        for name in spec.metrics:
+            metric = registered.get(name).function
+            drawn = replicate(
+                metric, arrays, weight, session.values.evaluate.bootstrap, _BOOTSTRAP_SEED
+            )
+            replicas[f"{task}/{name}"] = drawn
+            measured[task][name] = estimate(metric(*arrays, weight), drawn)._asdict()
+    return measured, replicas
+
+
+def _difference(session: Session, record: Record, other: Record) -> dict[str, dict[str, Any]]:
+    """What a mode gained over another of the same chain, replica by replica."""
+    ours, theirs = (
+        _replicas(_folder(session, r["chain"], r["mode"]) / "predictions.h5")
+        for r in (record, other)
+    )
+    differences: dict[str, dict[str, Any]] = {}
+    for task, metrics in record["metrics"].items():
+        differences[task] = {}
+        for name, found in metrics.items():
+            values = found["value"], other["metrics"][task][name]["value"]
+            change = math.nan if None in values else values[0] - values[1]
+            key = f"{task}/{name}"
+            differences[task][name] = estimate(change, ours[key] - theirs[key])._asdict()
+    return differences
+
+
+def _replicas(path: Path) -> dict[str, Array]:
+    with h5py.File(path) as file:
+        return {
+            f"{task}/{name}": np.asarray(values)
+            for task, group in file.items()
+            if isinstance(group, h5py.Group)
+            for name, values in group.get(_REPLICAS, {}).items()
         }
-    return measured
 
 
-def _write_predictions(session: Session, outputs: dict[str, Array], path: Path) -> None:
+def _write_predictions(
+    session: Session, outputs: dict[str, Array], replicas: dict[str, Array], path: Path
+) -> None:
     """Keep the outputs of all tasks on the test split, with each event's row in the file."""
     test = session.split("test")
     with new_hdf5(path) as file:
@@ -84,3 +134,5 @@ def _write_predictions(session: Session, outputs: dict[str, Array], path: Path) 
             group.attrs["transform"] = session.values.data.transform.get(
                 session.tasks[task].target, ""
             )
+            for metric in session.tasks[task].metrics:
+                group.create_dataset(f"{_REPLICAS}/{metric}", data=replicas[f"{task}/{metric}"])

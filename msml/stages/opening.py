@@ -20,17 +20,27 @@ from msml.errors import DataError
 from msml.recipe import load
 from msml.recipe.schema import TrainRecipe
 from msml.recipe.validate import validate
+from msml.runs.attempt import attempt
 from msml.runs.directory import RunDirectory, read_json, run_directory, write_json
-from msml.stages.progress import EpochDisplay
+from msml.stages.progress import EpochDisplay, Report, both
 from msml.stages.session import Progress, Session
 from msml.training.environment import tensorflow
+from msml.training.tensorboard import tensorboard_writer
 
 _STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
 @contextmanager
-def opened(recipe: str, overrides: tuple[str, ...], runs: Path) -> Iterator[Session]:
+def opened(
+    recipe: str, overrides: tuple[str, ...], runs: Path, tensorboard: bool = False
+) -> Iterator[Session]:
     """Open the run of a recipe for work, alone.
+
+    Args:
+        recipe: The recipe.
+        overrides: Its `key=value` overrides.
+        runs: Folder of all runs.
+        tensorboard: Whether to write logs for TensorBoard too.
 
     Raises:
         RecipeError: If the recipe is wrong.
@@ -41,17 +51,21 @@ def opened(recipe: str, overrides: tuple[str, ...], runs: Path) -> Iterator[Sess
     resolved = yaml.safe_load(loaded.resolved())
     directory = run_directory(runs, loaded.values.name, resolved, list(overrides))
     display = EpochDisplay(Console(stderr=True))
+    epoch: Report = display.epoch
+    if tensorboard:
+        epoch = both(epoch, tensorboard_writer(directory.file("tensorboard")))
     with directory.held(), _stop_requests() as stop, display:
         tensorflow()  # before anything else imports it, without its settings
         validate(loaded)
-        progress = Progress(display.epoch, display.done, stop)
+        progress = Progress(epoch, display.done, stop)
         session = Session(loaded, directory, progress)
         _check_events(session)
         session.write_recipe()
         began = time.time()
         write_json(directory.file("manifest.json"), _manifest(session, began))
         try:
-            yield session
+            with attempt(directory, sys.argv):
+                yield session
         finally:
             write_json(directory.file("manifest.json"), _manifest(session, began))
 

@@ -1,5 +1,6 @@
 """Pre-training: every candidate alone, on truth inputs, shared between runs."""
 
+import math
 import os
 import shutil
 from dataclasses import asdict
@@ -39,6 +40,7 @@ def pretrained(session: Session, task: str, candidate: str) -> tuple[Path, dict[
             _pretrain(session, task, candidate, folder)
     metrics = read_json(folder / "metrics.json")
     _link(folder / "weights.h5", session.directory.file("pretrain", task, f"{candidate}.h5"))
+    _link(folder / "metrics.json", session.directory.file("pretrain", task, f"{candidate}.json"))
     return folder / "weights.h5", metrics
 
 
@@ -64,7 +66,7 @@ def _pretrain(session: Session, task: str, candidate: str, folder: Path) -> None
     }
     write_json(folder / "metrics.json", metrics)
     session.progress.done(
-        f"pretrain {task}/{candidate}: valid loss {metrics['valid_loss']:.5f} "
+        f"pretrain {task}/{candidate}: valid loss {best.get(task, math.nan):.5f} "
         f"in epoch {metrics['best_epoch']} of {metrics['epochs']}"
     )
 

@@ -1,7 +1,7 @@
 """Progress of training: one line that changes on a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -10,6 +10,18 @@ from rich.live import Live
 from rich.text import Text
 
 _SECONDS_BETWEEN_LINES = 10.0
+
+Report = Callable[[str, Mapping[str, Any]], None]
+
+
+def both(first: Report, second: Report) -> Report:
+    """Report each epoch to two."""
+
+    def report(key: str, facts: Mapping[str, Any]) -> None:
+        first(key, facts)
+        second(key, facts)
+
+    return report
 
 
 class EpochDisplay:

@@ -1,56 +1,130 @@
-"""Results of the stages as tables for people."""
+"""Results of the stages as tables for people, about 80 columns wide."""
 
+from collections.abc import Mapping, Sequence
+from math import floor, log10
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from msml.registry import metrics
+from msml.report.table import NONE, say, show
+
+_MEANING = {
+    "connected": "pre-trained candidates joined, nothing trained",
+    "sequential": "each task trained on the frozen outputs of the one before, no re-optimisation",
+    "joint": "pre-trained, joined and re-optimised under the weighted sum of the task losses",
+}
+Record = Mapping[str, Any]
+Estimate = Mapping[str, float | None]
 
 
-def show_pretrained(result: dict[str, dict[str, Any]]) -> None:
+def show_pretrained(result: Mapping[str, Mapping[str, Record]]) -> None:
     """Print the pre-trained candidates."""
-    table = _table("task", "candidate", "parameters", "valid loss", "epochs", "best epoch")
-    for task, candidates in result.items():
-        for name, metrics in candidates.items():
-            table.add_row(
-                escape(task),
-                escape(name),
-                f"{metrics['parameters']:,}",
-                f"{metrics['valid_loss']:.5f}",
-                str(metrics["epochs"]),
-                str(metrics["best_epoch"]),
-            )
-    Console().print(table)
+    rows = [
+        (
+            task,
+            name,
+            f"{metrics['parameters']:,}",
+            plain(metrics["valid_loss"]),
+            str(metrics["best_epoch"]),
+            str(metrics["epochs"]),
+        )
+        for task, candidates in result.items()
+        for name, metrics in candidates.items()
+    ]
+    headings = ("task", "candidate", "weights", "valid loss", "best epoch", "epochs")
+    show("Pre-trained alone, on truth inputs", headings, rows, numbers=range(2, len(headings)))
 
 
-def show_posttrained(result: dict[str, dict[str, Any]]) -> None:
+def show_posttrained(result: Mapping[str, Mapping[str, Record]]) -> None:
     """Print the losses of the trained chains on valid."""
     first = next(iter(next(iter(result.values())).values()))
-    table = _table("chain", "mode", *(f"valid {name}" for name in first["valid_losses"]))
-    for name, modes in result.items():
-        for mode, metrics in modes.items():
-            losses = metrics["valid_losses"].values()
-            table.add_row(escape(name), mode, *(f"{loss:.5f}" for loss in losses))
-    Console().print(table)
+    rows = [
+        (name, mode, *map(plain, record["valid_losses"].values()), str(record.get("epochs", NONE)))
+        for name, modes in result.items()
+        for mode, record in modes.items()
+    ]
+    headings = ("chain", "mode", *first["valid_losses"], "epochs")
+    show("Losses on valid", headings, rows, numbers=range(2, len(headings)))
 
 
-def show_evaluated(records: list[dict[str, Any]]) -> None:
-    """Print the metrics of the chains on test, with their uncertainties."""
-    names = [(task, m) for task, metrics in records[0]["metrics"].items() for m in metrics]
-    table = _table("chain", "mode", *(f"{task} {metric}" for task, metric in names))
+def show_evaluated(records: Sequence[Record]) -> None:
+    """Print the metrics of the chains on test, with their uncertainties.
+
+    Several chains in several modes: a table for each metric, with a row for each chain, and the
+    last mode's differences to the others. Otherwise: a table for each task.
+    """
+    chains = {_chain(record) for record in records}
+    modes = list(dict.fromkeys(record["mode"] for record in records))
+    for task, found in records[0]["metrics"].items():
+        if len(chains) > 1 and len(modes) > 1:
+            for metric in found:
+                _show_metric(records, modes, task, metric)
+        elif found:
+            _show_task(records, task, list(found))
+    for mode in modes:
+        say(f"{mode}: {_MEANING[mode]}")
+    say("±: one standard deviation, from resampling the test events; differences are paired")
+
+
+def _show_metric(records: Sequence[Record], modes: Sequence[str], task: str, metric: str) -> None:
+    """One metric: chains down, modes across."""
+    found: dict[str, dict[str, Record]] = {}
     for record in records:
-        values = [record["metrics"][task][metric] for task, metric in names]
-        table.add_row(
-            escape("+".join(record["chain"].values())),
-            record["mode"],
-            *(f"{v['value']:.4g} ± {v['error']:.2g}" for v in values),
-        )
-    Console().print(table)
+        found.setdefault(_chain(record), {})[record["mode"]] = record
+    last = modes[-1]
+    rows = []
+    for chain, by_mode in found.items():
+        values = [with_error(by_mode[mode]["metrics"][task][metric]) for mode in modes]
+        minus = by_mode[last]["minus"]
+        changes = [with_error(minus[mode][task][metric], sign=True) for mode in modes[:-1]]
+        rows.append((chain, *values, *changes))
+    headings = ("chain", *modes, *(f"{last} - {mode}" for mode in modes[:-1]))
+    better = metrics.get(metric).facts.get("better")
+    ending = f", {better} is better" if better else ""
+    show(
+        f"{task} on test: {heading(metric)}{ending}",
+        headings,
+        rows,
+        numbers=range(1, len(headings)),
+    )
 
 
-def _table(*headings: str) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in headings:
-        numeric = heading not in ("task", "candidate", "chain", "mode")
-        table.add_column(escape(heading), justify="right" if numeric else "left", overflow="fold")
-    return table
+def _show_task(records: Sequence[Record], task: str, names: Sequence[str]) -> None:
+    """One task: chains, or modes and the last mode's differences, down, and metrics across."""
+    rows = [
+        (_chain(r), r["mode"], *(with_error(r["metrics"][task][name]) for name in names))
+        for r in records
+    ]
+    for mode, change in records[-1].get("minus", {}).items():
+        values = (with_error(change[task][name], sign=True) for name in names)
+        rows.append(("", f"{records[-1]['mode']} - {mode}", *values))
+    headings = ("chain", "mode", *map(heading, names))
+    show(f"{task} on test", headings, rows, numbers=range(2, len(headings)))
+
+
+def heading(metric: str) -> str:
+    """Name a metric with its unit."""
+    unit = str(metrics.get(metric).facts.get("unit", "1")).replace("^2", "²")
+    return metric if unit == "1" else f"{metric} [{unit}]"
+
+
+def plain(value: float | None) -> str:
+    """Write a loss."""
+    return NONE if value is None else f"{value:.5g}"
+
+
+def with_error(estimate: Estimate, sign: bool = False) -> str:
+    """Write a value with its uncertainty, both to the second digit of the uncertainty."""
+    value, error = estimate["value"], estimate["error"]
+    mark = "+" if sign else ""
+    if value is None:
+        return NONE
+    if error is None or not error > 0:
+        return f"{value:{mark}.4g}"
+    decimals = 1 - floor(log10(float(f"{error:.1e}")))
+    shown = round(value, decimals), round(error, decimals)
+    decimals = max(0, decimals)
+    return f"{shown[0]:{mark}.{decimals}f} ± {shown[1]:.{decimals}f}"
+
+
+def _chain(record: Record) -> str:
+    return "+".join(record["chain"].values())

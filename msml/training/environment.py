@@ -1,12 +1,11 @@
 """Switches of TensorFlow that must be set before or right after its first import."""
 
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+
+from msml.training.chatter import quiet
 
 
 @dataclass(frozen=True)
@@ -33,42 +32,32 @@ class Environment:
         return "GPU" in self.devices[0]
 
 
+def prepare() -> None:
+    """Set what TensorFlow and Keras read when they are imported, unless the user has.
+
+    oneDNN halves the time of convolutions where TensorFlow does not switch it on by itself.
+    """
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+
 @cache
 def tensorflow() -> Any:
     """Import TensorFlow with msml's settings and return it.
 
-    oneDNN halves the time of convolutions where TensorFlow does not switch it on by itself. GPU
-    memory grows as needed, and operations are deterministic, so that the same seed gives the same
-    result.
+    GPU memory grows as needed, and operations are deterministic, so that the same seed gives the
+    same result.
     """
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    with _quiet():
+    prepare()
+    with quiet():
         import tensorflow as tf
 
-        for device in tf.config.list_physical_devices("GPU"):
-            tf.config.experimental.set_memory_growth(device, True)
-    tf.get_logger().setLevel("ERROR")  # it warns of a new graph for each model
+        devices = tf.config.list_physical_devices("GPU")
+    tf.get_logger().setLevel("ERROR")  # each model is compiled once, which is no excess
+    for device in devices:
+        tf.config.experimental.set_memory_growth(device, True)
     tf.config.experimental.enable_op_determinism()
     return tf
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Leave out what TensorFlow's libraries write to standard error when they are loaded.
-
-    They heed no log level then, and speak of a missing GPU as of an error. Exceptions pass.
-    """
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 @cache

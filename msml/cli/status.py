@@ -1,0 +1,35 @@
+"""Command that shows how far runs have come."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from msml.cli.options import runs_option
+
+
+@click.command()
+@click.argument("recipe", required=False)
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@runs_option
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def status(recipe: str | None, overrides: tuple[str, ...], runs: Path, as_json: bool) -> None:
+    """Show what is done, running, failed or interrupted: of a recipe's run, or of all runs.
+
+    \b
+    Example:
+      msml status recipes/quick.yaml seed=3
+    """
+    from msml.report.status import show_run, show_runs
+    from msml.runs.status import find_runs, run_of
+    from msml.runs.status import status as status_of
+
+    paths = [run_of(recipe, overrides, runs)] if recipe else find_runs(runs)
+    found = [status_of(path) for path in paths]
+    if as_json:
+        click.echo(json.dumps([asdict(each) for each in found], indent=2))
+    elif recipe:
+        show_run(found[0])
+    else:
+        show_runs(found, runs)

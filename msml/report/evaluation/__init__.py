@@ -1,0 +1,6 @@
+"""Figures of trained chains on the test split: ROC curves, di-tau masses, momentum response."""
+
+from msml.report.evaluation.figures import draw_figures
+from msml.report.evaluation.measured import Measured, MomentumTask, TestEvents, momentum_task
+
+__all__ = ["Measured", "MomentumTask", "TestEvents", "draw_figures", "momentum_task"]

@@ -1,0 +1,155 @@
+"""Momenta of the taus before and after calibration: response and invariant mass."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from msml.data.kinematics import Array
+from msml.report.evaluation.looks import new_figure
+from msml.report.evaluation.measured import Measured, TestEvents, masses, response
+from msml.report.statistics import median_and_width, nice_edges, profile
+from msml.report.style import COLOURS, LINES, MARKERS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_CLASSES = {1: "Signal", 0: "Background"}
+_MEANING = "median, half width of the central 68 % [GeV]"
+_GREY = "0.82"
+
+
+def draw_response(events: TestEvents, shown: Sequence[Measured]) -> "Figure":
+    """Draw median and half width of pt over true pt, against true pt, of one chain's modes."""
+    figure, axes = new_figure(5.6, 5.6, (1.0, 1.0))
+    taus = events.taus()
+    edges = pt_edges(taus[..., 0].ravel())
+    for index, (name, vectors) in enumerate(_series(events, shown)):
+        rows = profile(*response(vectors, taus), edges)
+        across = [rows.x - rows.low, rows.high - rows.x]
+        for ax, value, error in (
+            (axes[0], rows.median, rows.median_error),
+            (axes[1], rows.width, rows.width_error),
+        ):
+            ax.errorbar(
+                rows.x,
+                value,
+                yerr=error,
+                xerr=across,
+                fmt=MARKERS[index],
+                color=_colour(index),
+                elinewidth=0.8,
+                markersize=4,
+                label=name,
+            )
+    axes[0].axhline(1, color="0.6", linewidth=0.8, zorder=0)
+    axes[0].set_ylabel(r"Median of $p_\mathrm{T}$ / true $p_\mathrm{T}$")
+    axes[0].legend(title=shown[0].chain, title_fontsize=8, alignment="left")
+    axes[1].set_ylabel(r"Resolution $(q_{84} - q_{16})/2$")
+    axes[1].set_ylim(bottom=0)
+    axes[1].set_xscale("log")
+    axes[1].set_xlabel(r"True $\tau$ $p_\mathrm{T}$ [GeV]")
+    _plain_ticks(axes[1], edges)
+    return figure
+
+
+def pt_edges(pt: Array) -> Array:
+    """Bins of equal numbers of values but for the wider ones at both ends, at whole GeV."""
+    parts = (0.005, 0.05, 0.15, 0.3, 0.45, 0.6, 0.75, 0.87, 0.95, 0.985, 0.998)
+    return np.unique(np.round(np.quantile(pt, parts)))
+
+
+def draw_mass(events: TestEvents, shown: Sequence[Measured]) -> "Figure":
+    """Draw the di-tau mass of jets, of one chain's outputs and true, a panel for each class."""
+    assert events.label is not None
+    figure, axes = new_figure(9.6, 4.2, (1.0,), columns=len(_CLASSES))
+    truth = masses(events.taus())
+    series = [(name, masses(vectors)) for name, vectors in _series(events, shown)]
+    everything = np.concatenate([truth, *(mass for _, mass in series)])
+    edges = nice_edges(everything[np.isfinite(everything)], 50, 0.97)
+    for ax, (label, name) in zip(axes, _CLASSES.items(), strict=True):
+        rows = events.label == label
+        weight = events.weight[rows]
+        content, _ = fractions(truth[rows], edges, weight)
+        median, _, width, _ = median_and_width(truth[rows])
+        known = f"true: {median:.1f}, {width:.1f}"
+        ax.stairs(100 * content, edges, fill=True, color=_GREY, label=known)
+        for index, (what, mass) in enumerate(series):
+            _histogram(ax, mass[rows], edges, weight, index, _describe(what, mass[rows]))
+        ax.set_title(f"{name}, {shown[0].chain}", loc="left")
+        ax.set_xlabel(r"$m_{\tau\tau}$ [GeV]")
+        ax.set_ylabel(f"Events / {edges[1] - edges[0]:.3g} GeV [%]")
+        ax.set_xlim(edges[0], edges[-1])
+        ax.set_yscale("log")
+        ax.set_ylim(max(0.02, 40 / len(truth)), 1500)
+        ax.legend(
+            title="median, half width of the central 68 % [GeV]", title_fontsize=8, alignment="left"
+        )
+    return figure
+
+
+def fractions(values: Array, edges: Array, weight: Array) -> tuple[Array, Array]:
+    """Fill a histogram as fractions of all weight, that outside the edges included.
+
+    Returns:
+        `(bins,)` fractions, and their statistical errors.
+    """
+    total = weight.sum() or 1.0
+    content, _ = np.histogram(values, edges, weights=weight)
+    squares, _ = np.histogram(values, edges, weights=weight**2)
+    return content / total, np.sqrt(squares) / total
+
+
+def _histogram(
+    ax: "Axes", values: Array, edges: Array, weight: Array, index: int, text: str
+) -> None:
+    """Draw one histogram as a line with statistical error bars."""
+    content, error = fractions(values, edges, weight)
+    line = LINES[index % len(LINES)]
+    ax.stairs(100 * content, edges, color=_colour(index), linestyle=line, label=text, linewidth=1.2)
+    centres = (edges[1:] + edges[:-1]) / 2 + (index - 1) * 0.12 * (edges[1] - edges[0])
+    filled = content > 0
+    ax.errorbar(
+        centres[filled],
+        100 * content[filled],
+        yerr=100 * error[filled],
+        fmt="none",
+        ecolor=_colour(index),
+        elinewidth=0.8,
+    )
+
+
+def _series(events: TestEvents, shown: Sequence[Measured]) -> Iterator[tuple[str, Array]]:
+    """Yield what is compared: the jets, then the outputs in each mode, as four-vectors.
+
+    Modes with the same outputs, such as connected and sequential ones of a first task, are one.
+    """
+    assert events.momentum is not None
+    yield "jets", events.jets()
+    left = [(m.mode, m.outputs[events.momentum.name]) for m in shown]
+    while left:
+        output = left[0][1]
+        same = [mode for mode, other in left if np.array_equal(other, output)]
+        left = [(mode, other) for mode, other in left if mode not in same]
+        yield ", ".join(same), events.four_vectors(output)
+
+
+def _colour(index: int) -> str:
+    """Black for the jets, colours for the modes."""
+    return COLOURS[index - 1] if index else COLOURS[-1]
+
+
+def _describe(name: str, values: Array) -> str:
+    median, error, width, width_error = median_and_width(values[np.isfinite(values)])
+    return f"{name}: {median:.1f} ± {error:.1f}, {width:.1f} ± {width_error:.1f}"
+
+
+def _plain_ticks(ax: "Axes", edges: Array) -> None:
+    """Label a logarithmic pt axis with plain numbers."""
+    from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter
+
+    ax.set_xlim(0.9 * edges[0], 1.1 * edges[-1])
+    ax.xaxis.set_major_locator(FixedLocator([10, 20, 30, 50, 70, 100, 150, 200, 300, 500, 1000]))
+    ax.xaxis.set_major_formatter(ScalarFormatter())
+    ax.xaxis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,186 @@
+"""How far runs have come, from the files they leave; no TensorFlow."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from msml.errors import DataError, RecipeError
+from msml.files import is_locked
+from msml.recipe import load
+from msml.recipe.expand import chains, expand
+from msml.recipe.schema import TrainRecipe
+from msml.runs.attempt import UNFINISHED
+from msml.runs.directory import read_json, run_directory
+
+_STOPPED = (85, 130)
+
+STATES = {
+    "done": "all stages have ended well",
+    "running": "a process is working in it",
+    "failed": "an error ended it; the same command tries again",
+    "interrupted": "stopped or killed; the same command continues",
+    "partial": "what was asked for has ended well, other work is left",
+    "not started": "nothing there",
+}
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One piece of a run's work.
+
+    Attributes:
+        stage: The stage it belongs to.
+        name: The rest of its name.
+        done: Whether its result is there.
+        epochs: Epochs trained, as far as is known.
+        best_epoch: The best of them, from 1.
+        best: The monitored loss there, on valid.
+        time: When it was last heard of, in seconds since 1970.
+    """
+
+    stage: str
+    name: str
+    done: bool
+    epochs: int | None = None
+    best_epoch: int | None = None
+    best: float | None = None
+    time: float | None = None
+
+
+@dataclass(frozen=True)
+class Status:
+    """One run.
+
+    Attributes:
+        path: Its directory.
+        state: One of `STATES`.
+        units: Its work, in order.
+        current: Name of the unit that is or was at work; None where all of it is done.
+        error: How the last attempt ended, if not well.
+        time: When the run was last heard of.
+    """
+
+    path: str
+    state: str
+    units: tuple[Unit, ...]
+    current: str | None
+    error: Mapping[str, Any] | None
+    time: float | None
+
+    def progress(self, stage: str) -> tuple[int, int]:
+        """Units done and units in all of a stage."""
+        units = [unit for unit in self.units if unit.stage == stage]
+        return sum(unit.done for unit in units), len(units)
+
+
+def run_of(recipe: str, overrides: Sequence[str], runs: Path) -> Path:
+    """Return the directory of a recipe's run.
+
+    Raises:
+        RecipeError: If the recipe cannot be loaded.
+    """
+    loaded = load(recipe, TrainRecipe, list(overrides))
+    resolved = yaml.safe_load(loaded.resolved())
+    return run_directory(runs, loaded.values.name, resolved, list(overrides)).path
+
+
+def find_runs(runs: Path) -> list[Path]:
+    """Return the directories of all runs below a folder, in order of their names."""
+    return sorted(path.parent for path in runs.glob("*/*/recipe.yaml"))
+
+
+def status(path: Path) -> Status:
+    """Say how far a run has come."""
+    if not (path / "recipe.yaml").exists():
+        return Status(str(path), "not started", (), None, None, None)
+    seen = _last_epochs(path / "metrics.jsonl")
+    units = tuple(_units(path, seen))
+    attempt = _read(path / UNFINISHED)
+    last = max(seen.values(), key=lambda record: record["time"], default=None)
+    current = last["unit"] if last and not _is_done(units, last["unit"]) else None
+    error = (attempt or {}).get("error")
+    times = [unit.time for unit in units if unit.time] + [r["time"] for r in (last, error) if r]
+    return Status(
+        path=str(path),
+        state=_state(path, units, attempt),
+        units=units,
+        current=current,
+        error=error,
+        time=max(times, default=None),
+    )
+
+
+def _state(path: Path, units: tuple[Unit, ...], attempt: Mapping[str, Any] | None) -> str:
+    if is_locked(path / "lock"):
+        return "running"
+    if attempt:
+        error = attempt.get("error")
+        return "failed" if error and error["exit_code"] not in _STOPPED else "interrupted"
+    return "done" if units and all(unit.done for unit in units) else "partial"
+
+
+def _is_done(units: tuple[Unit, ...], name: str) -> bool:
+    """Whether a unit, or the one that it is a part of, is done."""
+    return any(unit.done and f"{name}/".startswith(f"{unit.stage}/{unit.name}/") for unit in units)
+
+
+def _units(path: Path, seen: Mapping[str, Mapping[str, Any]]) -> Iterator[Unit]:
+    """Yield a run's work, as its recipe says; none where that is of another version."""
+    try:
+        recipe = load(path / "recipe.yaml", TrainRecipe).values
+        for task, spec in expand(recipe).items():
+            for name in spec.candidates:
+                file = path / "pretrain" / task / f"{name}.json"
+                yield _unit("pretrain", f"{task}/{name}", file, seen)
+        names = ["+".join(chain.values()) for chain in chains(recipe)]
+    except RecipeError:  # also where no chain is chosen: then there is only pre-training
+        return
+    for stage in ("posttrain", "evaluate"):
+        for chain, mode in product(names, recipe.posttrain.modes):
+            file = path / stage / chain / mode / "metrics.json"
+            yield _unit(stage, f"{chain}/{mode}", file, seen)
+
+
+def _unit(stage: str, name: str, file: Path, seen: Mapping[str, Mapping[str, Any]]) -> Unit:
+    """Describe a unit by its result, and by its last epoch."""
+    result = _read(file)
+    key = f"{stage}/{name}"
+    epoch = next((r for unit, r in seen.items() if f"{unit}/".startswith(f"{key}/")), {})
+    facts = {**epoch, **(result or {})}
+    return Unit(
+        stage=stage,
+        name=name,
+        done=result is not None,
+        epochs=facts.get("epochs", facts.get("epoch")),
+        best_epoch=facts.get("best_epoch"),
+        best=facts.get("valid_loss", facts.get("best")),
+        time=file.stat().st_mtime if result is not None else epoch.get("time"),
+    )
+
+
+def _last_epochs(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the last epoch of each unit; half a line, left by a kill, does not count."""
+    last: dict[str, dict[str, Any]] = {}
+    try:
+        lines = path.read_text().splitlines()
+    except FileNotFoundError:
+        return last
+    for line in lines:
+        try:
+            record = json.loads(line)
+            last[record["unit"]] = record
+        except (ValueError, KeyError):
+            continue
+    return last
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        return dict(read_json(path))
+    except DataError:
+        return None

@@ -1,0 +1,66 @@
+"""From the results of an evaluation to its figures."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import h5py
+import numpy as np
+
+from msml.data.kinematics import Array
+from msml.metrics import Estimate, auc, bootstrap
+from msml.report.evaluation import Measured, TestEvents, draw_figures, momentum_task
+from msml.stages.posttrain import chain_name
+from msml.stages.session import Session
+
+
+def draw(session: Session, records: Sequence[Mapping[str, Any]]) -> None:
+    """Draw the figures of an evaluation into its folder."""
+    test = session.split("test")
+    final = list(session.tasks)[-1]
+    transforms = session.values.data.transform
+    events = TestEvents(
+        weight=test.weight.astype(np.float64),
+        label=_label(test.columns[session.tasks[final].target]),
+        final=final,
+        momentum=momentum_task(session.tasks, transforms, test.columns),
+        transforms=transforms,
+        columns=test.columns,
+    )
+    session.progress.done("evaluate: drawing")
+    draw_figures(events, list(_measured(session, events, records)), _evaluate(session))
+
+
+def _evaluate(session: Session) -> Any:
+    return session.directory.file("evaluate")
+
+
+def _label(target: Array) -> Array | None:
+    """A column as labels, if it is one: 0 and 1, and both."""
+    if target.ndim != 1 or not np.array_equal(np.unique(target), [0, 1]):
+        return None
+    return target
+
+
+def _measured(
+    session: Session, events: TestEvents, records: Sequence[Mapping[str, Any]]
+) -> Iterator[Measured]:
+    for record in records:
+        chain = chain_name(record["chain"])
+        with h5py.File(_evaluate(session) / chain / record["mode"] / "predictions.h5") as file:
+            outputs = {task: np.asarray(file[task]["prediction"]) for task in session.tasks}
+        area = None
+        if events.label is not None:
+            area = _area(session, events, outputs[events.final], record)
+        yield Measured(chain, record["mode"], outputs, area)
+
+
+def _area(
+    session: Session, events: TestEvents, score: Array, record: Mapping[str, Any]
+) -> Estimate:
+    """The area under the ROC curve, measured here if it is none of the recipe's metrics."""
+    found = record["metrics"][events.final].get("auc")
+    if found and None not in found.values():
+        return Estimate(**found)
+    assert events.label is not None
+    replicas = session.values.evaluate.bootstrap
+    return bootstrap(auc, (events.label, score), events.weight, replicas)
