@@ -1,0 +1,182 @@
+import json
+import subprocess
+import sys
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from msml.cli import cli
+from msml.errors import DivergedError, StoppedError
+from msml.files import locked
+from msml.recipe import load
+from msml.recipe.schema import TrainRecipe
+from msml.runs.attempt import UNFINISHED, attempt
+from msml.runs.directory import finite, read_json, run_directory, write_json
+from msml.runs.status import find_runs, run_of, status
+
+RECIPE = """\
+name: tiny
+data: {file: events.h5}
+tasks:
+  momentum:
+    inputs: [jets]
+    target: taus
+    loss: {name: momentum_mse}
+    weight: 0.5
+    candidates: {mlp: {model: tau_mlp}, sf: {model: tau_scale_factor}}
+  higgs:
+    inputs: [momentum]
+    target: label
+    loss: {name: bce_logits}
+    weight: remainder
+    candidates: {mass: {model: higgs_mass}}
+chain: {momentum: mlp}
+posttrain: {modes: [sequential, joint]}
+"""
+
+
+@pytest.fixture
+def directory(tmp_path, monkeypatch):
+    """A run that has just begun."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(RECIPE)
+    loaded = load("tiny.yaml", TrainRecipe)
+    text = loaded.resolved()
+    run = run_directory(tmp_path / "runs", "tiny", yaml.safe_load(text), [])
+    run.path.mkdir(parents=True)
+    run.file("recipe.yaml").write_text(text)
+    return run
+
+
+def log(directory, unit, epoch, best=0.5):
+    directory.log({"unit": unit, "epoch": epoch, "best": best, "best_epoch": 1})
+
+
+def finish(directory):
+    for name in ("momentum/mlp", "momentum/sf", "higgs/mass"):
+        write_json(
+            directory.file("pretrain", f"{name}.json"),
+            {"epochs": 7, "best_epoch": 5, "valid_loss": 0.25},
+        )
+    for stage in ("posttrain", "evaluate"):
+        for mode in ("sequential", "joint"):
+            write_json(directory.file(stage, "mlp+mass", mode, "metrics.json"), {"mode": mode})
+
+
+def test_nothing_there(directory):
+    assert status(directory.path / "other").state == "not started"
+    assert status(directory.path).state == "partial"
+
+
+def test_done(directory):
+    finish(directory)
+    log(directory, "posttrain/mlp+mass/sequential/higgs", 9)
+    found = status(directory.path)
+    assert (found.state, found.current, found.error) == ("done", None, None)
+    stages = ("pretrain", "posttrain", "evaluate")
+    assert [found.progress(stage) for stage in stages] == [(3, 3), (2, 2), (2, 2)]
+    first = found.units[0]
+    assert (first.name, first.epochs, first.best_epoch, first.best) == ("momentum/mlp", 7, 5, 0.25)
+    assert {u.name: u.epochs for u in found.units if u.stage == "posttrain"} == {
+        "mlp+mass/sequential": 9,
+        "mlp+mass/joint": None,
+    }
+
+
+def test_running(directory):
+    with directory.held(), attempt(directory, ["msml"]):
+        log(directory, "pretrain/momentum/mlp", 1)
+        log(directory, "pretrain/momentum/mlp", 2, 0.4)
+        with directory.file("metrics.jsonl").open("a") as handle:
+            handle.write('{"unit": "pretrain/mom')
+        found = status(directory.path)
+    assert (found.state, found.current) == ("running", "pretrain/momentum/mlp")
+    assert (found.units[0].done, found.units[0].epochs, found.units[0].best) == (False, 2, 0.4)
+    assert status(directory.path).state == "partial"
+
+
+def test_killed(directory):
+    write_json(directory.file(UNFINISHED), {"command": [], "began": 1.0, "error": None})
+    log(directory, "posttrain/mlp+mass/sequential/higgs", 3)
+    found = status(directory.path)
+    assert (found.state, found.current) == ("interrupted", "posttrain/mlp+mass/sequential/higgs")
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "code"),
+    [
+        (StoppedError("SIGTERM: saved"), "interrupted", 85),
+        (KeyboardInterrupt(), "interrupted", 130),
+        (DivergedError("the loss is not finite"), "failed", 4),
+        (ValueError("a bug"), "failed", 1),
+    ],
+)
+def test_ended_by_an_error(directory, error, state, code):
+    with pytest.raises(type(error)), attempt(directory, ["msml", "run"]):
+        raise error
+    found = status(directory.path)
+    assert (found.state, found.error["exit_code"]) == (state, code)
+    assert (found.error["kind"], found.error["message"]) == (type(error).__name__, str(error))
+    with attempt(directory, ["msml"]):
+        pass
+    assert status(directory.path).error is None
+
+
+def test_a_recipe_that_cannot_be_read_hides_nothing_else(directory):
+    directory.file("recipe.yaml").write_text("name: tiny\nunknown: 1\n")
+    log(directory, "pretrain/momentum/mlp", 2)
+    found = status(directory.path)
+    assert (found.units, found.state, found.current) == ((), "partial", "pretrain/momentum/mlp")
+
+
+def test_runs_are_found(directory):
+    assert find_runs(directory.path.parents[1]) == [directory.path]
+    assert run_of("tiny.yaml", [], directory.path.parents[1]) == directory.path
+    assert run_of("tiny.yaml", ["seed=2"], directory.path.parents[1]) != directory.path
+
+
+def test_the_command(directory):
+    log(directory, "pretrain/momentum/mlp", 2)
+    runner = CliRunner()
+    shown = runner.invoke(cli, ["status"]).stdout
+    assert f"tiny/{directory.path.name}" in shown
+    assert "partial" in shown
+    shown = runner.invoke(cli, ["status", "tiny.yaml"]).stdout.splitlines()
+    assert any(line.split()[:2] == ["pretrain", "momentum/mlp"] for line in shown)
+    assert "not started" in runner.invoke(cli, ["status", "tiny.yaml", "seed=2"]).stdout
+    assert runner.invoke(cli, ["status", "--runs", "empty"]).stdout == "no runs in empty\n"
+    (as_json,) = json.loads(runner.invoke(cli, ["status", "--json"]).stdout)
+    assert as_json["current"] == "pretrain/momentum/mlp"
+
+
+def test_a_failure_is_shown(directory):
+    with pytest.raises(DivergedError), attempt(directory, []):
+        raise DivergedError("the loss is not finite")
+    shown = CliRunner().invoke(cli, ["status", "tiny.yaml"]).stdout
+    assert "exit code 4: DivergedError: the loss is not finite" in shown
+
+
+def test_it_needs_nothing_heavy(directory):
+    heavy = ("tensorflow", "keras", "matplotlib")
+    code = (
+        "import sys\nfrom msml.cli import main\nsys.argv = ['msml', 'status']\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        f"print([name for name in {heavy} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "[]\n"
+
+
+def test_a_look_does_not_take_the_lock(directory):
+    with locked(directory.file("lock")):
+        assert status(directory.path).state == "running"
+    with directory.held():
+        pass
+
+
+def test_json_has_no_infinity(tmp_path):
+    content = {"a": float("nan"), "b": [1.5, float("inf")], "c": (2, "x", None, True)}
+    assert finite(content) == {"a": None, "b": [1.5, None], "c": [2, "x", None, True]}
+    write_json(tmp_path / "a.json", content)
+    assert read_json(tmp_path / "a.json")["a"] is None
