@@ -5,11 +5,14 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from msml.errors import DataError
+
+_SECONDS_BETWEEN_TRIES = 0.1
 
 
 @contextlib.contextmanager
@@ -33,12 +36,15 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def locked(path: Path, busy: str | None = None) -> Iterator[None]:
+def locked(
+    path: Path, busy: str | None = None, waiting: Callable[[], None] = lambda: None
+) -> Iterator[None]:
     """Hold a kernel lock on a file, made if need be; it is free again when its holder dies.
 
     Args:
         path: The lock file; it stays.
         busy: Message of the error when another process holds it; None to wait instead.
+        waiting: Called now and then while waiting; what it raises ends that.
 
     Raises:
         DataError: If the lock is taken, or its file cannot be made.
@@ -49,11 +55,20 @@ def locked(path: Path, busy: str | None = None) -> Iterator[None]:
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror}") from error
     with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if busy is None else fcntl.LOCK_NB))
-        except BlockingIOError as error:
-            raise DataError(str(busy)) from error
+        while not _taken(handle):
+            if busy is not None:
+                raise DataError(busy)
+            waiting()
+            time.sleep(_SECONDS_BETWEEN_TRIES)
         yield
+
+
+def _taken(handle: IO[str]) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def is_locked(path: Path) -> bool:

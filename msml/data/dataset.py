@@ -1,5 +1,6 @@
 """One split of an event file in memory, ready for training."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +95,8 @@ def _column(path: Path, column: str, rows: Array, data: Data, unpacked: Path | N
             map_ = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
                 temporary, "w+", np.float32, shape
             )
+            with temporary.open("r+b") as handle:  # or a full disk would end the process later
+                os.posix_fallocate(handle.fileno(), 0, temporary.stat().st_size)
             _gather(path, column, rows, data, map_)
             map_.flush()
     mapped: Array = np.load(file, mmap_mode="r")

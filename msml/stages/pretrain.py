@@ -34,7 +34,7 @@ def pretrained(session: Session, task: str, candidate: str) -> tuple[Path, dict[
         The file of the weights, and the metrics.
     """
     folder = session.directory.cache / "pretrain" / _fingerprint(session, task, candidate)
-    with locked(folder / "lock"):
+    with locked(folder / "lock", waiting=session.check_stop):
         if not (folder / "metrics.json").exists():
             session.check_stop()
             _pretrain(session, task, candidate, folder)

@@ -1,17 +1,23 @@
 """Runs that are stopped or killed, and done again."""
 
 import json
+import os
 import random
 import signal
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 from process import Command, Limits, fails, msml, until
-from tiny import log, metrics, only_run, results, runs
+from tiny import RECIPE, log, metrics, only_run, results, runs, write_recipe
 
 pytestmark = pytest.mark.xdist_group("stages")
 SLOW = Limits(epoch_seconds=0.1)
+
+
+def slow(*values):
+    return pytest.param(*values, marks=pytest.mark.slow)
 
 
 def lines(folder: Path) -> int:
@@ -30,8 +36,7 @@ def check_same(folder: Path, finished: Path) -> None:
         assert record["unit"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-@pytest.mark.parametrize("epochs", [1, 15])
+@pytest.mark.parametrize(("number", "epochs"), [(signal.SIGTERM, 1), (signal.SIGUSR1, 15)])
 def test_a_signal_saves_and_leaves_with_85(work, finished, number, epochs):
     command = Command(work, "run", "tiny.yaml", limits=SLOW)
     until(lambda: lines(work) >= epochs)
@@ -92,7 +97,20 @@ def test_a_second_process_is_refused(work):
     msml(work, "pretrain", "tiny.yaml")
 
 
-@pytest.mark.parametrize("size", [1000, 9000, 16_000])
+def test_a_run_that_waits_for_the_cache_can_be_stopped(work):
+    """Another run makes the same candidate; its results are used when it is done."""
+    write_recipe(work, RECIPE.replace("name: tiny", "name: other"), "other.yaml")
+    first = Command(work, "pretrain", "tiny.yaml", limits=Limits(epoch_seconds=0.4))
+    until(lambda: lines(work) > 0)
+    waiting = Command(work, "pretrain", "other.yaml")
+    until(lambda: list((work / "runs").glob("other/*/manifest.json")) != [])
+    waiting.signal(signal.SIGTERM)
+    assert waiting.wait() == 85
+    assert first.wait() == 0
+    assert msml(work, "pretrain", "other.yaml").errors == []  # nothing was left to train
+
+
+@pytest.mark.parametrize("size", [slow(1000), 9000, slow(16_000)])
 def test_a_full_disk(work, finished, size):
     """No file may grow beyond a size: a full disk as a program sees it."""
     message = fails(3, work, "run", "tiny.yaml", limits=Limits(file_bytes=size))
@@ -100,6 +118,26 @@ def test_a_full_disk(work, finished, size):
     assert len(runs(work)) == 1
     msml(work, "run", "tiny.yaml")
     check_same(work, finished)
+
+
+@pytest.mark.parametrize(("kilobytes", "streamed"), [(24, False), slow(120, False), (400, True)])
+def test_a_full_file_system(work, finished, kilobytes, streamed):
+    """A real one, where there is leave to mount it; `streamed` unpacks the images there."""
+    disk = work / "runs"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "none", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no leave to mount a file system")
+    overrides = ("data.memory_gb=1e-6",) if streamed else ()
+    try:
+        message = fails(3, work, "run", "tiny.yaml", *overrides)
+        assert message.endswith("cannot be written: No space left on device")
+        subprocess.run(["mount", "-o", "remount,size=50m", str(disk)], check=True)
+        msml(work, "run", "tiny.yaml", *overrides)
+        if not streamed:
+            check_same(work, finished)
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_an_unwritable_folder(work):

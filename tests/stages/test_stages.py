@@ -15,6 +15,7 @@ from tiny import RECIPE, log, metrics, only_run, results, runs, weights, write_r
 from msml.data.dataset import load_split
 from msml.data.splits import split_rows
 from msml.metrics import bootstrap
+from msml.recipe.files import shipped
 from msml.recipe.schema import Data
 from msml.registry import metrics as registered
 
@@ -273,6 +274,19 @@ def test_a_label_of_one_class_is_refused(work):
     assert "events.h5: column 'label': all 80 events of the valid split are of class 0" in message
 
 
+def test_mixed_precision_from_the_recipe(finished, work):
+    half = "precision=mixed_float16"
+    msml(work, "run", "tiny.yaml", half, "posttrain.modes=[joint]", "pretrain.epochs=2")
+    run = only_run(work)
+    assert json.loads((run / "manifest.json").read_text())["precision"] == "mixed_float16"
+    (record,) = metrics(work)
+    exact = metrics(finished)[-1]["metrics"]["momentum"]["momentum_mse"]
+    found = record["metrics"]["momentum"]["momentum_mse"]["value"]
+    assert found == pytest.approx(exact["value"], abs=3 * exact["error"])
+    with h5py.File(run / "evaluate/sf+mlp/joint/predictions.h5") as file:
+        assert file["higgs"]["prediction"].dtype == np.float32
+
+
 def test_a_changed_plugin_is_trained_again(work):
     plugin = """
 from msml.registry import models
@@ -297,9 +311,16 @@ def own(first, *, output):
 
 
 SHIPPED = {
-    "quick.yaml": 1,
-    "htautau_reoptimise.yaml": 9,
+    "quick.yaml": ("quick", 1),
+    "htautau.yaml": ("htautau_cnn_lstm", 1),
+    "htautau_reoptimise.yaml": ("htautau_reoptimise", 9),
 }
+
+
+def test_every_shipped_training_recipe_is_tested():
+    bases = {"base/htautau.yaml", "base/htautau_dummies.yaml"}
+    found = {str(path.relative_to(shipped())) for path in shipped().rglob("*.yaml")}
+    assert {name for name in found if not name.startswith("events/")} == bases | set(SHIPPED)
 
 
 @pytest.mark.parametrize("recipe", SHIPPED)
@@ -307,8 +328,9 @@ def test_shipped_recipes(work, recipe):
     short = ("data.file=events.h5", "pretrain.epochs=1", "posttrain.epochs=1", "xla=false")
     limits = Limits(seconds_between_checkpoints=10)
     msml(work, "run", recipe, *short, "evaluate.bootstrap=5", limits=limits)
-    records = metrics(work, recipe.removesuffix(".yaml"))
-    assert len({tuple(record["chain"].values()) for record in records}) == SHIPPED[recipe]
+    name, chains = SHIPPED[recipe]
+    records = metrics(work, name)
+    assert len({tuple(record["chain"].values()) for record in records}) == chains
     assert all(np.isfinite(r["metrics"]["higgs_id"]["auc"]["value"]) for r in records)
 
 

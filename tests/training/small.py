@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from synthetic import synthetic_events
@@ -101,7 +102,10 @@ def values(trained):
     return {name: variable.numpy() for name, variable in trained.weights.items()}
 
 
-def run(trained, settings=FIT, checkpoint=Path("unused"), stop=lambda: None, seed=0):
+def run(trained, settings=FIT, checkpoint=None, stop=lambda: None, seed=0):
+    if checkpoint is None:
+        with TemporaryDirectory() as folder:
+            return run(trained, settings, Path(folder) / "c.h5", stop, seed)
     return fit(trained, settings, seed, checkpoint, Watch(stop=stop))
 
 
