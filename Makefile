@@ -14,7 +14,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 run: install
-	$(BIN)/msml run recipes/htautau.yaml
+	$(BIN)/msml run recipes/htautau_cnn_lstm.yaml
 
 test: install
 	$(BIN)/ruff check
