@@ -66,6 +66,20 @@ class RunDirectory:
                 f"{self.file('metrics.jsonl')}: cannot be written: {error.strerror}"
             ) from error
 
+    def forget(self, unit: str, epochs: int) -> None:
+        """Drop the logged epochs of a unit after these: they will be done again."""
+        log = self.file("metrics.jsonl")
+        lines = log.read_text().splitlines(keepends=True) if log.exists() else []
+        records = [json.loads(line) for line in lines]
+        kept = [
+            line
+            for line, record in zip(lines, records, strict=True)
+            if record.get("unit") != unit or record.get("epoch", 0) <= epochs
+        ]
+        if len(kept) < len(lines):
+            with atomic(log) as temporary:
+                temporary.write_text("".join(kept))
+
 
 def run_directory(
     runs: Path, name: str, resolved: Mapping[str, Any], overrides: list[str]

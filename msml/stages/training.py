@@ -224,4 +224,8 @@ def _watch(session: Session, unit: Unit) -> Watch:
         session.directory.log(facts)
         session.progress.epoch(unit.key, {**facts, "epochs": unit.settings.epochs})
 
-    return Watch(epoch, session.progress.stop)
+    return Watch(
+        resumed=lambda epochs: session.directory.forget(unit.key, epochs),
+        epoch=epoch,
+        stop=session.progress.stop,
+    )

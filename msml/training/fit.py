@@ -68,10 +68,12 @@ class Watch:
     """How the world follows and interrupts training.
 
     Attributes:
+        resumed: Called before the first epoch with the epochs already done.
         epoch: Called after each epoch with the history so far.
         stop: Says whether to save and stop.
     """
 
+    resumed: Callable[[int], None] = lambda epochs: None
     epoch: Callable[[History], None] = lambda history: None
     stop: Callable[[], str | None] = lambda: None
 
@@ -94,6 +96,7 @@ def fit(trainee: Trainee, settings: Fit, seed: int, checkpoint: Path, watch: Wat
         StoppedError: If asked to stop; the checkpoint has the state.
     """
     history, best = _resume(trainee, checkpoint)
+    watch.resumed(history.epochs)
     saved = time.monotonic()
     while history.epochs < settings.epochs and history.waited < settings.patience:
         epoch = history.epochs
