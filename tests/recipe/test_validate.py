@@ -117,7 +117,7 @@ def test_a_good_recipe_is_good():
 def test_every_shipped_recipe_is_good(path, events):
     found = report(str(path), [f"data.file={events}"], fast=False)
     assert found.problems == []
-    chains = {"quick": 1, "htautau_reoptimise": 9}
+    chains = {"quick": 1, "htautau_reoptimise": 9, "htautau_cnn_lstm": 1}
     assert found.chains == chains.get(path.stem, 0)
 
 
