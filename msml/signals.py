@@ -2,12 +2,23 @@
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 from msml.errors import StoppedError
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
+
+@contextlib.contextmanager
+def answered(answer: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Answer Ctrl-C, SIGTERM and SIGUSR1 in one's own way while the block runs."""
+    previous = {number: signal.signal(number, answer) for number in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
@@ -17,9 +28,5 @@ def stop_on_signals(message: str) -> Iterator[None]:
     def stop(number: int, _frame: FrameType | None) -> None:
         raise StoppedError(f"{signal.Signals(number).name}: {message}")
 
-    previous = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
-    try:
+    with answered(stop):
         yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

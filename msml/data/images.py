@@ -1,5 +1,7 @@
 """Images of the energy around a jet axis (paper, Table 1 and Fig. 8)."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from msml.data.kinematics import Array, wrap_phi
@@ -43,3 +45,44 @@ def jet_image(
         pixel = ((event * jets + jet) * pixels + row) * pixels + column
         image += np.bincount(pixel[inside], weight[inside], minlength=image.size)
     return image.reshape(events, jets, pixels, pixels).astype(np.float32)
+
+
+def layer_images(
+    axes: Array,
+    rows: Array,
+    events: int,
+    layers: Iterable[tuple[Array, Array, Array, Array]],
+    *,
+    pixels: int,
+    half_width: float,
+) -> Array:
+    """Make images of several kinds of objects for some events of a batch; see `jet_image`.
+
+    Args:
+        axes: `(selected, jets, 2)` eta and phi of the jets of the selected events.
+        rows: `(selected,)` rows of these events in the batch.
+        events: Events in the batch.
+        layers: Row in the batch, eta, phi and weight of the objects of each layer.
+        pixels: Pixels along each direction.
+        half_width: Half the window, in eta and in rad.
+
+    Returns:
+        `(selected, jets, pixels, pixels, layers) float32`.
+    """
+    position = np.full(events, -1)
+    position[rows] = np.arange(len(rows))
+    images = []
+    for event, eta, phi, weight in layers:
+        chosen = np.flatnonzero(position[event] >= 0)
+        images.append(
+            jet_image(
+                axes,
+                position[event[chosen]],
+                eta[chosen],
+                phi[chosen],
+                weight[chosen],
+                pixels=pixels,
+                half_width=half_width,
+            )
+        )
+    return np.stack(images, axis=-1)

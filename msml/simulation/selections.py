@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from msml.data.images import jet_image
+from msml.data.images import layer_images
 from msml.data.kinematics import Array
 from msml.data.matching import TauPairCuts, pair_tau_jets
 from msml.errors import RecipeError, nearest
@@ -124,8 +124,6 @@ def _images(
     tau_jets: Array, events: Array, batch: int, measurement: Measurement, settings: Images
 ) -> Array:
     """Images of tracker pt, electromagnetic and hadronic ET, `(events, 2, pixels, pixels, 3)`."""
-    row = np.full(batch, -1)
-    row[events] = np.arange(len(events))
     neutral = settings.source == "energy_flow"
     tracks = measurement.tracks
     layers = [(tracks.event, tracks.eta, tracks.phi, np.where(tracks.kept, tracks.pt, 0.0))]
@@ -134,21 +132,14 @@ def _images(
         measurement.neutral_hadrons if neutral else measurement.hcal,
     ):
         layers.append((towers.event, towers.eta, towers.phi, towers.et))
-    images = []
-    for event, eta, phi, weight in layers:
-        chosen = np.flatnonzero(row[event] >= 0)
-        images.append(
-            jet_image(
-                tau_jets[..., 1:3],
-                row[event[chosen]],
-                eta[chosen],
-                phi[chosen],
-                weight[chosen],
-                pixels=settings.pixels,
-                half_width=settings.half_width,
-            )
-        )
-    return np.stack(images, axis=-1)
+    return layer_images(
+        tau_jets[..., 1:3],
+        events,
+        batch,
+        layers,
+        pixels=settings.pixels,
+        half_width=settings.half_width,
+    )
 
 
 # Name, its cuts and the class that applies them; the neighbouring studies add theirs here.

@@ -21,13 +21,12 @@ from msml.recipe import load
 from msml.recipe.schema import TrainRecipe
 from msml.recipe.validate import validate
 from msml.runs.attempt import attempt
-from msml.runs.directory import RunDirectory, read_json, run_directory, write_json
+from msml.runs.directory import read_json, run_directory, write_json
+from msml.signals import answered
 from msml.stages.progress import EpochDisplay, Report, both
 from msml.stages.session import Progress, Session
 from msml.training.environment import tensorflow
 from msml.training.tensorboard import tensorboard_writer
-
-_STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
 @contextmanager
@@ -94,12 +93,8 @@ def _stop_requests() -> Iterator[Any]:
             raise KeyboardInterrupt
         asked.append(signal.Signals(number).name)
 
-    previous = {number: signal.signal(number, ask) for number in _STOP}
-    try:
+    with answered(ask):
         yield lambda: asked[0] if asked else None
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _manifest(session: Session, began: float) -> Mapping[str, Any]:
@@ -117,6 +112,3 @@ def _manifest(session: Session, began: float) -> Mapping[str, Any]:
         "seconds": time.time() - began,
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
-
-
-__all__ = ["RunDirectory", "opened"]

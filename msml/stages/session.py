@@ -86,12 +86,16 @@ class Session:
     def facts(self) -> dict[str, Any]:
         """What every result depends on besides what was trained and how."""
         return {
-            "data": [self.data_fingerprint, asdict(self.values.data) | {"file": ""}],
+            "data": self._data_facts(),
             "seed": self.values.seed,
             "precision": self.precision,
             "xla": self.values.xla,
             "environment": asdict(self.environment),
         }
+
+    def _data_facts(self) -> list[Any]:
+        """The events and how they are used, wherever their file lies."""
+        return [self.data_fingerprint, asdict(self.values.data) | {"file": ""}]
 
     def shapes(self, task: str) -> tuple[list[tuple[int, ...]], tuple[int, ...]]:
         """Shapes of a task's inputs and of its output, without the event axis."""
@@ -108,7 +112,7 @@ class Session:
             whole = Chain(self.tasks, dict.fromkeys(self.tasks))
             data = self.values.data
             columns = whole.columns()
-            key = fingerprint([self.data_fingerprint, asdict(data) | {"file": ""}])[:20]
+            key = fingerprint(self._data_facts())[:20]
             unpacked = self.directory.cache / "unpacked" / key / name
             split = load_split(data, name, columns, self.data_file, unpacked)
             for task in self.tasks.values():

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from msml.data.events import Columns, EventFile, EventWriter, describe
-from msml.data.images import jet_image
+from msml.data.images import layer_images
 from msml.data.importers.decays import flat_particles, hadronic_taus
 from msml.data.importers.provenance import Summary, provenance
 from msml.data.kinematics import Array, pt_eta_phi_m
@@ -275,20 +275,14 @@ def _images(objects: Mapping[str, _Objects], axes: Array, rows: Array, images: I
     """
     track, tower = objects["Track"], objects["Tower"]
     per_energy = 1 / np.cosh(tower.values["Eta"])
+    track_place = (track.event(), track.values["Eta"], track.values["Phi"])
+    tower_place = (tower.event(), tower.values["Eta"], tower.values["Phi"])
     layers = (
-        (track, track.values["PT"]),
-        (tower, tower.values["Eem"] * per_energy),
-        (tower, tower.values["Ehad"] * per_energy),
+        (*track_place, track.values["PT"]),
+        (*tower_place, tower.values["Eem"] * per_energy),
+        (*tower_place, tower.values["Ehad"] * per_energy),
     )
-    position = np.full(len(track.counts), -1)
-    position[rows] = np.arange(len(rows))
-    made = []
-    for kind, weight in layers:
-        event = position[kind.event()]
-        taken = event >= 0
-        eta, phi = kind.values["Eta"][taken], kind.values["Phi"][taken]
-        made.append(jet_image(axes, event[taken], eta, phi, weight[taken], **asdict(images)))
-    return np.stack(made, axis=-1)
+    return layer_images(axes, rows, len(track.counts), layers, **asdict(images))
 
 
 def _padded(event: Array, values: Array, events: int) -> Array:
