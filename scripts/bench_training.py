@@ -72,7 +72,7 @@ def time_msml(tasks: Any, arrays: dict[str, Any], chosen: dict[str, str]) -> Cal
     """One epoch of msml's engine."""
     from msml.chain import WEIGHT, Chain
     from msml.recipe.schema import Fit
-    from msml.training.epoch import compile_epoch, epoch_order, to_device
+    from msml.training.epoch import Stream, compile_epoch, epoch_order, to_device
     from msml.training.steps import make_fit_step, make_optimizer
 
     chain = Chain(tasks, models_of(tasks, chosen))
@@ -81,7 +81,8 @@ def time_msml(tasks: Any, arrays: dict[str, Any], chosen: dict[str, str]) -> Cal
     weights = _WEIGHTS if len(chosen) > 1 else dict.fromkeys(chosen, 1.0)
     step = make_fit_step(chain, weights, optimizer)
     convolution = "cnn" in chosen.values()
-    epoch = compile_epoch(step, tensors, _BATCH, losses=len(chosen) + 1, xla=not convolution)
+    stream = Stream(tensors, _BATCH)
+    epoch = compile_epoch(step, stream, losses=len(chosen) + 1, xla=not convolution)
     numbers = iter(range(1000))
     return lambda: (epoch(epoch_order(_EVENTS, 1, "bench", next(numbers))), None)[1]
 

@@ -1,6 +1,7 @@
 """Training one chain, whatever stage it belongs to."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from msml.models.build import build
 from msml.recipe.schema import Fit
 from msml.stages.session import Session
 from msml.training.checkpoint import assign, load_arrays, save_arrays, variable_arrays
-from msml.training.epoch import Tensor, compile_epoch
+from msml.training.epoch import Step, Stream, Tensor, compile_epoch, shuffled
 from msml.training.fit import History, Trainee, Watch, fit
 from msml.training.steps import make_fit_step, make_loss_step, make_optimizer
 
@@ -69,19 +70,17 @@ def model_seed(seed: int, *names: str) -> int:
 def model_variables(chain: Chain) -> dict[str, Any]:
     """All variables of a chain's models by task and position; layers' own names count up."""
     return {
-        f"{task}/{number:03d}": variable
+        f"{task}/{number}": variable
         for task, model in chain.models.items()
-        for number, variable in enumerate(model.variables)
+        for number, variable in numbered(model.variables).items()
     }
 
 
-def use_xla(session: Session, chain: Chain) -> bool:
+def use_xla(session: Session, models: Iterable[Any]) -> bool:
     """XLA by a fixed rule: not for convolutions on a CPU, whose gradients it makes far slower."""
     if session.values.xla is not None:
         return session.values.xla
-    kinds = {
-        type(layer).__name__ for model in chain.models.values() for layer in model._flatten_layers()
-    }
+    kinds = {type(layer).__name__ for model in models for layer in model._flatten_layers()}
     return session.environment.gpu or not any("Conv" in kind for kind in kinds)
 
 
@@ -92,72 +91,81 @@ def train(session: Session, unit: Unit) -> History:
     tensors = {name: _columns(session, unit, name, columns) for name in ("train", "valid")}
     optimizer = make_optimizer(unit.settings, chain.variables(), session.precision)
     names = (*chain.models, TOTAL)
-    xla = use_xla(session, chain)
-    epoch = compile_epoch(
-        make_fit_step(chain, unit.weights, optimizer),
-        tensors["train"],
-        unit.settings.batch_size,
-        losses=len(names),
-        xla=xla,
-    )
+    xla = use_xla(session, chain.models.values())
+    stream = Stream(tensors["train"], unit.settings.batch_size)
+    step = make_fit_step(chain, unit.weights, optimizer)
+    epoch = compile_epoch(step, stream, losses=len(names), xla=xla)
     trainee = Trainee(
         key=unit.key,
         losses=names,
         weights=model_variables(chain),
-        state={f"{i:03d}": v for i, v in enumerate(optimizer.variables)},
-        events=len(session.split("train")),
-        train=epoch,
+        state=numbered(optimizer.variables),
+        train=shuffled(epoch, [stream.events], session.values.seed, unit.key),
         valid=validation(session, chain, unit.weights, tensors["valid"]),
     )
-    history = fit(
-        trainee,
-        # Nothing changes from epoch to epoch where there is nothing to train.
-        unit.settings if chain.variables() else replace(unit.settings, epochs=1),
-        session.values.seed,
-        unit.folder / "checkpoint.h5",
-        _watch(session, unit),
-    )
-    save_arrays(
-        unit.folder / "weights.h5",
-        variable_arrays(trainee.weights),
-        {"key": unit.key, "xla": xla, "history": asdict(history)},
-    )
-    (unit.folder / "checkpoint.h5").unlink(missing_ok=True)
+    # Nothing changes from epoch to epoch where there is nothing to train.
+    settings = unit.settings if chain.variables() else replace(unit.settings, epochs=1)
+    return optimise(session, trainee, settings, unit.folder / "weights.h5", {"xla": xla})
+
+
+def optimise(
+    session: Session, trainee: Trainee, settings: Fit, path: Path, about: Mapping[str, Any]
+) -> History:
+    """Fit what is trained, or go on with it, and keep its best weights and history in a file."""
+    checkpoint = path.parent / "checkpoint.h5"
+    history = fit(trainee, settings, checkpoint, _watch(session, trainee.key, settings))
+    about = {"key": trainee.key, "history": asdict(history), **about}
+    save_arrays(path, variable_arrays(trainee.weights), about)
+    checkpoint.unlink(missing_ok=True)
     return history
+
+
+def numbered(variables: Iterable[Any]) -> dict[str, Any]:
+    """Name variables by their position."""
+    return {f"{number:03d}": variable for number, variable in enumerate(variables)}
 
 
 def validation(
     session: Session, chain: Chain, weights: Mapping[str, float], tensors: Mapping[str, Tensor]
-) -> Any:
+) -> Callable[[], Array]:
     """Compile the measurement of a chain's losses on a split.
 
     Noise is drawn from the same seed every time, or the best epoch would be a lucky draw.
     """
-    measure = compile_epoch(
-        make_loss_step(chain, weights),
-        tensors,
-        _EVALUATION_BATCH,
-        losses=len(chain.models) + 1,
-        xla=use_xla(session, chain),
-    )
-    order = np.arange(len(next(iter(tensors.values()))), dtype=np.int32)
-    noise = random_state(chain)
+    step = make_loss_step(chain, weights)
+    xla = use_xla(session, chain.models.values())
+    return measurement(step, tensors, chain.models.values(), len(chain.models) + 1, xla)
+
+
+def measurement(
+    step: Step, tensors: Mapping[str, Tensor], models: Iterable[Any], losses: int, xla: bool
+) -> Callable[[], Array]:
+    """Compile a pass over a split that changes nothing; noise is the same every time."""
+    stream = Stream(tensors, _EVALUATION_BATCH)
+    measure = compile_epoch(step, stream, losses=losses, xla=xla)
+    order = np.arange(stream.events, dtype=np.int32)
+    known = list(models)
 
     def run() -> Array:
-        before = variable_arrays(noise)
-        for variable in noise.values():
-            variable.assign(np.full(variable.shape, _NOISE_SEED, variable.dtype))
-        losses = measure(order).losses
-        assign(noise, before, "random state")
-        return losses
+        with fixed_noise(known):
+            return measure(order).losses
 
     return run
 
 
-def random_state(chain: Chain) -> dict[str, Any]:
-    """States of the random numbers of a chain's models."""
-    weights = {id(v) for model in chain.models.values() for v in model.weights}
-    return {name: v for name, v in model_variables(chain).items() if id(v) not in weights}
+@contextmanager
+def fixed_noise(models: Iterable[Any]) -> Iterator[None]:
+    """Let the random numbers of models start from one seed for a while."""
+    states = numbered(
+        v for m in models for v in m.variables if id(v) not in {id(w) for w in m.weights}
+    )
+    before = variable_arrays(states)
+    for variable in states.values():
+        variable.assign(np.full(variable.shape, _NOISE_SEED, variable.dtype))
+    try:
+        yield
+    finally:
+        assign(states, before, "random state")
 
 
 def predict(session: Session, chain: Chain, split: str) -> dict[str, Array]:
@@ -168,16 +176,12 @@ def predict(session: Session, chain: Chain, split: str) -> dict[str, Array]:
     tensors = session.on_device(split)
     columns = {name: tensors[name] for name in chain.columns()}
     compiled = tf.function(lambda batch: chain.outputs(batch, training=False), autograph=False)
-    noise = random_state(chain)
-    before = variable_arrays(noise)
-    for variable in noise.values():
-        variable.assign(np.full(variable.shape, _NOISE_SEED, variable.dtype))
     events = len(session.split(split))
-    blocks = [
-        compiled({name: t[i : i + _EVALUATION_BATCH] for name, t in columns.items()})
-        for i in range(0, events, _EVALUATION_BATCH)
-    ]
-    assign(noise, before, "random state")
+    with fixed_noise(chain.models.values()):
+        blocks = [
+            compiled({name: t[i : i + _EVALUATION_BATCH] for name, t in columns.items()})
+            for i in range(0, events, _EVALUATION_BATCH)
+        ]
     return {task: np.concatenate([b[task].numpy() for b in blocks]) for task in chain.models}
 
 
@@ -208,24 +212,25 @@ def _columns(session: Session, unit: Unit, split: str, names: list[str]) -> dict
     return {name: available[name] for name in names}
 
 
-def _watch(session: Session, unit: Unit) -> Watch:
+def _watch(session: Session, key: str, settings: Fit) -> Watch:
     """Log and show each epoch."""
 
     def epoch(history: History) -> None:
         facts = {
-            "unit": unit.key,
+            "unit": key,
             "epoch": history.epochs,
             "train": history.train[-1],
             "valid": history.valid[-1],
+            **history.notes[-1],
             "best": history.best,
             "best_epoch": history.best_epoch + 1,
-            "patience_left": unit.settings.patience - history.waited,
+            "patience_left": settings.patience - history.waited,
         }
         session.directory.log(facts)
-        session.progress.epoch(unit.key, {**facts, "epochs": unit.settings.epochs})
+        session.progress.epoch(key, {**facts, "epochs": settings.epochs})
 
     return Watch(
-        resumed=lambda epochs: session.directory.forget(unit.key, epochs),
+        resumed=lambda epochs: session.directory.forget(key, epochs),
         epoch=epoch,
         stop=session.progress.stop,
     )

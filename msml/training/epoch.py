@@ -16,8 +16,8 @@ from msml.training.environment import tensorflow
 
 Tensor = Any
 Batch = dict[str, Tensor]
-# A batch of columns to the means of its losses, `(losses,) float32`.
-Step = Callable[[Batch], Tensor]
+# A batch of columns of each stream to the means of the losses, `(losses,) float32`.
+Step = Callable[..., Tensor]
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,29 @@ class EpochResult:
     bad_batch: int
 
 
-Epoch = Callable[[Array], EpochResult]
+# An order of the events of each stream to what a pass in these orders gave.
+Epoch = Callable[..., EpochResult]
 
 # Memory for one stretch of streamed events; two are held at a time.
 _STRETCH_BYTES = 2**28
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Events that an epoch passes over, a batch a step.
+
+    Attributes:
+        columns: `(events, ...)` tensors by name, or memory maps.
+        batch_size: Events of a batch.
+    """
+
+    columns: Mapping[str, Tensor]
+    batch_size: int
+
+    @property
+    def events(self) -> int:
+        """Number of events."""
+        return int(next(iter(self.columns.values())).shape[0])
 
 
 def to_device(columns: Mapping[str, Array]) -> dict[str, Tensor]:
@@ -49,96 +68,121 @@ def to_device(columns: Mapping[str, Array]) -> dict[str, Tensor]:
     }
 
 
-def compile_epoch(
-    step: Step, columns: Mapping[str, Tensor], batch_size: int, *, losses: int, xla: bool
-) -> Epoch:
+def compile_epoch(step: Step, *streams: Stream, losses: int, xla: bool) -> Epoch:
     """Compile a pass over events into one graph: it gathers batches, steps, and sums losses.
 
-    The last batch holds what is left over.
+    The first stream decides the number of steps and weighs the losses. The last batch of each
+    holds what is left over.
 
     Args:
-        step: What happens with a batch; it may change variables.
-        columns: `(events, ...)` tensors by name, or memory maps.
-        batch_size: Events of a batch.
+        step: What happens with a batch of each stream; it may change variables.
+        streams: The events. Batches of the others must last as long as those of the first.
         losses: Number of losses that `step` returns.
         xla: Whether XLA compiles it.
 
     Returns:
-        A function of the order of the events, `(events,) int32`.
+        A function of the order of the events of each stream, `(events,) int32`.
     """
     tf = tensorflow()
-    names = sorted(columns)
-    tensors = [columns[name] for name in names]
-    events = int(tensors[0].shape[0])
+    names = [sorted(stream.columns) for stream in streams]
+    tensors = [[stream.columns[name] for name in sorted(stream.columns)] for stream in streams]
+    sizes = [stream.batch_size for stream in streams]
 
-    def run(rows: Tensor, number: Tensor, state: Any, arrays: list[Tensor]) -> Any:
+    def run(rows: list[Tensor], number: Tensor, state: Any, arrays: list[list[Tensor]]) -> Any:
         total, bad = state
-        batch = {n: tf.gather(a, rows) for n, a in zip(names, arrays, strict=True)}
-        values = step(batch)
+        batches = [
+            {name: tf.gather(array, some) for name, array in zip(known, columns, strict=True)}
+            for known, columns, some in zip(names, arrays, rows, strict=True)
+        ]
+        values = step(*batches)
         # Only what is minimised: a task of weight 0 may be infinite.
         finite = tf.math.is_finite(values[-1])
         bad = tf.where(tf.logical_or(finite, bad >= 0), bad, number)
-        return total + values * tf.cast(tf.shape(rows)[0], tf.float32), bad
+        return total + values * tf.cast(tf.shape(rows[0])[0], tf.float32), bad
 
-    def epoch(order: Tensor, *arrays: Tensor) -> Any:
-        full, rest = divmod(int(order.shape[0]), batch_size)
+    def epoch(orders: list[Tensor], arrays: list[list[Tensor]]) -> Any:
+        steps, uniform = _steps([int(order.shape[0]) for order in orders], sizes)
+        looped = steps if uniform else steps - 1
         state = (tf.zeros(losses), tf.constant(-1))
-        if full:
+        if looped:
 
             def body(i: Tensor, total: Tensor, bad: Tensor) -> Any:
-                rows = tf.slice(order, [i * batch_size], [batch_size])
-                return (i + 1, *run(rows, i, (total, bad), list(arrays)))
+                rows = [
+                    tf.slice(order, [i * size], [size])
+                    for order, size in zip(orders, sizes, strict=True)
+                ]
+                return (i + 1, *run(rows, i, (total, bad), arrays))
 
             _, *state = tf.while_loop(
-                lambda i, *_: i < full, body, (tf.constant(0), *state), parallel_iterations=1
+                lambda i, *_: i < looped, body, (tf.constant(0), *state), parallel_iterations=1
             )
-        if rest:
-            rows = tf.slice(order, [full * batch_size], [rest])
-            state = run(rows, tf.constant(full), tuple(state), list(arrays))
+        if looped < steps:
+            rows = [order[looped * size :] for order, size in zip(orders, sizes, strict=True)]
+            state = run(rows, tf.constant(looped), tuple(state), arrays)
         return state
 
     # The columns are arguments: as constants XLA would compile them in.
     compiled = tf.function(epoch, jit_compile=xla, autograph=False)
+    events = streams[0].events
 
-    def resident(order: Array) -> EpochResult:
-        total, bad = compiled(tf.convert_to_tensor(order, tf.int32), *tensors)
+    def resident(*orders: Array) -> EpochResult:
+        total, bad = compiled([tf.convert_to_tensor(o, tf.int32) for o in orders], tensors)
         return EpochResult(total.numpy() / events, int(bad))
 
-    def streamed(order: Array) -> EpochResult:
+    def streamed(*orders: Array) -> EpochResult:
         total, first_bad, before = np.zeros(losses, np.float32), -1, 0
-        for stretch in _stretches(tensors, order, batch_size):
-            size = len(stretch[0])
-            more, bad = compiled(tf.range(size), *stretch)
+        for stretch in _stretches(tensors, orders, sizes):
+            rows = [tf.range(len(columns[0])) for columns in stretch]
+            more, bad = compiled(rows, stretch)
             total += more.numpy()
             if first_bad < 0 <= int(bad):
                 first_bad = before + int(bad)
-            before += -(-size // batch_size)
+            before += -(-len(stretch[0][0]) // sizes[0])
         return EpochResult(total / events, first_bad)
 
-    return streamed if any(isinstance(t, np.memmap) for t in tensors) else resident
+    mapped = any(isinstance(t, np.memmap) for columns in tensors for t in columns)
+    return streamed if mapped else resident
 
 
-def _stretches(columns: Sequence[Tensor], order: Array, batch_size: int) -> Iterator[list[Tensor]]:
-    """Read events in their order, so many whole batches at a time; one stretch is read ahead."""
+def _steps(events: Sequence[int], sizes: Sequence[int]) -> tuple[int, bool]:
+    """Count the steps, and say whether each batch of each stream is full."""
+    steps = -(-events[0] // sizes[0])
+    return steps, all(n == steps * size for n, size in zip(events, sizes, strict=True))
+
+
+def _stretches(
+    tensors: Sequence[Sequence[Tensor]], orders: Sequence[Array], sizes: Sequence[int]
+) -> Iterator[list[list[Tensor]]]:
+    """Read events in their order, so many whole steps at a time; one stretch is read ahead."""
     tf = tensorflow()
-    row_bytes = sum(4 * int(np.prod(column.shape[1:])) for column in columns)
-    size = batch_size * max(1, _STRETCH_BYTES // (batch_size * row_bytes))
+    step_bytes = sum(
+        size * sum(4 * int(np.prod(column.shape[1:])) for column in columns)
+        for columns, size in zip(tensors, sizes, strict=True)
+    )
+    steps, _ = _steps([len(order) for order in orders], sizes)
+    stride = max(1, _STRETCH_BYTES // step_bytes)
 
-    def gather(start: int) -> list[Tensor]:
-        rows = order[start : start + size]
+    def gather(first: int) -> list[list[Tensor]]:
+        last = first + stride >= steps
         return [
-            tf.convert_to_tensor(column[rows])
-            if isinstance(column, np.memmap)
-            else tf.gather(column, rows)
-            for column in columns
+            [
+                tf.convert_to_tensor(column[rows])
+                if isinstance(column, np.memmap)
+                else tf.gather(column, rows)
+                for column in columns
+            ]
+            for columns, rows in (
+                (columns, order[first * size : None if last else (first + stride) * size])
+                for columns, order, size in zip(tensors, orders, sizes, strict=True)
+            )
         ]
 
     with ThreadPoolExecutor(1) as reader:
         ahead = reader.submit(gather, 0)
-        for start in range(size, len(order) + size, size):
+        for first in range(stride, steps + stride, stride):
             ready = ahead.result()
-            if start < len(order):
-                ahead = reader.submit(gather, start)
+            if first < steps:
+                ahead = reader.submit(gather, first)
             yield ready
 
 
@@ -147,3 +191,20 @@ def epoch_order(events: int, seed: int, key: str, epoch: int) -> Array:
     words = np.frombuffer(key.encode().ljust(4 * (-(-len(key.encode()) // 4)), b"\0"), np.uint32)
     sequence = np.random.SeedSequence([seed, epoch, *words.tolist()])
     return np.random.default_rng(sequence).permutation(events).astype(np.int32)
+
+
+def shuffled(epoch: Epoch, events: Sequence[int], seed: int, key: str) -> Callable[[int], Any]:
+    """Give an epoch the orders of its streams: a function of the epoch's number.
+
+    Args:
+        epoch: The compiled epoch.
+        events: Number of events of each stream.
+        seed: Seed of the run.
+        key: What is trained.
+    """
+
+    def numbered(number: int) -> EpochResult:
+        keys = [key, *(f"{key}/stream {i}" for i in range(1, len(events)))]
+        return epoch(*(epoch_order(n, seed, k, number) for n, k in zip(events, keys, strict=True)))
+
+    return numbered

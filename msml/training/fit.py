@@ -11,7 +11,7 @@ from msml.data.kinematics import Array
 from msml.errors import DataError, DivergedError, StoppedError
 from msml.recipe.schema import Fit
 from msml.training.checkpoint import assign, check_fit, load_arrays, save_arrays, variable_arrays
-from msml.training.epoch import Epoch, epoch_order
+from msml.training.epoch import EpochResult
 
 _SECONDS_BETWEEN_CHECKPOINTS = 10.0
 
@@ -23,6 +23,7 @@ class History:
     Attributes:
         train: Mean losses on train by epoch, by name.
         valid: The same on valid.
+        notes: What else there was to note after each epoch.
         best_epoch: Epoch whose weights are kept, from 0; -1 before the first.
         best: The monitored loss there.
         waited: Epochs since.
@@ -30,6 +31,7 @@ class History:
 
     train: list[dict[str, float]] = field(default_factory=list)
     valid: list[dict[str, float]] = field(default_factory=list)
+    notes: list[dict[str, Any]] = field(default_factory=list)
     best_epoch: int = -1
     best: float = float("inf")
     waited: int = 0
@@ -45,22 +47,24 @@ class Trainee:
     """What is trained.
 
     Attributes:
-        key: Name of it, for the order of the events and for messages.
+        key: Name of it, for messages.
         losses: Names of the losses; the last is monitored.
         weights: The variables whose best values are kept, by name.
         state: All other variables that training changes: optimizer, random numbers.
-        events: Number of training events.
-        train: One epoch of training.
+        train: One epoch of training; it gets the epoch's number, from 0.
         valid: One pass over the valid split.
+        notes: What else to keep of an epoch.
+        warmup: First epochs whose weights cannot be the best.
     """
 
     key: str
     losses: tuple[str, ...]
     weights: Mapping[str, Any]
     state: Mapping[str, Any]
-    events: int
-    train: Epoch
+    train: Callable[[int], EpochResult]
     valid: Callable[[], Array]
+    notes: Callable[[], dict[str, Any]] = dict
+    warmup: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ class Watch:
     stop: Callable[[], str | None] = lambda: None
 
 
-def fit(trainee: Trainee, settings: Fit, seed: int, checkpoint: Path, watch: Watch) -> History:
+def fit(trainee: Trainee, settings: Fit, checkpoint: Path, watch: Watch) -> History:
     """Train until the monitored loss has not improved for `patience` epochs; keep the best weights.
 
     An interrupted call leaves a checkpoint; the same call then continues and ends with the same
@@ -87,7 +91,6 @@ def fit(trainee: Trainee, settings: Fit, seed: int, checkpoint: Path, watch: Wat
     Args:
         trainee: What is trained.
         settings: Epochs and patience.
-        seed: Seed of the order of the events.
         checkpoint: Where the state is kept meanwhile; it goes at the end.
         watch: Progress and interruption.
 
@@ -100,9 +103,8 @@ def fit(trainee: Trainee, settings: Fit, seed: int, checkpoint: Path, watch: Wat
     saved = time.monotonic()
     while history.epochs < settings.epochs and history.waited < settings.patience:
         epoch = history.epochs
-        order = epoch_order(trainee.events, seed, trainee.key, epoch)
         before = variable_arrays({**trainee.weights, **trainee.state})
-        result = trainee.train(order)
+        result = trainee.train(epoch)
         valid = trainee.valid() if result.bad_batch < 0 else None
         if valid is None or not isfinite(valid[-1]):
             assign({**trainee.weights, **trainee.state}, before, str(checkpoint))
@@ -137,6 +139,9 @@ def _record(trainee: Trainee, history: History, train: Array, valid: Array) -> N
     """Add an epoch; only a strictly lower loss is an improvement."""
     history.train.append(dict(zip(trainee.losses, map(float, train), strict=True)))
     history.valid.append(dict(zip(trainee.losses, map(float, valid), strict=True)))
+    history.notes.append(trainee.notes())
+    if history.epochs <= trainee.warmup:
+        return
     monitored = float(valid[-1])
     if monitored < history.best:
         history.best, history.best_epoch, history.waited = monitored, history.epochs - 1, 0

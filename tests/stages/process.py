@@ -122,7 +122,7 @@ def _command(folder: Path, arguments: list[str], limits: Limits, path: list[str]
             time.sleep(limits.epoch_seconds)
             return order(*about)
 
-        fit.epoch_order = slow
+        epoch.epoch_order = slow
     if limits.file_bytes is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limits.file_bytes, limits.file_bytes))
     from msml.cli import main

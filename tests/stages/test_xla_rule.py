@@ -4,7 +4,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from msml.chain import Chain
 from msml.models.build import build
 from msml.stages.training import use_xla
 
@@ -12,11 +11,11 @@ SHAPES = {"tau": ([(2, 4), (2, 16, 16, 3)], (2, 3)), "higgs": ([(2, 3)], (1,))}
 
 
 def decided(*names, gpu=False, asked=None):
-    built = {name: build(name, *SHAPES[name.partition("_")[0]], {}, 1) for name in names}
+    built = [build(name, *SHAPES[name.partition("_")[0]], {}, 1) for name in names]
     session = SimpleNamespace(
         values=SimpleNamespace(xla=asked), environment=SimpleNamespace(gpu=gpu)
     )
-    return use_xla(session, Chain({}, built))
+    return use_xla(session, built)
 
 
 @pytest.mark.parametrize("names", [("tau_mlp",), ("higgs_lstm",), ("tau_mlp", "higgs_mass")])

@@ -12,9 +12,9 @@ from msml.data.transforms import log_pt
 from msml.models.build import build
 from msml.recipe.expand import ModelSpec, TaskSpec
 from msml.recipe.schema import Fit
-from msml.stages.training import model_variables
+from msml.stages.training import model_variables, numbered
 from msml.training.environment import tensorflow
-from msml.training.epoch import compile_epoch, to_device
+from msml.training.epoch import Stream, compile_epoch, shuffled, to_device
 from msml.training.fit import Trainee, Watch, fit
 from msml.training.steps import make_fit_step, make_loss_step, make_optimizer
 
@@ -72,7 +72,7 @@ def batch(rows=None, weight=None, seed=1):
 TRAIN, VALID = np.arange(0, 250), np.arange(250, 400)
 
 
-def trainee(chain, settings=FIT, precision="float32", xla=False, key="unit", weights=None):
+def trainee(chain, settings=FIT, precision="float32", xla=False, key="unit", weights=None, seed=0):
     """What `msml.stages.training.train` makes of a chain."""
     weights = weights or {name: chain.tasks[name].weight for name in chain.models}
     optimizer = make_optimizer(settings, chain.variables(), precision)
@@ -80,20 +80,21 @@ def trainee(chain, settings=FIT, precision="float32", xla=False, key="unit", wei
     train = to_device({name: batch(TRAIN)[name] for name in columns})
     valid = to_device({name: batch(VALID)[name] for name in columns})
     count = len(chain.models) + 1
-    measure = compile_epoch(make_loss_step(chain, weights), valid, 100, losses=count, xla=xla)
+    measure = compile_epoch(
+        make_loss_step(chain, weights), Stream(valid, 100), losses=count, xla=xla
+    )
+    epoch = compile_epoch(
+        make_fit_step(chain, weights, optimizer),
+        Stream(train, settings.batch_size),
+        losses=count,
+        xla=xla,
+    )
     return Trainee(
         key=key,
         losses=(*chain.models, "total"),
         weights=model_variables(chain),
-        state={f"{i:03d}": v for i, v in enumerate(optimizer.variables)},
-        events=len(TRAIN),
-        train=compile_epoch(
-            make_fit_step(chain, weights, optimizer),
-            train,
-            settings.batch_size,
-            losses=count,
-            xla=xla,
-        ),
+        state=numbered(optimizer.variables),
+        train=shuffled(epoch, [len(TRAIN)], seed, key),
         valid=lambda: measure(np.arange(len(VALID), dtype=np.int32)).losses,
     )
 
@@ -102,11 +103,11 @@ def values(trained):
     return {name: variable.numpy() for name, variable in trained.weights.items()}
 
 
-def run(trained, settings=FIT, checkpoint=None, stop=lambda: None, seed=0):
+def run(trained, settings=FIT, checkpoint=None, stop=lambda: None):
     if checkpoint is None:
         with TemporaryDirectory() as folder:
-            return run(trained, settings, Path(folder) / "c.h5", stop, seed)
-    return fit(trained, settings, seed, checkpoint, Watch(stop=stop))
+            return run(trained, settings, Path(folder) / "c.h5", stop)
+    return fit(trained, settings, checkpoint, Watch(stop=stop))
 
 
 def same(first, second):

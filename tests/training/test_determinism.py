@@ -23,8 +23,8 @@ def digest(seed):
     """Hash of the weights after a short training with XLA."""
     model = small.model("higgs", "higgs_mlp", seed, **small.SMALL_HIGGS)
     chain = Chain(small.tasks(), {"higgs": model})
-    training = small.trainee(chain, xla=True)
-    small.run(training, small.settings(2), seed=seed)
+    training = small.trainee(chain, xla=True, seed=seed)
+    small.run(training, small.settings(2))
     values = small.values(training)
     return hashlib.sha256(b"".join(values[name].tobytes() for name in sorted(values))).hexdigest()
 

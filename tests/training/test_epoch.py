@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 import small
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from msml.chain import WEIGHT
-from msml.training.epoch import compile_epoch, epoch_order, to_device
+from msml.training.epoch import Stream, compile_epoch, epoch_order, shuffled, to_device
 from msml.training.steps import make_loss_step
 
 ROWS = 37
@@ -21,7 +23,7 @@ def counting(batch_size, xla=False, rows=ROWS):
         return tf.stack([tf.reduce_mean(tf.cast(batch["id"], tf.float32))])
 
     columns = to_device({"id": np.arange(rows, dtype=np.int32)})
-    return compile_epoch(step, columns, batch_size, losses=1, xla=xla), seen, sizes
+    return compile_epoch(step, Stream(columns, batch_size), losses=1, xla=xla), seen, sizes
 
 
 @pytest.mark.parametrize("xla", [False, True])
@@ -45,7 +47,7 @@ def test_batches_follow_the_order():
         return tf.zeros(1)
 
     order = np.array([9, 1, 8, 2, 7, 3, 6, 4, 5, 0], np.int32)
-    compile_epoch(step, columns, 4, losses=1, xla=False)(order)
+    compile_epoch(step, Stream(columns, 4), losses=1, xla=False)(order)
     assert batches == [[9, 1, 8, 2], [7, 3, 6, 4], [5, 0]]
 
 
@@ -56,8 +58,7 @@ def test_the_first_bad_batch_is_found(bad, row):
     values[row:] = bad
     epoch = compile_epoch(
         lambda batch: tf.stack([tf.reduce_sum(batch["x"])]),
-        to_device({"x": values}),
-        10,
+        Stream(to_device({"x": values}), 10),
         losses=1,
         xla=False,
     )
@@ -67,8 +68,7 @@ def test_the_first_bad_batch_is_found(bad, row):
 def test_only_the_minimised_loss_can_be_bad():
     epoch = compile_epoch(
         lambda batch: tf.stack([np.inf * tf.reduce_sum(batch["x"]), tf.constant(1.0)]),
-        to_device({"x": np.ones(5, np.float32)}),
-        2,
+        Stream(to_device({"x": np.ones(5, np.float32)}), 2),
         losses=2,
         xla=False,
     )
@@ -102,8 +102,7 @@ def test_losses_are_those_of_numpy(xla):
     columns = small.batch(weight=weight)
     epoch = compile_epoch(
         make_loss_step(chain, {"momentum": 0.3, "higgs": 0.7}),
-        to_device(columns),
-        64,
+        Stream(to_device(columns), 64),
         losses=3,
         xla=xla,
     )
@@ -126,7 +125,7 @@ def test_xla_and_no_xla_agree():
     results = []
     for xla in (False, True):
         trained = small.trainee(small.small_chain(), xla=xla)
-        result = trained.train(epoch_order(250, 0, "unit", 0))
+        result = trained.train(0)
         results.append([*result.losses, *trained.valid()])
     assert results[0] == pytest.approx(results[1], rel=1e-5)
 
@@ -137,16 +136,65 @@ def test_train_and_valid_never_mix():  # C24
     trained = small.trainee(chain)
     before = trained.valid()
     assert trained.valid().tolist() == before.tolist()  # and moves nothing
-    trained.train(epoch_order(250, 0, "unit", 0))
+    trained.train(0)
     weights = small.values(trained)
 
     other = small.small_chain()
     columns = small.batch(small.VALID, seed=9)
     step = make_loss_step(other, {"momentum": 0.5, "higgs": 0.5})
-    measure = compile_epoch(step, to_device(columns), 100, losses=3, xla=False)
+    measure = compile_epoch(step, Stream(to_device(columns), 100), losses=3, xla=False)
     again = small.trainee(other)
     garbage = measure(np.arange(150)).losses
     assert garbage.tolist() != before.tolist()
-    again.train(epoch_order(250, 0, "unit", 0))
+    again.train(0)
     assert small.same(weights, small.values(again))
     assert WEIGHT in columns
+
+
+def pairs(first, second, sizes, xla=False):
+    """An epoch over two streams; what each step saw of both."""
+    seen = []
+
+    def step(one, other):
+        tf.py_function(
+            lambda a, b: seen.append((a.numpy().tolist(), b.numpy().tolist())),
+            [one["id"], other["id"]],
+            [],
+        )
+        return tf.zeros(1)
+
+    streams = [
+        Stream(to_device({"id": np.arange(n, dtype=np.int32)}), size)
+        for n, size in zip((first, second), sizes, strict=True)
+    ]
+    epoch = compile_epoch(step, *streams, losses=1, xla=xla)
+    epoch(np.arange(first, dtype=np.int32), np.arange(second, dtype=np.int32))
+    return seen
+
+
+def test_two_streams_go_side_by_side():
+    assert pairs(6, 3, (4, 2)) == [([0, 1, 2, 3], [0, 1]), ([4, 5], [2])]
+    assert pairs(4, 2, (2, 1)) == [([0, 1], [0]), ([2, 3], [1])]
+    assert pairs(4, 5, (2, 2)) == [([0, 1], [0, 1]), ([2, 3], [2, 3, 4])]
+
+
+@given(train=st.integers(1, 60), valid=st.integers(1, 60), batch_size=st.integers(1, 70))
+@settings(max_examples=15, deadline=None)
+def test_every_event_of_both_streams_is_used_once(train, valid, batch_size):
+    size = max(1, batch_size * valid // train)
+    if -(-train // batch_size) > valid:
+        return
+    seen = pairs(train, valid, (batch_size, size))
+    assert [i for one, _ in seen for i in one] == list(range(train))
+    assert [i for _, other in seen for i in other] == list(range(valid))
+    assert all(one and other for one, other in seen)
+
+
+def test_streams_have_orders_of_their_own():
+    orders = []
+    run = shuffled(lambda *them: orders.append([o.tolist() for o in them]), [8, 8], 0, "a")
+    run(0)
+    run(1)
+    assert orders[0][0] == epoch_order(8, 0, "a", 0).tolist()
+    assert orders[0][0] != orders[0][1]
+    assert orders[0] != orders[1]

@@ -18,18 +18,18 @@ from msml.training.fit import Trainee
 def scripted(valid, key="unit"):
     """A trainee whose weight is the number of epochs trained, with given losses on valid."""
     weight, state = tf.Variable(0.0), tf.Variable(0.0)
-    orders = []
+    epochs = []
 
-    def train(order):
-        orders.append(order.tolist())
+    def train(epoch):
+        epochs.append(epoch)
         weight.assign_add(1.0)
         state.assign_add(2.0)
         return EpochResult(np.array([0.5], np.float32), -1)
 
     trained = Trainee(
-        key, ("total",), {"w": weight}, {"s": state}, 5, train, lambda: np.array([valid(weight)])
+        key, ("total",), {"w": weight}, {"s": state}, train, lambda: np.array([valid(weight)])
     )
-    return trained, weight, orders
+    return trained, weight, epochs
 
 
 def losses_of(*values):
@@ -43,9 +43,9 @@ def settings(epochs=100, patience=3):
 
 @pytest.mark.parametrize("patience", [1, 3, 10])
 def test_ties_are_no_improvement(tmp_path, patience):  # C20
-    trained, weight, orders = scripted(losses_of(1.0))
+    trained, weight, epochs = scripted(losses_of(1.0))
     history = small.run(trained, settings(patience=patience), tmp_path / "c.h5")
-    assert history.epochs == len(orders) == 1 + patience
+    assert history.epochs == len(epochs) == 1 + patience
     assert (history.best_epoch, history.best, history.waited) == (0, 1.0, patience)
     assert float(weight) == 1
 
@@ -74,20 +74,18 @@ def test_only_the_last_loss_counts(tmp_path):
         trained,
         losses=("a", "total"),
         valid=lambda: np.array(next(valid)),
-        train=lambda order: EpochResult(np.zeros(2, np.float32), -1),
+        train=lambda epoch: EpochResult(np.zeros(2, np.float32), -1),
     )
     assert small.run(trained, settings(epochs=4), tmp_path / "c.h5").best_epoch == 2
 
 
-def test_the_order_changes_with_epoch_and_seed(tmp_path):
-    trained, _, orders = scripted(losses_of(1.0))
-    small.run(trained, settings(), tmp_path / "c.h5")
-    again, _, same = scripted(losses_of(1.0))
-    small.run(again, settings(), tmp_path / "c.h5")
-    other, _, different = scripted(losses_of(1.0))
-    small.run(other, settings(), tmp_path / "c.h5", seed=1)
-    assert orders == same != different
-    assert len({tuple(order) for order in orders}) > 1
+def test_epochs_of_the_warmup_are_never_the_best(tmp_path):
+    trained, weight, epochs = scripted(losses_of(0.1, 0.2, 4, 3, 5))
+    trained = replace(trained, warmup=2, notes=lambda: {"weight": float(weight)})
+    history = small.run(trained, settings(patience=2), tmp_path / "c.h5")
+    assert epochs == [0, 1, 2, 3, 4, 5]
+    assert (history.best_epoch, history.best, float(weight)) == (3, 3, 4)
+    assert [note["weight"] for note in history.notes] == [1, 2, 3, 4, 5, 6]
 
 
 @pytest.mark.parametrize("epoch", [1, 2, 4])
@@ -107,11 +105,11 @@ def test_a_valid_loss_that_is_not_finite(tmp_path, epoch, bad):
 
 
 def test_a_stop_is_answered_after_the_epoch_with_everything_saved(tmp_path):
-    trained, _, orders = scripted(losses_of(3, 2, 1))
+    trained, _, epochs = scripted(losses_of(3, 2, 1))
     with pytest.raises(StoppedError, match="SIGTERM: saved in epoch 1 of unit") as caught:
         small.run(trained, settings(), tmp_path / "c.h5", stop=lambda: "SIGTERM")
     assert caught.value.exit_code == 85
-    assert len(orders) == 1
+    assert len(epochs) == 1
     assert (tmp_path / "c.h5").exists()
 
 
@@ -188,17 +186,17 @@ def test_a_checkpoint_without_a_history(tmp_path, about):
 @pytest.mark.parametrize("group", ["weights/w", "state/s", "best/w"])
 def test_a_checkpoint_with_something_missing(tmp_path, group):
     path = tmp_path / "c.h5"
-    trained, weight, orders = scripted(losses_of(1.0))
+    trained, weight, epochs = scripted(losses_of(1.0))
     with pytest.raises(StoppedError):
         small.run(trained, settings(), path, stop=lambda: "stop")
     arrays, about = load_arrays(path)
     arrays.pop(group)
     save_arrays(path, arrays, about)
     weight.assign(0.0)
-    orders.clear()
+    epochs.clear()
     with pytest.raises(DataError, match=r"c.h5: '[ws]': expected shape \(\), found missing"):
         small.run(trained, settings(), path)
-    assert orders == []
+    assert epochs == []
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16"])

@@ -20,8 +20,8 @@ def trained(kind, seed, precision):
     else:
         model = small.model("momentum", "tau_mlp", seed, precision, **small.SMALL_TAU)
         chain = Chain(small.tasks(), {"momentum": model})
-    training = small.trainee(chain, SETTINGS, precision)
-    history = small.run(training, SETTINGS, seed=seed)
+    training = small.trainee(chain, SETTINGS, precision, seed=seed)
+    history = small.run(training, SETTINGS)
     return history, training, chain
 
 
@@ -67,7 +67,7 @@ def test_float16_scales_the_loss_so_that_small_gradients_survive():
     shares = {"momentum": 1e-6, "higgs": 1e-6}
     before = [v.numpy() for v in chain.variables()]
     plain = replace(small.FIT, optimizer={"name": "adam", "learning_rate": 1e-2})
-    small.trainee(chain, plain, "mixed_float16", weights=shares).train(np.arange(250))
+    small.trainee(chain, plain, "mixed_float16", weights=shares).train(0)
     after = [v.numpy() for v in chain.variables()]
     assert all(np.isfinite(value).all() for value in after)
     moved = [not np.array_equal(a, b) for a, b in zip(before, after, strict=True)]
@@ -81,7 +81,7 @@ def test_an_overflow_of_float16_is_no_divergence():
     scale = next(v for v in training.state.values() if "dynamic_scale" in v.path)
     scale.assign(2.0**40)
     before = small.values(training)
-    assert training.train(np.arange(250)).bad_batch == -1
+    assert training.train(0).bad_batch == -1
     assert float(scale.numpy()) < 2.0**40
     assert all(np.isfinite(value).all() for value in small.values(training).values())
     assert before.keys() == training.weights.keys()

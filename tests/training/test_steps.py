@@ -9,7 +9,7 @@ import tensorflow as tf
 from msml.chain import WEIGHT, Chain, weighted_total
 from msml.losses import bce_logits, momentum_mse
 from msml.recipe.schema import Fit
-from msml.training.epoch import compile_epoch, to_device
+from msml.training.epoch import Stream, compile_epoch, to_device
 from msml.training.steps import make_fit_step, make_loss_step, make_optimizer
 
 SGD = Fit(optimizer={"name": "sgd", "learning_rate": 1.0})
@@ -68,7 +68,7 @@ def test_a_weight_of_zero_removes_even_what_is_infinite():  # C22
     clean = gradients(chain, weights, small.batch())[1]
     assert all(np.array_equal(a, b) for a, b in zip(found, clean, strict=True))
     epoch = compile_epoch(
-        make_loss_step(chain, weights), to_device(columns), 64, losses=3, xla=False
+        make_loss_step(chain, weights), Stream(to_device(columns), 64), losses=3, xla=False
     )
     assert epoch(np.arange(400)).bad_batch == -1
 
@@ -87,7 +87,7 @@ def test_weights_that_no_loss_sees_do_not_move(v, xla):
     trained = small.trainee(chain, xla=xla)
     before = small.values(trained)
     for epoch in range(2):
-        trained.train(np.random.default_rng(epoch).permutation(250).astype(np.int32))
+        trained.train(epoch)
     after = small.values(trained)
     moved = {k.partition("/")[0] for k in before if not np.array_equal(before[k], after[k])}
     assert moved == ({"momentum"} if v == 1 else {"momentum", "higgs"})

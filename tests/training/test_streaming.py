@@ -8,7 +8,7 @@ from msml.data.events import EventWriter
 from msml.recipe.schema import Data
 from msml.training import epoch as engine
 from msml.training.environment import tensorflow
-from msml.training.epoch import compile_epoch, epoch_order, to_device
+from msml.training.epoch import Stream, compile_epoch, epoch_order, to_device
 
 EVENTS = 230
 
@@ -58,7 +58,7 @@ def test_streamed_epochs_do_the_same_steps(tmp_path, monkeypatch, batches, xla):
             weight.assign_add(0.01 * tf.reduce_mean(batch["x"] - weight, axis=0))
             return tf.stack([loss])
 
-        run = compile_epoch(step, columns, 20, losses=1, xla=xla)
+        run = compile_epoch(step, Stream(columns, 20), losses=1, xla=xla)
         losses = [run(epoch_order(EVENTS, 0, "x", e)).losses for e in range(3)]
         return weight.numpy(), np.array(losses)
 
@@ -77,6 +77,9 @@ def test_the_first_bad_batch_is_found_in_a_later_stretch(tmp_path, monkeypatch):
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
     monkeypatch.setattr(engine, "_STRETCH_BYTES", 3 * 20 * 4)
     run = compile_epoch(
-        lambda batch: tf.stack([tf.reduce_mean(batch["x"])]), {"x": mapped}, 20, losses=1, xla=False
+        lambda batch: tf.stack([tf.reduce_mean(batch["x"])]),
+        Stream({"x": mapped}, 20),
+        losses=1,
+        xla=False,
     )
     assert run(np.arange(EVENTS, dtype=np.int32)).bad_batch == 150 // 20
