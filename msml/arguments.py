@@ -97,6 +97,8 @@ def fits(value: object, hint: Any) -> bool:
         if origin is tuple and inner[-1] is not Ellipsis:
             return len(value) == len(inner) and all(map(fits, value, inner))
         return all(fits(item, inner[0]) for item in value)
+    if origin is dict:
+        return isinstance(value, dict)
     if hint in (int, float, bool, str, NoneType):
         return type(value) is hint or (hint is float and type(value) is int)
     return True
@@ -113,7 +115,7 @@ def words(hint: Any) -> str:
         return f"a list of {_plural(inner[0])}"
     if origin is tuple:
         return f"a list of {len(inner)}: {', '.join(map(words, inner))}"
-    return _WORDS.get(hint, "any value")
+    return "a mapping" if origin is dict else _WORDS.get(hint, "any value")
 
 
 def _plural(hint: Any) -> str:

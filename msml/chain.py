@@ -48,9 +48,13 @@ class Chain:
         """Output of each task that has a model."""
         done: dict[str, Tensor] = {}
         for name, model in self.models.items():
-            inputs = [self._input(source, batch, done) for source in self.tasks[name].inputs]
-            done[name] = model(inputs if len(inputs) > 1 else inputs[0], training=training)
+            done[name] = model(self.inputs(name, batch, done), training=training)
         return done
+
+    def inputs(self, task: str, batch: Batch, done: Mapping[str, Tensor]) -> Any:
+        """What a task's model is called with: the list of its inputs, or the one there is."""
+        inputs = [self._input(source, batch, done) for source in self.tasks[task].inputs]
+        return inputs if len(inputs) > 1 else inputs[0]
 
     def _input(self, source: str, batch: Batch, done: Mapping[str, Tensor]) -> Tensor:
         if source in done:
@@ -65,15 +69,16 @@ class Chain:
 
     def task_losses(self, batch: Batch, outputs: Mapping[str, Tensor]) -> list[Tensor]:
         """Weighted mean loss of each task, scalars, in the order of the models."""
+        return [self.task_loss(name, batch, output) for name, output in outputs.items()]
+
+    def task_loss(self, task: str, batch: Batch, output: Tensor) -> Tensor:
+        """Weighted mean loss of a task's output, a scalar."""
         from keras import ops
 
-        values = []
-        for name, output in outputs.items():
-            task = self.tasks[name]
-            function = losses.get(task.loss).function
-            per_event = function(batch[task.target], output, **task.loss_args)
-            values.append(ops.mean(batch[WEIGHT] * per_event))
-        return values
+        spec = self.tasks[task]
+        function = losses.get(spec.loss).function
+        per_event = function(batch[spec.target], output, **spec.loss_args)
+        return ops.mean(batch[WEIGHT] * per_event)
 
     def variables(self) -> list[Any]:
         """Trainable variables of all models."""

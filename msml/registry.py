@@ -106,7 +106,7 @@ models = Registry(
 )
 losses = Registry("loss", "losses", ("msml.losses",))
 metrics = Registry("metric", "metrics", ("msml.metrics",))
-strategies = Registry("strategy", "strategies")
+strategies = Registry("strategy", "strategies", ("msml.strategies.darts", "msml.strategies.grid"))
 weightings = Registry("weighting", "weightings")
 
 REGISTRIES = {r.plural: r for r in (models, losses, metrics, strategies, weightings)}

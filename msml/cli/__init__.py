@@ -11,7 +11,7 @@ from msml import __version__
 from msml.cli.doctor import doctor
 from msml.cli.events import generate, import_, inspect
 from msml.cli.recipes import cp, ls, show, validate
-from msml.cli.stages import evaluate, posttrain, pretrain, run
+from msml.cli.stages import evaluate, grid, posttrain, pretrain, run, search
 from msml.cli.status import status
 from msml.errors import MsmlError
 
@@ -25,7 +25,7 @@ def cli() -> None:
 for command in (
     *(generate, import_, inspect),
     *(validate, show, cp, ls),
-    *(pretrain, posttrain, evaluate, run),
+    *(pretrain, search, grid, posttrain, evaluate, run),
     *(status, doctor),
 ):
     cli.add_command(command)

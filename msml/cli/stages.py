@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,8 +60,26 @@ def pretrain(**options: Any) -> None:
 
 
 @_stage
+def search(**options: Any) -> None:
+    """Let the recipe's strategy choose a candidate of each task; pre-trains what is missing."""
+    from msml.stages.search import search as work
+    from msml.stages.selected import show_selection
+
+    _carry_out(lambda session: asdict(work(session)), show_selection, **options)
+
+
+@_stage
+def grid(**options: Any) -> None:
+    """Train every combination of candidates jointly, and rank them on valid."""
+    from msml.stages.selected import show_selection
+    from msml.strategies.grid import every_combination as work
+
+    _carry_out(lambda session: asdict(work(session)), show_selection, **options)
+
+
+@_stage
 def posttrain(**options: Any) -> None:
-    """Connect the chosen candidates and train the chain; pre-trains what is missing."""
+    """Connect the chosen candidates and train the chain; searches and pre-trains if need be."""
     from msml.stages.posttrain import posttrain as work
     from msml.stages.tables import show_posttrained
 

@@ -41,11 +41,14 @@ def check_models(recipe: TrainRecipe, columns: Columns, bad: set[str]) -> Iterat
 def check_optimizers(recipe: TrainRecipe, bad: set[str]) -> Iterator[Problem]:
     """Make each optimizer with its arguments."""
     fits: dict[str, Fit] = {"pretrain": recipe.pretrain, "posttrain": recipe.posttrain}
-    for stage, fit in fits.items():
-        key = f"{stage}.optimizer"
+    optimizers = {f"{stage}.optimizer": fit.optimizer for stage, fit in fits.items()}
+    for name, value in recipe.strategy.items():
+        if name.endswith("optimizer") and isinstance(value, dict):
+            optimizers[f"strategy.{name}"] = value
+    for key, optimizer in optimizers.items():
         if not _any_below(bad, key):
             try:
-                _make_optimizer(fit.optimizer)
+                _make_optimizer(optimizer)
             except RecipeError as error:
                 yield key, str(error)
 

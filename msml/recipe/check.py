@@ -76,12 +76,14 @@ def _fields(
         for f in dataclasses.fields(schema)
     }
     checked = {}
-    for name, child in value.items():
+    for key, child in value.items():
+        name = key if key in hints else f"{key}_"  # a field cannot be called `from`
         if name in hints:
             below = defaulted or has_default[name]
             checked[name] = check(child, hints[name], (*path, name), findings, below)
         else:
-            findings.add(child, (*path, name), "unknown key" + suggest(name, list(hints)))
+            known = [hint.removesuffix("_") for hint in hints]
+            findings.add(child, (*path, key), "unknown key" + suggest(key, known))
     for name, optional in has_default.items():
         if not (optional or defaulted or name in value):
             findings.add(node, (*path, name), f"missing; expected {words(hints[name])}")
@@ -159,8 +161,13 @@ def words(hint: Any) -> str:
     if get_origin(hint) is dict:
         return f"a mapping of names to {_plural(get_args(hint)[1])}"
     if dataclasses.is_dataclass(hint):
-        return f"a mapping with the keys {', '.join(f.name for f in dataclasses.fields(hint))}"
+        return f"a mapping with the keys {', '.join(map(spelled, dataclasses.fields(hint)))}"
     return _WORDS.get(hint, "any value")
+
+
+def spelled(field: "dataclasses.Field[Any]") -> str:
+    """Return a field's key in a recipe: `from` for `from_`."""
+    return field.name.removesuffix("_")
 
 
 def _plural(hint: Any) -> str:

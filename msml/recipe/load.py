@@ -1,7 +1,7 @@
 """Loading a recipe: files, overrides, checks, interpolation, and the dataclasses at the end."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_type_hints
 
@@ -9,7 +9,16 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
 from msml.errors import RecipeError
-from msml.recipe.check import Findings, check, entry_schema, present, strip_optional, suggest, words
+from msml.recipe.check import (
+    Findings,
+    check,
+    entry_schema,
+    present,
+    spelled,
+    strip_optional,
+    suggest,
+    words,
+)
 from msml.recipe.files import find, missing, read, shipped
 from msml.recipe.tree import COMMAND_LINE, Node, dump, line, merge, parse, places
 
@@ -97,7 +106,7 @@ def load(path: str | Path, schema: type[T], overrides: Sequence[str] = ()) -> Re
     if findings.problems:
         raise RecipeError(findings.problems)
     values: T = OmegaConf.to_object(config)  # type: ignore[assignment]
-    text = dump(OmegaConf.to_container(config, resolve=True))
+    text = dump(_spell(OmegaConf.to_container(config, resolve=True), schema))
     return Recipe(values, found, places(tree), text)
 
 
@@ -160,6 +169,18 @@ def _check_interpolations(config: DictConfig, findings: Findings) -> None:
             findings.add(node, path, f"{node.value!r}: {reason}; expected {words(hint)}")
         else:
             check(_as_node(value, node.where), hint, path, Findings(findings.problems))
+
+
+def _spell(content: Any, hint: Any) -> Any:
+    """Name keys as recipes do, not as the fields of the schema."""
+    bare = strip_optional(hint)
+    if not isinstance(content, dict):
+        return content
+    if not is_dataclass(bare):
+        item = entry_schema(bare)
+        return {key: _spell(value, item) for key, value in content.items()} if item else content
+    hints = get_type_hints(bare)
+    return {spelled(f): _spell(content[f.name], hints[f.name]) for f in fields(bare)}
 
 
 def _as_node(value: Any, where: str) -> Node:

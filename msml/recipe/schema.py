@@ -110,9 +110,28 @@ class Posttrain(Fit):
 
     Attributes:
         modes: Which of `connected`, `sequential` and `joint` to do; the last is the result.
+        from_: Weights that `joint` starts from: `search`, those that the search ended with where
+            there was one, or `pretrain`. The key is `from`.
     """
 
     modes: list[str] = field(default_factory=lambda: ["joint"])
+    from_: str = "search"
+
+
+@dataclass(frozen=True)
+class Select:
+    """How combinations of candidates are ranked, by strategies that do.
+
+    Attributes:
+        metric: A metric of the last task, or `total` for the weighted sum of the task losses. Ties
+            go to the lower loss of the last task.
+        split: Where it is measured: `valid`; or `test` if `allow_test`, as the published code does.
+        allow_test: Whether the test split may be used, which makes its final figures optimistic.
+    """
+
+    metric: str = "total"
+    split: str = "valid"
+    allow_test: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,8 +153,10 @@ class TrainRecipe:
         name: Name of the run.
         data: The events.
         tasks: The tasks by name, in the order of the chain.
-        chain: Chosen candidate of each task, until a search has chosen. A list stands for several
+        chain: Chosen candidate of each task, where no strategy chooses. A list stands for several
             chains: every combination is done.
+        strategy: `name` of the strategy that chooses a candidate of each task, and its arguments.
+        select: How combinations are ranked.
         seed: Seed of initialisation, batch order and noise.
         precision: `auto`, `float32`, `mixed_bfloat16` or `mixed_float16`.
         xla: Whether to compile with XLA; by a fixed rule where null.
@@ -149,6 +170,8 @@ class TrainRecipe:
     data: Data
     tasks: dict[str, Task]
     chain: dict[str, Any] = field(default_factory=dict)
+    strategy: dict[str, Any] = field(default_factory=dict)
+    select: Select = field(default_factory=Select)
     seed: int = 0
     precision: str = "auto"
     xla: bool | None = None

@@ -1,14 +1,15 @@
 """Every mistake in a training recipe that its schema cannot see, found in one go."""
 
-import math
 from collections.abc import Iterator
 
 from msml.errors import DataError, RecipeError
 from msml.recipe.expand import NO_CHAIN, candidates, duplicates
+from msml.recipe.fits import check_fit
 from msml.recipe.load import Recipe
 from msml.recipe.messages import Problem, at_least_1, name_problem, unknown
-from msml.recipe.names import OPTIMIZERS, TOLERANCE, check_names
+from msml.recipe.names import TOLERANCE, check_names
 from msml.recipe.schema import Data, Fit, Split, TrainRecipe
+from msml.recipe.search import check_search
 from msml.recipe.tree import line
 from msml.recipe.wiring import check_data, check_wiring
 from msml.registry import load_plugins
@@ -16,6 +17,7 @@ from msml.training.environment import prepare, tensorflow
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 MODES = ("connected", "sequential", "joint")
+ORIGINS = ("search", "pretrain")
 
 
 def validate(recipe: Recipe[TrainRecipe], fast: bool = False) -> None:
@@ -37,7 +39,8 @@ def validate(recipe: Recipe[TrainRecipe], fast: bool = False) -> None:
     problems = [*_check_plugins(recipe), *_check_settings(values)]
     columns, data_problems = check_data(recipe)
     problems += data_problems
-    problems += [*check_names(values), *check_wiring(values, columns), *_check_chain(values)]
+    problems += [*check_names(values), *check_wiring(values, columns)]
+    problems += [*_check_chain(values), *check_search(values)]
     if not fast:
         from msml.recipe.building import check_models, check_optimizers
 
@@ -67,9 +70,12 @@ def _check_settings(recipe: TrainRecipe) -> Iterator[Problem]:
         yield "precision", unknown("precision", recipe.precision, PRECISIONS)
     yield from _check_split(recipe.data.split)
     yield from _check_sizes(recipe.data)
-    yield from _check_fit("pretrain", recipe.pretrain)
-    yield from _check_fit("posttrain", recipe.posttrain)
+    fits: dict[str, Fit] = {"pretrain": recipe.pretrain, "posttrain": recipe.posttrain}
+    for stage, fit in fits.items():
+        yield from ((f"{stage}.{key}", message) for key, message in check_fit(fit))
     yield from _check_modes(recipe.posttrain.modes)
+    if recipe.posttrain.from_ not in ORIGINS:
+        yield "posttrain.from", unknown("origin", recipe.posttrain.from_, ORIGINS)
     if recipe.evaluate.bootstrap < 1:
         yield "evaluate.bootstrap", at_least_1(recipe.evaluate.bootstrap)
 
@@ -93,22 +99,6 @@ def _check_sizes(data: Data) -> Iterator[Problem]:
         yield "data.memory_gb", f"expected a number above 0, got {data.memory_gb:g}"
 
 
-def _check_fit(key: str, fit: Fit) -> Iterator[Problem]:
-    for count in ("batch_size", "epochs", "patience"):
-        if getattr(fit, count) < 1:
-            yield f"{key}.{count}", at_least_1(getattr(fit, count))
-    if fit.clip_norm is not None and not 0 < fit.clip_norm < math.inf:
-        yield f"{key}.clip_norm", f"expected a number above 0 or null, got {fit.clip_norm:g}"
-    name = fit.optimizer.get("name")
-    if name is None:
-        yield f"{key}.optimizer.name", f"missing; expected one of {', '.join(OPTIMIZERS)}"
-    elif name not in OPTIMIZERS:
-        yield f"{key}.optimizer.name", unknown("optimizer", name, OPTIMIZERS)
-    rate = fit.optimizer.get("learning_rate", 1.0)
-    if not isinstance(rate, int | float) or not 0 < rate < math.inf:
-        yield f"{key}.optimizer.learning_rate", f"expected a number above 0, got {rate}"
-
-
 def _check_modes(modes: list[str]) -> Iterator[Problem]:
     if not modes:
         yield "posttrain.modes", f"is empty; expected some of {', '.join(MODES)}"
@@ -121,6 +111,8 @@ def _check_modes(modes: list[str]) -> Iterator[Problem]:
 
 def _check_chain(recipe: TrainRecipe) -> Iterator[Problem]:
     """Check the chosen candidates; an empty choice is left to a search."""
+    if recipe.chain and recipe.strategy:
+        yield "chain", "the strategy chooses; expected one of the two (`chain: null` removes this)"
     for name, chosen in recipe.chain.items():
         key = f"chain.{name}"
         if name not in recipe.tasks:

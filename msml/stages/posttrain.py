@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from msml.chain import Chain, output_column
-from msml.recipe.expand import chains
 from msml.runs.directory import read_json, write_json
 from msml.stages.pretrain import pretrained
+from msml.stages.search import chosen_chains, searched
 from msml.stages.session import Session
 from msml.stages.training import (
     TOTAL,
@@ -30,7 +30,7 @@ def chain_name(chosen: dict[str, str]) -> str:
 
 
 def posttrain(session: Session) -> dict[str, dict[str, Any]]:
-    """Train every chain of the recipe in every mode.
+    """Train every chain of the recipe, or the one that its search chose, in every mode.
 
     Returns:
         Metrics on valid by chain and mode.
@@ -38,7 +38,7 @@ def posttrain(session: Session) -> dict[str, dict[str, Any]]:
     modes = session.values.posttrain.modes
     return {
         chain_name(chosen): {mode: trained(session, chosen, mode) for mode in modes}
-        for chosen in chains(session.values)
+        for chosen in chosen_chains(session)
     }
 
 
@@ -62,32 +62,53 @@ def trained(session: Session, chosen: dict[str, str], mode: str) -> dict[str, An
 
 def pretrained_chain(session: Session, chosen: dict[str, str]) -> Chain:
     """Connect the pre-trained candidates, afresh."""
-    models = {task: build_model(session, task, name) for task, name in chosen.items()}
-    chain = Chain(session.tasks, models)
+    chain = _built(session, chosen)
     for task, name in chosen.items():
-        load_weights(Chain(session.tasks, {task: models[task]}), pretrained(session, task, name)[0])
+        single = Chain(session.tasks, {task: chain.models[task]})
+        load_weights(single, pretrained(session, task, name)[0])
     return chain
 
 
-def _joint(session: Session, chosen: dict[str, str], folder: Path) -> dict[str, Any]:
-    """Re-optimise the connected chain under the sum of v_t L_t."""
+def joint_training(
+    session: Session, chain: Chain, chosen: dict[str, str], folder: Path
+) -> dict[str, Any]:
+    """Re-optimise a connected chain under the sum of v_t L_t, and keep it in a folder of the run.
+
+    Returns:
+        Its losses on valid, and the number of epochs.
+    """
     unit = Unit(
-        key=f"posttrain/{chain_name(chosen)}/joint",
-        chain=pretrained_chain(session, chosen),
+        key=str(folder.relative_to(session.directory.path)),
+        chain=chain,
         weights=_weights(session),
         settings=session.values.posttrain,
         folder=folder,
-        added={},
+        shuffle=f"posttrain/{chain_name(chosen)}/joint",
     )
     history = train(session, unit)
     return {**_valid_losses(session, unit.chain), "epochs": history.epochs}
 
 
+def _joint(session: Session, chosen: dict[str, str], folder: Path) -> dict[str, Any]:
+    """Re-optimise from where the recipe says: the search's weights, or the pre-trained ones."""
+    if not (session.values.strategy and session.values.posttrain.from_ == "search"):
+        return joint_training(session, pretrained_chain(session, chosen), chosen, folder)
+    found, weights = searched(session)
+    chain = _built(session, chosen)
+    load_weights(chain, weights)
+    if not found.trained:
+        return joint_training(session, chain, chosen, folder)
+    return _keep(session, chain, folder)
+
+
+def _built(session: Session, chosen: dict[str, str]) -> Chain:
+    models = {task: build_model(session, task, name) for task, name in chosen.items()}
+    return Chain(session.tasks, models)
+
+
 def _connected(session: Session, chosen: dict[str, str], folder: Path) -> dict[str, Any]:
     """Only connect."""
-    chain = pretrained_chain(session, chosen)
-    save_arrays(folder / "weights.h5", variable_arrays(model_variables(chain)), {"xla": False})
-    return _valid_losses(session, chain)
+    return _keep(session, pretrained_chain(session, chosen), folder)
 
 
 def _sequential(session: Session, chosen: dict[str, str], folder: Path) -> dict[str, Any]:
@@ -121,7 +142,10 @@ def _sequential(session: Session, chosen: dict[str, str], folder: Path) -> dict[
         for split in added:
             outputs = predict(session, done, split)
             added[split] |= to_device({output_column(task): outputs[task]})
-    chain = Chain(session.tasks, models)
+    return _keep(session, Chain(session.tasks, models), folder)
+
+
+def _keep(session: Session, chain: Chain, folder: Path) -> dict[str, Any]:
     save_arrays(folder / "weights.h5", variable_arrays(model_variables(chain)), {"xla": False})
     return _valid_losses(session, chain)
 

@@ -52,7 +52,6 @@ def _pretrain(session: Session, task: str, candidate: str, folder: Path) -> None
         weights={task: 1.0},
         settings=session.values.pretrain,
         folder=folder,
-        added={},
     )
     history = train(session, unit)
     best = history.valid[history.best_epoch] if history.best_epoch >= 0 else {}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,13 @@ class Unit:
     """One training: a chain, its weights v_t, and where its results go.
 
     Attributes:
-        key: Name of it; also decides the order of the events.
+        key: Name of it.
         chain: What is trained.
         weights: Task weight of each task of the chain.
         settings: How it is trained.
         folder: Where `weights.h5` and `metrics.json` go.
         added: Columns besides those of the data, by split: outputs of tasks trained before.
+        shuffle: What decides the order of the events; the key where empty.
     """
 
     key: str
@@ -43,7 +44,8 @@ class Unit:
     weights: Mapping[str, float]
     settings: Fit
     folder: Path
-    added: Mapping[str, Mapping[str, Tensor]]
+    added: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
+    shuffle: str = ""
 
 
 def build_model(session: Session, task: str, candidate: str, *, fresh: str = "") -> Any:
@@ -100,7 +102,7 @@ def train(session: Session, unit: Unit) -> History:
         losses=names,
         weights=model_variables(chain),
         state=numbered(optimizer.variables),
-        train=shuffled(epoch, [stream.events], session.values.seed, unit.key),
+        train=shuffled(epoch, [stream.events], session.values.seed, unit.shuffle or unit.key),
         valid=validation(session, chain, unit.weights, tensors["valid"]),
     )
     # Nothing changes from epoch to epoch where there is nothing to train.

@@ -1,0 +1,52 @@
+"""Checks of how a recipe searches: its strategy and how combinations are ranked."""
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+from msml.arguments import bind
+from msml.errors import RecipeError
+from msml.recipe.messages import Problem, unknown
+from msml.recipe.schema import Select, TrainRecipe
+from msml.registry import Entry, metrics, strategies
+
+_SPLITS = ("valid", "test")
+_TOTAL = "total"
+
+
+def check_search(recipe: TrainRecipe) -> Iterator[Problem]:
+    """Check the strategy's name and arguments, and `select`."""
+    yield from _check_select(recipe.select)
+    if not recipe.strategy:
+        return
+    arguments = {key: value for key, value in recipe.strategy.items() if key != "name"}
+    if "name" not in recipe.strategy:
+        names = ", ".join(strategies.names())
+        yield "strategy.name", f"missing; expected one of {names}"
+        return
+    try:
+        entry = strategies.get(str(recipe.strategy["name"]))
+    except RecipeError as error:
+        yield "strategy.name", str(error)
+        return
+    problems = bind(entry, 1, arguments) or [*_check_values(entry, arguments)]
+    yield from ((f"strategy.{key or 'name'}", message) for key, message in problems)
+
+
+def _check_values(entry: Entry, arguments: dict[str, Any]) -> Iterator[Problem]:
+    """Let the strategy check values that have the right types."""
+    parameters = inspect.signature(entry.function).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    if check := entry.facts.get("check"):
+        yield from check(defaults | arguments)
+
+
+def _check_select(select: Select) -> Iterator[Problem]:
+    known = [_TOTAL, *metrics.names()]
+    if select.metric not in known:
+        yield "select.metric", unknown("metric", select.metric, known)
+    if select.split not in _SPLITS:
+        yield "select.split", unknown("split", select.split, _SPLITS)
+    elif select.split == "test" and not select.allow_test:
+        message = "choosing on test makes its figures optimistic; expected valid, or also"
+        yield "select.split", f"{message} `allow_test: true`"

@@ -1,0 +1,47 @@
+"""Search: the recipe's strategy chooses one candidate of each task."""
+
+from pathlib import Path
+
+from msml.errors import RecipeError
+from msml.recipe.expand import Chain, chains
+from msml.registry import strategies
+from msml.stages.pretrain import pretrain
+from msml.stages.session import Session
+from msml.strategies.selection import Selection
+
+
+def search(session: Session) -> Selection:
+    """Pre-train what is missing and let the strategy choose, unless that was done.
+
+    Raises:
+        RecipeError: If the recipe has no strategy.
+    """
+    path = session.directory.file("search", "selection.json")
+    if not path.exists():
+        settings = session.values.strategy
+        if not settings:
+            raise RecipeError("strategy: nothing to search with; expected `strategy: {name: ...}`")
+        pretrain(session)
+        session.check_stop()
+        arguments = {key: value for key, value in settings.items() if key != "name"}
+        strategies.get(settings["name"]).function(session, **arguments).write(path)
+        found = Selection.read(path)
+        session.progress.done(f"search {found.strategy}: chose {'+'.join(found.chosen.values())}")
+    return Selection.read(path)
+
+
+def searched(session: Session) -> tuple[Selection, Path]:
+    """What the search chose, and the file of the chosen chain's weights."""
+    return search(session), chain_weights(session)
+
+
+def chain_weights(session: Session) -> Path:
+    """Where a strategy leaves the weights of the chosen chain."""
+    return session.directory.file("search", "weights.h5")
+
+
+def chosen_chains(session: Session) -> list[Chain]:
+    """The chains that the recipe chooses, or the one that its search chooses."""
+    if session.values.strategy:
+        return [dict(search(session).chosen)]
+    return chains(session.values)

@@ -1,0 +1,58 @@
+"""What a search chose, as tables for people."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from msml.report.table import NONE, say, show
+from msml.stages.tables import plain, with_error
+
+Record = Mapping[str, Any]
+
+
+def show_selection(selection: Record) -> None:
+    """Print what led to a choice, and the choice."""
+    if selection["alpha"]:
+        _show_alpha(selection)
+    if selection["ranking"]:
+        _show_ranking(selection)
+    for task, name in selection["chosen"].items():
+        doubt = ""
+        if task in selection["undetermined"]:
+            doubt = " (undetermined: others are as good within the uncertainty)"
+        say(f"{task}: {name}{doubt}")
+
+
+def _show_alpha(selection: Record) -> None:
+    rows = [
+        (
+            task,
+            name,
+            f"{found['alpha']:+.4f}",
+            f"{found['share']:.3f}",
+            plain(found["valid_loss"]),
+            "chosen" if selection["chosen"][task] == name else "",
+        )
+        for task, candidates in selection["alpha"].items()
+        for name, found in candidates.items()
+    ]
+    epochs = f"epoch {selection['best_epoch']} of {len(selection['epochs'])}"
+    headings = ("task", "candidate", "α", "softmax", "own valid loss", "")
+    show(f"{selection['strategy']}: α of {epochs}", headings, rows, numbers=range(2, 5))
+
+
+def _show_ranking(selection: Record) -> None:
+    first = selection["ranking"][0]
+    rows = [
+        (
+            "+".join(record["chain"].values()),
+            with_error({"value": record["score"], "error": record["error"]}),
+            with_error({"value": record["behind"], "error": record["behind_error"]})
+            if record is not first
+            else NONE,
+            *map(plain, record["losses"].values()),
+        )
+        for record in selection["ranking"]
+    ]
+    headings = ("combination", selection["by"], "behind", *(f"loss {t}" for t in first["losses"]))
+    title = f"{selection['strategy']}: {len(rows)} combinations, ranked by {selection['by']}"
+    show(title, headings, rows, numbers=range(1, len(headings)))

@@ -1,0 +1,1 @@
+"""Selection strategies: how one candidate is chosen for each task."""

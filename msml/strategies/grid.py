@@ -1,0 +1,98 @@
+"""Grid search: every combination of candidates is trained, and the best on valid is chosen."""
+
+import math
+import shutil
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from msml.files import atomic
+from msml.recipe.expand import Chain
+from msml.registry import strategies
+from msml.runs.directory import read_json, write_json
+from msml.stages.posttrain import chain_name, joint_training, pretrained_chain
+from msml.stages.search import chain_weights
+from msml.stages.session import Session
+from msml.stages.training import predict
+from msml.strategies.ranking import Score, rank, ranked_by, score, undetermined
+from msml.strategies.selection import Selection
+
+
+@strategies.register("grid")
+def grid(session: Session) -> Selection:
+    """Train every combination jointly from the pre-trained candidates; the best on valid wins.
+
+    Source: paper, section 4.4.1.
+    """
+    selection = every_combination(session)
+    winner = combination_folder(session, selection.chosen) / "weights.h5"
+    with atomic(chain_weights(session)) as temporary:
+        shutil.copy(winner, temporary)
+    return selection
+
+
+def every_combination(session: Session) -> Selection:
+    """Do a grid search whatever the recipe's strategy is, beside it."""
+    selection = choose(session, "grid", combinations(session))
+    selection.write(session.directory.file("grid", "selection.json"))
+    return selection
+
+
+def combinations(session: Session) -> list[Chain]:
+    """Every combination of candidates; the first task varies slowest."""
+    names = [list(task.candidates) for task in session.tasks.values()]
+    return [dict(zip(session.tasks, choice, strict=True)) for choice in product(*names)]
+
+
+def choose(session: Session, strategy: str, chains: Sequence[Chain]) -> Selection:
+    """Train combinations where that was not done, and rank them."""
+    records = [_trained(session, chosen) for chosen in chains]
+    scores = [
+        Score(_number(record["score"]), np.array(record["replicas"], float), record["losses"])
+        for record in records
+    ]
+    ranking = rank(session, chains, scores)
+    return Selection(
+        strategy=strategy,
+        by=ranked_by(session),
+        chosen=dict(ranking[0]["chain"]),
+        undetermined=undetermined(ranking),
+        trained=True,
+        gradient_passes=float(sum(r["epochs"] * len(r["chain"]) for r in records)),
+        ranking=ranking,
+    )
+
+
+def combination_folder(session: Session, chosen: Chain) -> Path:
+    """Where a combination's result is kept."""
+    return session.directory.file("grid", chain_name(chosen))
+
+
+def _trained(session: Session, chosen: Chain) -> dict[str, Any]:
+    """Train one combination and measure it as `select` says, unless that was done."""
+    folder = combination_folder(session, chosen)
+    if not (folder / "metrics.json").exists():
+        session.check_stop()
+        chain = pretrained_chain(session, chosen)
+        result = joint_training(session, chain, chosen, folder)
+        found = score(session, predict(session, chain, session.values.select.split))
+        record = {
+            "chain": chosen,
+            **result,
+            "parameters": sum(int(v.shape.num_elements()) for v in chain.variables()),
+            "score": found.value,
+            "replicas": found.replicas.tolist(),
+            "losses": found.losses,
+        }
+        write_json(folder / "metrics.json", record)
+        metric = session.values.select.metric
+        session.progress.done(f"grid {chain_name(chosen)}: {metric} {found.value:.5f}")
+    return dict(read_json(folder / "metrics.json"))
+
+
+def _number(value: float | None) -> float:
+    """What JSON has instead of NaN."""
+    return math.nan if value is None else value

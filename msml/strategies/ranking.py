@@ -1,0 +1,127 @@
+"""Ranking combinations of candidates by a metric on valid."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from msml.chain import weighted_total
+from msml.data.kinematics import Array
+from msml.metrics import average, replicate
+from msml.registry import losses, metrics
+from msml.stages.session import Session
+
+_REPLICAS = 200
+_SEED = 20210519
+TOTAL = "total"
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Score:
+    """How good a combination is.
+
+    Attributes:
+        value: The metric.
+        replicas: The metric on bootstrap replicas of the events, the same for every combination.
+        losses: Loss of each task.
+    """
+
+    value: float
+    replicas: Array
+    losses: Mapping[str, float]
+
+
+def score(session: Session, outputs: Mapping[str, Array]) -> Score:
+    """Measure a combination as the recipe's `select` says.
+
+    Args:
+        session: The run.
+        outputs: Output of each task on the split of `select`.
+    """
+    select = session.values.select
+    split = session.split(select.split)
+    weight = split.weight.astype(np.float64)
+    per_event = {
+        task: _event_losses(session, task, split.columns[session.tasks[task].target], output)
+        for task, output in outputs.items()
+    }
+    if select.metric == TOTAL:
+        shares = [session.tasks[task].weight for task in per_event]
+        metric: Any = average
+        arrays: tuple[Array, ...] = (weighted_total(shares, list(per_event.values())),)
+    else:
+        last = list(session.tasks)[-1]
+        metric = metrics.get(select.metric).function
+        arrays = (split.columns[session.tasks[last].target], outputs[last])
+    return Score(
+        value=float(metric(*arrays, weight)),
+        replicas=replicate(metric, arrays, weight, _REPLICAS, _SEED),
+        losses={task: average(values, weight) for task, values in per_event.items()},
+    )
+
+
+def rank(
+    session: Session, combinations: Sequence[Mapping[str, str]], scores: Sequence[Score]
+) -> list[Record]:
+    """Order combinations, best first; ties go to the lower loss of the last task.
+
+    Returns:
+        Of each: chain, score, its bootstrap error, losses, how far it is behind the first with the
+        error of that difference, and whether that is more than twice this error.
+    """
+    sign = -1.0 if higher_is_better(session.values.select.metric) else 1.0
+    last = list(session.tasks)[-1]
+
+    def key(number: int) -> tuple[float, float, tuple[str, ...]]:
+        found = scores[number]
+        value = sign * found.value
+        names = tuple(combinations[number].values())
+        return (value if np.isfinite(value) else np.inf, found.losses[last], names)
+
+    order = sorted(range(len(scores)), key=key)
+    first = scores[order[0]]
+    ranking: list[Record] = []
+    for number in order:
+        found = scores[number]
+        behind = sign * (found.value - first.value)
+        error = float(np.std(found.replicas - first.replicas))
+        ranking.append(
+            {
+                "chain": dict(combinations[number]),
+                "score": found.value,
+                "error": float(np.std(found.replicas)),
+                "losses": dict(found.losses),
+                "behind": behind,
+                "behind_error": error,
+                "worse": bool(behind > 2 * error),
+            }
+        )
+    return ranking
+
+
+def undetermined(ranking: Sequence[Record]) -> list[str]:
+    """Tasks for which a combination with another candidate is not clearly worse than the first."""
+    chosen = ranking[0]["chain"]
+    rivals = [record["chain"] for record in ranking[1:] if not record["worse"]]
+    return [task for task in chosen if any(rival[task] != chosen[task] for rival in rivals)]
+
+
+def higher_is_better(metric: str) -> bool:
+    """Say which way a metric of `select` goes."""
+    return metric != TOTAL and metrics.get(metric).facts.get("better") == "higher"
+
+
+def ranked_by(session: Session) -> str:
+    """Say what the ranking goes by; the test split is never hidden."""
+    select = session.values.select
+    split = "TEST (allowed by the recipe)" if select.split == "test" else select.split
+    return f"{select.metric} on {split}"
+
+
+def _event_losses(session: Session, task: str, target: Array, output: Array) -> Array:
+    spec = session.tasks[task]
+    values = losses.get(spec.loss).function(target, output, **spec.loss_args)
+    return np.asarray(values, np.float64)

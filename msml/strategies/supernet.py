@@ -1,0 +1,138 @@
+"""The supernet: the chain with all candidates present, their outputs mixed (paper, section 3.1)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from msml.chain import Chain
+from msml.recipe.expand import TaskSpec
+from msml.training.environment import tensorflow
+
+Tensor = Any
+Batch = Mapping[str, Tensor]
+# Output of each candidate, by task.
+Outputs = dict[str, list[Tensor]]
+
+
+@dataclass(frozen=True)
+class Given:
+    """The events of a forward pass, and what it changes besides.
+
+    Attributes:
+        batch: Columns.
+        training: Whether layers such as dropout are at work.
+        updates: Variables by identity with the values that the first pass over this gave them.
+    """
+
+    batch: Batch
+    training: bool = True
+    updates: dict[int, tuple[Any, Tensor]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Supernet:
+    """All candidates of all tasks, as pure functions of weights and architecture weights α.
+
+    A task passes on the mixture y_t = Σ_i softmax(α_t)_i y_ti of its candidates' outputs. Weights
+    are values of the trainable variables in the order of `variables`; α is a tensor for each task.
+
+    Attributes:
+        tasks: All tasks of the recipe by name, in order.
+        models: The candidates by task and name.
+        epsilon: ε, the weight of each candidate's own loss.
+    """
+
+    tasks: Mapping[str, TaskSpec]
+    models: Mapping[str, Mapping[str, Any]]
+    epsilon: float
+
+    @cached_property
+    def variables(self) -> list[Any]:
+        """Trainable variables of all candidates."""
+        return [v for model in self.candidates for v in model.trainable_variables]
+
+    @cached_property
+    def candidates(self) -> list[Any]:
+        """The models of all tasks in order."""
+        return [model for models in self.models.values() for model in models.values()]
+
+    @cached_property
+    def inputs(self) -> Chain:
+        """The tasks wired to each other; it finds inputs and losses."""
+        return Chain(self.tasks, dict.fromkeys(self.models))
+
+    @cached_property
+    def roots(self) -> list[str]:
+        """Tasks that see columns only: what their candidates give does not depend on α."""
+        return [t for t in self.models if not set(self.tasks[t].inputs) & set(self.models)]
+
+    @property
+    def losses(self) -> list[str]:
+        """Names of the losses, as `all_losses` returns them."""
+        own = [f"{task}/{name}" for task, models in self.models.items() for name in models]
+        return [*own, *self.models]
+
+    def root_outputs(self, weights: Sequence[Tensor], given: Given) -> Outputs:
+        """Outputs of the candidates of the root tasks."""
+        return {task: self._outputs(task, weights, given, {}) for task in self.roots}
+
+    def mixtures(
+        self, weights: Sequence[Tensor], given: Given, alphas: Sequence[Tensor], roots: Outputs
+    ) -> tuple[Outputs, dict[str, Tensor]]:
+        """Outputs of all candidates, and the mixture that each task passes on."""
+        outputs: Outputs = {}
+        mixed: dict[str, Tensor] = {}
+        for task, alpha in zip(self.models, alphas, strict=True):
+            outputs[task] = roots.get(task) or self._outputs(task, weights, given, mixed)
+            mixed[task] = mix(alpha, outputs[task])
+        return outputs, mixed
+
+    def all_losses(
+        self, outputs: Outputs, mixed: Mapping[str, Tensor], batch: Batch
+    ) -> list[Tensor]:
+        """Losses of each candidate's own output, then of each task's mixture: scalars."""
+        own = [
+            self.inputs.task_loss(task, batch, output)
+            for task, found in outputs.items()
+            for output in found
+        ]
+        return own + [self.inputs.task_loss(task, batch, output) for task, output in mixed.items()]
+
+    def task_objectives(self, losses: Sequence[Tensor]) -> list[Tensor]:
+        """L_t(y_t) + ε Σ_i L_t(y_ti) of each task, from what `all_losses` returned."""
+        count = len(losses) - len(self.models)
+        own, objectives = iter(losses[:count]), []
+        for models, mixed in zip(self.models.values(), losses[count:], strict=True):
+            terms = [next(own) for _ in models]
+            objectives.append(mixed + self.epsilon * sum(terms) if self.epsilon else mixed)
+        return objectives
+
+    def _outputs(
+        self, task: str, weights: Sequence[Tensor], given: Given, mixed: Mapping[str, Tensor]
+    ) -> list[Tensor]:
+        inputs = self.inputs.inputs(task, given.batch, mixed)
+        outputs = []
+        for model in self.models[task].values():
+            own = [weights[self._position[id(v)]] for v in model.trainable_variables]
+            state = model.non_trainable_variables
+            output, new = model.stateless_call(own, state, inputs, training=given.training)
+            for variable, value in zip(state, new, strict=True):
+                given.updates.setdefault(id(variable), (variable, value))
+            outputs.append(output)
+        return outputs
+
+    @cached_property
+    def _position(self) -> dict[int, int]:
+        """Where each variable's value is in a list of weights."""
+        return {id(variable): number for number, variable in enumerate(self.variables)}
+
+
+def mix(alpha: Tensor, outputs: Sequence[Tensor]) -> Tensor:
+    """Sum of outputs weighted by softmax(α), `(events, ...)`; α is `(candidates,)`.
+
+    Source: paper, section 3.1.
+    """
+    tf = tensorflow()
+    shares = tf.unstack(tf.nn.softmax(alpha))
+    return tf.add_n([share * output for share, output in zip(shares, outputs, strict=True)])
