@@ -1,14 +1,12 @@
 """Checks of how a recipe searches: its strategy and how combinations are ranked."""
 
-import inspect
 from collections.abc import Iterator
-from typing import Any
 
 from msml.arguments import bind
 from msml.errors import RecipeError
 from msml.recipe.messages import Problem, unknown
 from msml.recipe.schema import Select, TrainRecipe
-from msml.registry import Entry, metrics, strategies
+from msml.registry import metrics, strategies
 
 _SPLITS = ("valid", "test")
 _TOTAL = "total"
@@ -29,16 +27,8 @@ def check_search(recipe: TrainRecipe) -> Iterator[Problem]:
     except RecipeError as error:
         yield "strategy.name", str(error)
         return
-    problems = bind(entry, 1, arguments) or [*_check_values(entry, arguments)]
+    problems = bind(entry, 0, arguments) or [*entry.function(**arguments).problems()]
     yield from ((f"strategy.{key or 'name'}", message) for key, message in problems)
-
-
-def _check_values(entry: Entry, arguments: dict[str, Any]) -> Iterator[Problem]:
-    """Let the strategy check values that have the right types."""
-    parameters = inspect.signature(entry.function).parameters.values()
-    defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
-    if check := entry.facts.get("check"):
-        yield from check(defaults | arguments)
 
 
 def _check_select(select: Select) -> Iterator[Problem]:

@@ -24,7 +24,7 @@ def search(session: Session) -> Selection:
         pretrain(session)
         session.check_stop()
         arguments = {key: value for key, value in settings.items() if key != "name"}
-        strategies.get(settings["name"]).function(session, **arguments).write(path)
+        strategies.get(settings["name"]).function(**arguments).search(session).write(path)
         found = Selection.read(path)
         session.progress.done(f"search {found.strategy}: chose {'+'.join(found.chosen.values())}")
     return Selection.read(path)

@@ -54,6 +54,7 @@ def make_darts_step(
     optimizer: Any,
     alpha_optimizer: Any | None,
     rate: float | None,
+    draws: Any,
     *,
     exact: bool,
 ) -> Step:
@@ -65,6 +66,7 @@ def make_darts_step(
         optimizer: Of the weights.
         alpha_optimizer: Of α; None leaves α as it is.
         rate: ζ of second order; None for first order.
+        draws: Variable `(2,) int32`, the seed of the next step's random shares.
         exact: How the mixed derivative of second order is taken.
 
     Returns:
@@ -78,24 +80,26 @@ def make_darts_step(
     if float16:
         objective = replace(objective, scaled=optimizer.scale_loss)
 
-    def alpha_gradients(shared: TrainPass, values: list[Tensor], valid: Given) -> list[Tensor]:
-        now = _values(alphas)
+    def alpha_gradients(shared: TrainPass, weights: list[Tensor], valid: Given) -> list[Tensor]:
+        now = values(alphas)
         if rate is None:
-            return alpha_gradient(objective, values, now, valid, shared.scale)
+            return alpha_gradient(objective, weights, now, valid, shared.scale)
         return shared.unrolled(now, valid, rate, exact=exact)
 
     def step(train: Batch, valid: Batch) -> Tensor:
-        values, given = _values(supernet.variables), Given(train)
+        drawn = supernet.relaxation.draw(values(alphas), tf.convert_to_tensor(draws))
+        weights, given = values(supernet.variables), Given(train, drawn=drawn)
         scale = optimizer.scale_loss(tf.ones(())) if float16 else None
-        shared = TrainPass(objective, values, given, scale)
+        shared = TrainPass(objective, weights, given, scale)
         if alpha_optimizer is not None:
-            found = alpha_gradients(shared, values, Given(valid))
+            found = alpha_gradients(shared, weights, Given(valid, drawn=drawn))
             alpha_optimizer.apply(_finite(found) if float16 else found, alphas)
-        gradients, losses = shared.gradient(_values(alphas))
+        gradients, losses = shared.gradient(values(alphas))
         if supernet.variables:
             optimizer.apply(gradients, supernet.variables)
         for variable, value in given.updates.values():
             variable.assign(value)
+        draws.assign_add([1, 0])
         return tf.stack(losses[:-1])
 
     return step
@@ -106,9 +110,9 @@ def make_supernet_loss_step(objective: Objective, alphas: Sequence[Any]) -> Step
     tf = tensorflow()
 
     def step(batch: Batch) -> Tensor:
-        weights, given = _values(objective.supernet.variables), Given(batch, training=False)
+        weights, given = values(objective.supernet.variables), Given(batch, training=False)
         roots = objective.roots(weights, given)
-        return tf.stack(objective.losses(weights, _values(alphas), roots, given)[:-1])
+        return tf.stack(objective.losses(weights, values(alphas), roots, given)[:-1])
 
     return step
 
@@ -120,6 +124,7 @@ def _finite(gradients: list[Tensor]) -> list[Tensor]:
     return [tf.where(fine, gradient, tf.zeros_like(gradient)) for gradient in gradients]
 
 
-def _values(variables: Sequence[Any]) -> list[Tensor]:
+def values(variables: Sequence[Any]) -> list[Tensor]:
+    """Read variables once, as tensors."""
     tf = tensorflow()
     return [tf.convert_to_tensor(variable.value) for variable in variables]

@@ -2,7 +2,8 @@
 
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from msml.files import atomic
 from msml.recipe.expand import Chain
+from msml.recipe.messages import Problem
 from msml.registry import strategies
 from msml.runs.directory import read_json, write_json
 from msml.stages.posttrain import chain_name, joint_training, pretrained_chain
@@ -22,16 +24,29 @@ from msml.strategies.selection import Selection
 
 
 @strategies.register("grid")
-def grid(session: Session) -> Selection:
+@dataclass(frozen=True, kw_only=True)
+class Grid:
     """Train every combination jointly from the pre-trained candidates; the best on valid wins.
 
     Source: paper, section 4.4.1.
     """
-    selection = every_combination(session)
-    winner = combination_folder(session, selection.chosen) / "weights.h5"
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield nothing: there are no arguments."""
+        yield from ()
+
+    def search(self, session: Session) -> Selection:
+        """Train and rank; the winner's weights are the result."""
+        selection = every_combination(session)
+        keep_winner(session, selection)
+        return selection
+
+
+def keep_winner(session: Session, selection: Selection) -> None:
+    """Keep the weights of the chosen combination, which was trained already."""
+    winner = combination_folder(session, dict(selection.chosen)) / "weights.h5"
     with atomic(chain_weights(session)) as temporary:
         shutil.copy(winner, temporary)
-    return selection
 
 
 def every_combination(session: Session) -> Selection:

@@ -7,6 +7,7 @@ from typing import Any
 
 from msml.chain import Chain
 from msml.recipe.expand import TaskSpec
+from msml.strategies.relaxation import SOFTMAX, Relaxation
 from msml.training.environment import tensorflow
 
 Tensor = Any
@@ -22,11 +23,13 @@ class Given:
     Attributes:
         batch: Columns.
         training: Whether layers such as dropout are at work.
+        drawn: Random numbers of the relaxation for each task; None for none.
         updates: Variables by identity with the values that the first pass over this gave them.
     """
 
     batch: Batch
     training: bool = True
+    drawn: Sequence[Tensor] | None = None
     updates: dict[int, tuple[Any, Tensor]] = field(default_factory=dict)
 
 
@@ -34,18 +37,24 @@ class Given:
 class Supernet:
     """All candidates of all tasks, as pure functions of weights and architecture weights α.
 
-    A task passes on the mixture y_t = Σ_i softmax(α_t)_i y_ti of its candidates' outputs. Weights
-    are values of the trainable variables in the order of `variables`; α is a tensor for each task.
+    A task passes on the mixture y_t = Σ_i s_i y_ti of its candidates' outputs, where the shares s
+    follow from α: softmax(α), unless `relaxation` says otherwise. Weights are values of the
+    trainable variables in the order of `variables`; α is a tensor for each task.
 
     Attributes:
         tasks: All tasks of the recipe by name, in order.
         models: The candidates by task and name.
         epsilon: ε, the weight of each candidate's own loss.
+        relaxation: From α to shares.
+        angles: Position of an angle among the last components of a task's output, for tasks whose
+            angle is mixed on the circle.
     """
 
     tasks: Mapping[str, TaskSpec]
     models: Mapping[str, Mapping[str, Any]]
     epsilon: float
+    relaxation: Relaxation = SOFTMAX
+    angles: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def variables(self) -> list[Any]:
@@ -83,9 +92,11 @@ class Supernet:
         """Outputs of all candidates, and the mixture that each task passes on."""
         outputs: Outputs = {}
         mixed: dict[str, Tensor] = {}
-        for task, alpha in zip(self.models, alphas, strict=True):
+        drawn = given.drawn or [None] * len(alphas)
+        for task, alpha, numbers in zip(self.models, alphas, drawn, strict=True):
             outputs[task] = roots.get(task) or self._outputs(task, weights, given, mixed)
-            mixed[task] = mix(alpha, outputs[task])
+            shares = self.relaxation.shares(alpha, numbers)
+            mixed[task] = mix(shares, outputs[task], self.angles.get(task))
         return outputs, mixed
 
     def all_losses(
@@ -128,11 +139,27 @@ class Supernet:
         return {id(variable): number for number, variable in enumerate(self.variables)}
 
 
-def mix(alpha: Tensor, outputs: Sequence[Tensor]) -> Tensor:
-    """Sum of outputs weighted by softmax(α), `(events, ...)`; α is `(candidates,)`.
+def mix(shares: Tensor, outputs: Sequence[Tensor], angle: int | None = None) -> Tensor:
+    """Sum of outputs weighted by shares, `(events, ...)`.
 
-    Source: paper, section 3.1.
+    Args:
+        shares: `(candidates,)`.
+        outputs: Of each candidate, `(events, ...)`.
+        angle: Position in the last axis of an angle, in rad, of which the direction of the summed
+            unit vectors is taken instead; the linear mean of π and -π would be 0.
+
+    Source: paper, section 3.1; linear for all components there.
     """
     tf = tensorflow()
-    shares = tf.unstack(tf.nn.softmax(alpha))
-    return tf.add_n([share * output for share, output in zip(shares, outputs, strict=True)])
+    each = tf.unstack(shares, num=len(outputs))
+
+    def total(tensors: Sequence[Tensor]) -> Tensor:
+        return tf.add_n([share * tensor for share, tensor in zip(each, tensors, strict=True)])
+
+    mixed = total(outputs)
+    if angle is None:
+        return mixed
+    angles = [output[..., angle] for output in outputs]
+    direction = tf.atan2(total([tf.sin(a) for a in angles]), total([tf.cos(a) for a in angles]))
+    parts = tf.unstack(mixed, axis=-1)
+    return tf.stack([*parts[:angle], direction, *parts[angle + 1 :]], axis=-1)

@@ -55,6 +55,7 @@ class Trainee:
         valid: One pass over the valid split.
         notes: What else to keep of an epoch.
         warmup: First epochs whose weights cannot be the best.
+        enough: Whether to end before the patience does.
     """
 
     key: str
@@ -65,6 +66,7 @@ class Trainee:
     valid: Callable[[], Array]
     notes: Callable[[], dict[str, Any]] = dict
     warmup: int = 0
+    enough: Callable[[History], bool] = lambda history: False
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,8 @@ def fit(trainee: Trainee, settings: Fit, checkpoint: Path, watch: Watch) -> Hist
     watch.resumed(history.epochs)
     saved = time.monotonic()
     while history.epochs < settings.epochs and history.waited < settings.patience:
+        if trainee.enough(history):
+            break
         epoch = history.epochs
         before = variable_arrays({**trainee.weights, **trainee.state})
         result = trainee.train(epoch)

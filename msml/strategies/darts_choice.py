@@ -1,0 +1,75 @@
+"""How a DARTS search that has ended chooses one candidate of each task."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from msml.strategies.alphas import Alphas
+from msml.strategies.selection import Selection
+from msml.training.fit import History
+
+# Numbers of each candidate, by task and name.
+Scores = dict[str, dict[str, dict[str, float]]]
+
+
+def scores_of_alpha(alphas: Alphas, history: History) -> Scores:
+    """α, share and own loss on valid of each candidate, after the epoch that was kept."""
+    valid = history.valid[history.best_epoch]
+    values, shares = alphas.values(), alphas.shares()
+    return {
+        task: {
+            name: {
+                "alpha": value,
+                "share": shares[task][name],
+                "valid_loss": valid[f"{task}/{name}"],
+            }
+            for name, value in found.items()
+        }
+        for task, found in values.items()
+    }
+
+
+def scores_of_removal(alphas: Alphas, scores: Scores, loss: Callable[[], float]) -> Scores:
+    """Add the loss of the mixture on valid without each candidate, the others sharing.
+
+    Args:
+        alphas: α, as kept.
+        scores: Of `scores_of_alpha`.
+        loss: Measures the monitored loss.
+
+    Source: Wang et al., 2108.04392, section 4; without training in between.
+    """
+    found: Scores = {task: {} for task in scores}
+    for task, candidates in scores.items():
+        for name, numbers in candidates.items():
+            with alphas.without(task, name):
+                found[task][name] = {**numbers, "loss_without": loss()}
+    return found
+
+
+def selection(select_by: str, scores: Scores, history: History, passes: float) -> Selection:
+    """Choose the highest score of each task; ties go to the lower own loss on valid."""
+    key = {"alpha": "alpha", "perturbation": "loss_without"}[select_by]
+    chosen, undetermined = {}, []
+    for task, candidates in scores.items():
+        chosen[task] = min(candidates, key=lambda name: _order(candidates[name], key, name))
+        top = max(numbers[key] for numbers in candidates.values())
+        if sum(numbers[key] == top for numbers in candidates.values()) > 1:
+            undetermined.append(task)
+    return Selection(
+        strategy="darts",
+        by=select_by,
+        chosen=chosen,
+        undetermined=undetermined,
+        trained=False,
+        gradient_passes=passes,
+        alpha=scores,
+        epochs=[
+            {"train": train, "valid": valid, **notes}
+            for train, valid, notes in zip(history.train, history.valid, history.notes, strict=True)
+        ],
+        best_epoch=history.best_epoch + 1,
+    )
+
+
+def _order(numbers: Mapping[str, float], key: str, name: str) -> Any:
+    return -numbers[key], numbers["valid_loss"], name

@@ -1,0 +1,157 @@
+"""A DARTS search at work: its variables, its compiled epochs, and its end."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from msml.data.schema import COLUMNS
+from msml.stages.session import Session
+from msml.stages.training import TOTAL, measurement, model_seed, numbered, optimise, use_xla
+from msml.strategies.alphas import Alphas
+from msml.strategies.darts_choice import scores_of_alpha, scores_of_removal, selection
+from msml.strategies.darts_monitor import entropies, hessian_measurement, ranking_stays
+from msml.strategies.darts_step import Objective, make_darts_step, make_supernet_loss_step
+from msml.strategies.pretrained import keep_chain, models_variables, pretrained_models, streams
+from msml.strategies.relaxation import Relaxation
+from msml.strategies.selection import Selection
+from msml.strategies.supernet import Supernet
+from msml.training.environment import tensorflow
+from msml.training.epoch import EpochResult, compile_epoch, shuffled
+from msml.training.fit import History, Trainee
+from msml.training.steps import make_optimizer
+
+if TYPE_CHECKING:
+    from msml.strategies.darts import Darts
+
+KEY = "search/darts"
+
+
+class DartsSearch:
+    """One search.
+
+    Args:
+        session: The run.
+        settings: The strategy of its recipe.
+    """
+
+    def __init__(self, session: Session, settings: "Darts") -> None:
+        tf = tensorflow()
+        self._session, self._settings = session, settings
+        self._tau = tf.Variable(settings.temperature)
+        self.supernet = Supernet(
+            session.tasks,
+            pretrained_models(session),
+            settings.epsilon,
+            Relaxation(settings.relaxation, self._tau),
+            _angles(session) if settings.mix == "circular" else {},
+        )
+        self.alphas = Alphas(self.supernet)
+        weights = {task: spec.weight for task, spec in session.tasks.items()}
+        self.objective = Objective(self.supernet, weights)
+        self._train, self._valid = streams(session, settings.batch_size)
+        self._optimizer = make_optimizer(settings.fit, self.supernet.variables, session.precision)
+        self._alpha_optimizer = make_optimizer(settings.alpha_fit, self.alphas.variables, "float32")
+        self._draws = tf.Variable([0, model_seed(session.values.seed, KEY) % 2**31], dtype="int32")
+        # XLA has no gamma distribution.
+        self._xla = settings.relaxation != "dirichlet" and use_xla(
+            session, self.supernet.candidates
+        )
+        self.losses = (*self.supernet.losses, TOTAL)
+        self.measure = measurement(
+            make_supernet_loss_step(self.objective, self.alphas.variables),
+            self._valid.columns,
+            self.supernet.candidates,
+            len(self.losses),
+            self._xla,
+        )
+
+    def run(self) -> Selection:
+        """Train, choose, and keep the weights of the chosen chain."""
+        settings, folder = self._settings, self._session.directory.file("search")
+        history = optimise(
+            self._session, self._trainee(), settings.fit, folder / "supernet.h5", {"xla": self._xla}
+        )
+        self._tau.assign(settings.tau(history.best_epoch))
+        found = self._chosen(history)
+        keep_chain(self._session, self.supernet.models, found.chosen)
+        return found
+
+    def _trainee(self) -> Trainee:
+        settings = self._settings
+        warm, search = self._epoch(None), self._epoch(self._alpha_optimizer)
+
+        def train(epoch: int) -> EpochResult:
+            self._tau.assign(settings.tau(epoch))
+            return (warm if epoch < settings.warmup else search)(epoch)
+
+        def enough(history: History) -> bool:
+            count = settings.stable_epochs
+            alphas = [note["alpha"] for note in history.notes[settings.warmup :]]
+            return count is not None and ranking_stays(alphas, count)
+
+        return Trainee(
+            key=KEY,
+            losses=self.losses,
+            weights=models_variables(self.supernet.models) | self.alphas.by_task(),
+            state=numbered(
+                [*self._optimizer.variables, *self._alpha_optimizer.variables, self._draws]
+            ),
+            train=train,
+            valid=self.measure,
+            notes=self._notes(),
+            warmup=settings.warmup,
+            enough=enough,
+        )
+
+    def _epoch(self, alpha_optimizer: Any | None) -> Callable[[int], EpochResult]:
+        settings = self._settings
+        step = make_darts_step(
+            self.objective,
+            self.alphas.variables,
+            self._optimizer,
+            alpha_optimizer,
+            settings.rate if settings.order == "second" else None,
+            self._draws,
+            exact=settings.derivative == "exact",
+        )
+        train, valid = self._train, self._valid
+        epoch = compile_epoch(step, train, valid, losses=len(self.losses), xla=self._xla)
+        return shuffled(epoch, [train.events, valid.events], self._session.values.seed, KEY)
+
+    def _notes(self) -> Callable[[], dict[str, Any]]:
+        curvature: Callable[[], float] | None = None
+        if self._settings.hessian:
+            curvature = hessian_measurement(
+                self.objective, self.alphas.variables, self._valid.columns, self._xla
+            )
+
+        def notes() -> dict[str, Any]:
+            shares = self.alphas.shares()
+            found: dict[str, Any] = {"alpha": self.alphas.values(), "entropy": entropies(shares)}
+            return found | ({"hessian": curvature()} if curvature else {})
+
+        return notes
+
+    def _chosen(self, history: History) -> Selection:
+        settings = self._settings
+        passes = 1.0
+        if settings.order == "second":
+            passes = 2 + self._valid.events / self._train.events
+        scores = scores_of_alpha(self.alphas, history)
+        if settings.select_by == "perturbation":
+            scores = scores_of_removal(self.alphas, scores, lambda: float(self.measure()[-1]))
+        return selection(
+            settings.select_by,
+            scores,
+            history,
+            passes * len(self.supernet.candidates) * history.epochs,
+        )
+
+
+def _angles(session: Session) -> dict[str, int]:
+    """Where a task's output has an angle."""
+    found = {}
+    for task, spec in session.tasks.items():
+        components = COLUMNS[spec.target].components if spec.target in COLUMNS else ()
+        if "phi" in components:
+            found[task] = components.index("phi")
+    return found
