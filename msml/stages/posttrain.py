@@ -70,7 +70,7 @@ def pretrained_chain(session: Session, chosen: dict[str, str]) -> Chain:
 
 
 def _joint(session: Session, chosen: dict[str, str], folder: Path) -> dict[str, Any]:
-    """Re-optimise the connected chain under the sum of v_t L_t."""
+    """Re-optimise the connected chain under the recipe's weighting, by default sum_t v_t L_t."""
     unit = Unit(
         key=f"posttrain/{chain_name(chosen)}/joint",
         chain=pretrained_chain(session, chosen),
@@ -78,6 +78,7 @@ def _joint(session: Session, chosen: dict[str, str], folder: Path) -> dict[str, 
         settings=session.values.posttrain,
         folder=folder,
         added={},
+        weighting=session.values.weighting,
     )
     history = train(session, unit)
     return {**_valid_losses(session, unit.chain), "epochs": history.epochs}

@@ -1,7 +1,7 @@
 """Training one chain, whatever stage it belongs to."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ from msml.stages.session import Session
 from msml.training.checkpoint import assign, load_arrays, save_arrays, variable_arrays
 from msml.training.epoch import Tensor, compile_epoch
 from msml.training.fit import History, Trainee, Watch, fit
-from msml.training.steps import make_fit_step, make_loss_step, make_optimizer
+from msml.training.steps import make_loss_step, make_optimizer
+from msml.weighting.rule import make_weighting, tasks_of
+from msml.weighting.step import make_weighted_step, with_epoch_end
 
 # Events measured at once; the result depends on it in the last digit only.
 _EVALUATION_BATCH = 1000
@@ -35,6 +37,7 @@ class Unit:
         settings: How it is trained.
         folder: Where `weights.h5` and `metrics.json` go.
         added: Columns besides those of the data, by split: outputs of tasks trained before.
+        weighting: What weighs the losses, as in the recipe; `fixed` uses the weights v_t.
     """
 
     key: str
@@ -43,6 +46,7 @@ class Unit:
     settings: Fit
     folder: Path
     added: Mapping[str, Mapping[str, Tensor]]
+    weighting: Mapping[str, Any] = field(default_factory=lambda: {"name": "fixed"})
 
 
 def build_model(session: Session, task: str, candidate: str, *, fresh: str = "") -> Any:
@@ -91,10 +95,12 @@ def train(session: Session, unit: Unit) -> History:
     columns = [*chain.columns(), WEIGHT]
     tensors = {name: _columns(session, unit, name, columns) for name in ("train", "valid")}
     optimizer = make_optimizer(unit.settings, chain.variables(), session.precision)
+    seed = model_seed(session.values.seed, unit.key)
+    weighting = make_weighting(unit.weighting, tasks_of(chain, unit.weights, seed))
     names = (*chain.models, TOTAL)
     xla = use_xla(session, chain)
     epoch = compile_epoch(
-        make_fit_step(chain, unit.weights, optimizer),
+        make_weighted_step(chain, weighting, optimizer, unit.weights),
         tensors["train"],
         unit.settings.batch_size,
         losses=len(names),
@@ -104,9 +110,12 @@ def train(session: Session, unit: Unit) -> History:
         key=unit.key,
         losses=names,
         weights=model_variables(chain),
-        state={f"{i:03d}": v for i, v in enumerate(optimizer.variables)},
+        state={
+            **{f"{i:03d}": v for i, v in enumerate(optimizer.variables)},
+            **{f"weighting/{name}": v for name, v in weighting.state.items()},
+        },
         events=len(session.split("train")),
-        train=epoch,
+        train=with_epoch_end(epoch, weighting),
         valid=validation(session, chain, unit.weights, tensors["valid"]),
     )
     history = fit(
