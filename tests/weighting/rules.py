@@ -47,9 +47,7 @@ def run(weighting, losses, gradients=None, steps=1, xla=False):
     """Update a rule so many times with the same losses and gradients."""
     losses = tf.constant(losses, tf.float32)
     matrix = None if gradients is None else gram(gradients)
-    step = tf.function(
-        lambda: weighting.update(losses, matrix), jit_compile=xla, autograph=False
-    )
+    step = tf.function(lambda: weighting.update(losses, matrix), jit_compile=xla, autograph=False)
     for _ in range(steps):
         step()
     return weighting.coefficients(losses, matrix).numpy()
