@@ -103,7 +103,11 @@ def test_random_weights():
     weighting, other = rule("random", seed=5), rule("random", seed=6)
     drawn = [coefficients(weighting, np.eye(2)), coefficients(weighting, np.eye(2))]
     assert np.array_equal(*drawn)  # until the batch is done
-    many = np.array([run(weighting, [1.0, 1.0]) for _ in range(200)])
+    many = []
+    for _ in range(200):
+        weighting.update(tf.ones(2), None)
+        many.append(coefficients(weighting, np.eye(2)))
+    many = np.array(many)
     assert many.sum(axis=1) == pytest.approx(np.ones(200))
     assert len(np.unique(many[:, 0])) == 200
     # softmax of two normal numbers: the logistic function of a normal of variance 2.

@@ -186,7 +186,7 @@ RULES = ("seed", "dwa", "gradnorm", "imtl-g", "imtl-l", "mgda", "cagrad", "pcgra
 COMPILED = [
     # The other rules have less to compile; all coefficients are compiled in their own tests.
     *(("gradnorm", True), ("famo", True)),
-    *((name, False) for name in ("cagrad", "pcgrad", "famo", "dwa")),
+    *(("cagrad", False), ("pcgrad", False)),
     *(pytest.param(name, xla, marks=pytest.mark.slow) for name in RULES for xla in (False, True)),
 ]
 
@@ -203,7 +203,12 @@ def test_every_rule_trains_in_the_compiled_epoch(name, xla):
 
 @pytest.mark.parametrize(
     ("name", "precision"),
-    [("dwa", "float32"), ("gradnorm", "mixed_float16"), ("random", "float32")],
+    [
+        ("gradnorm", "mixed_float16"),
+        ("random", "float32"),
+        pytest.param("dwa", "float32", marks=pytest.mark.slow),
+        pytest.param("famo", "float32", marks=pytest.mark.slow),
+    ],
 )
 def test_resumed_training_ends_the_same(tmp_path, name, precision):
     short, path = small.settings(4), tmp_path / "parts.h5"
