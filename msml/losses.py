@@ -54,7 +54,7 @@ def _squares(target: Tensor, prediction: Tensor, scale: float) -> Tensor:
     return difference**2
 
 
-@losses.register("bce_logits")
+@losses.register("bce_logits", classification=True)
 def bce_logits(target: Tensor, prediction: Tensor) -> Tensor:
     """Binary cross-entropy of a logit y and a label t in {0, 1}.
 

@@ -107,7 +107,13 @@ models = Registry(
 losses = Registry("loss", "losses", ("msml.losses",))
 metrics = Registry("metric", "metrics", ("msml.metrics",))
 strategies = Registry("strategy", "strategies", ("msml.strategies.darts", "msml.strategies.grid"))
-weightings = Registry("weighting", "weightings")
+weightings = Registry(
+    "weighting",
+    "weightings",
+    tuple(
+        f"msml.weighting.{name}" for name in ("fixed", "uncertainty", "rates", "imtl", "conflicts")
+    ),
+)
 
 REGISTRIES = {r.plural: r for r in (models, losses, metrics, strategies, weightings)}
 

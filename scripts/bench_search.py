@@ -56,22 +56,24 @@ def prepare(steps: int) -> tuple[Any, Any, Any]:
 
 def kinds(supernet: Any) -> dict[str, Any]:
     """The steps that are timed."""
-    import keras
-
     from msml.recipe.schema import Fit
-    from msml.strategies.darts_step import Objective, make_darts_step
+    from msml.strategies.alphas import Alphas
+    from msml.strategies.darts_step import DartsStep, Objective
     from msml.training.environment import tensorflow
     from msml.training.steps import make_optimizer
+    from msml.weighting.rule import make_weighting, tasks_of
 
     tf = tensorflow()
-    objective = Objective(supernet, {"tau_momentum": 0.5, "higgs_id": 0.5})
-    alphas = [keras.Variable(np.zeros(len(m), np.float32)) for m in supernet.models.values()]
+    shares = {"tau_momentum": 0.5, "higgs_id": 0.5}
+    objective = Objective(supernet, shares)
+    alphas = Alphas(supernet).variables
     weights = make_optimizer(Fit(), supernet.variables, "float32")
     of_alphas = make_optimizer(Fit(), alphas, "float32")
     draws = tf.Variable([0, 0])
+    fixed = make_weighting({"name": "fixed"}, tasks_of(supernet.inputs, shares, 0))
 
     def darts(rate: float | None, exact: bool, optimizer: Any = of_alphas) -> Any:
-        return make_darts_step(objective, alphas, weights, optimizer, rate, draws, exact=exact)
+        return DartsStep(objective, alphas, weights, optimizer, rate, exact, draws, fixed)
 
     def one_pass(train: Any, _valid: Any) -> Any:
         """Nothing but a gradient of all weights; a sum of it keeps it from being left out."""

@@ -1,4 +1,4 @@
-"""Checks that need TensorFlow: building every candidate, and the shapes that go in and come out."""
+"""Checks that need TensorFlow: building candidates, the shapes in and out, other arguments."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,6 +11,7 @@ from msml.recipe.messages import Problem
 from msml.recipe.schema import Fit, Task, TrainRecipe
 from msml.recipe.wiring import Columns, Shape, input_shapes, output_shape
 from msml.registry import losses
+from msml.weighting.rule import Tasks, make_weighting
 
 _GRAPH_NODE = re.compile(r"{{.*?}}")  # TensorFlow puts its own names of operations into messages
 
@@ -51,6 +52,16 @@ def check_optimizers(recipe: TrainRecipe, bad: set[str]) -> Iterator[Problem]:
                 _make_optimizer(optimizer)
             except RecipeError as error:
                 yield key, str(error)
+
+
+def check_weighting(recipe: TrainRecipe, bad: set[str]) -> Iterator[Problem]:
+    """Make the weighting with its arguments, for two tasks."""
+    if _any_below(bad, "weighting"):
+        return
+    try:
+        _make_weighting(recipe.weighting)
+    except RecipeError as error:
+        yield from (("weighting", problem) for problem in error.problems)
 
 
 def _check_model(
@@ -108,6 +119,16 @@ def _make_optimizer(optimizer: dict[str, Any]) -> None:
         keras.optimizers.get({"class_name": optimizer["name"], "config": arguments})
     except Exception as error:
         raise RecipeError(_short(error)) from error
+
+
+def _make_weighting(weighting: dict[str, Any]) -> None:
+    """Make a weighting; whatever a user's own does wrong is a problem of the recipe."""
+    try:
+        make_weighting(weighting, Tasks((0.5, 0.5), (False, False), seed=0))
+    except RecipeError:
+        raise
+    except Exception as error:
+        raise RecipeError(_short(f"cannot be made: {type(error).__name__}: {error}")) from error
 
 
 def _any_below(keys: set[str], *parents: str) -> bool:

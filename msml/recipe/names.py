@@ -1,6 +1,6 @@
-"""The names in a training recipe's tasks: losses, metrics, models, and what each is given."""
+"""The names in a training recipe: losses, metrics, models, weightings, and what each is given."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from msml.arguments import bind
@@ -8,7 +8,7 @@ from msml.errors import RecipeError
 from msml.recipe.expand import REMAINDER, candidates, duplicates
 from msml.recipe.messages import Problem, at_least_1, name_problem
 from msml.recipe.schema import Candidate, Task, TrainRecipe
-from msml.registry import Entry, losses, metrics, models
+from msml.registry import Entry, Registry, losses, metrics, models, weightings
 
 OPTIMIZERS = ("adadelta", "adagrad", "adam", "adamax", "adamw", "lion", "nadam", "rmsprop", "sgd")
 """Keras optimizers that a recipe may name."""
@@ -18,14 +18,14 @@ TOLERANCE = 1e-6
 
 
 def check_names(recipe: TrainRecipe) -> Iterator[Problem]:
-    """Check the tasks one by one, and their weights together."""
+    """Check the tasks one by one, their weights together, and the weighting."""
     if not recipe.tasks:
         yield "tasks", "there are none"
     for name, task in recipe.tasks.items():
         key = f"tasks.{name}"
         if message := name_problem(name):
             yield key, message
-        yield from _check_loss(key, task)
+        yield from _check_named(f"{key}.loss", task.loss, losses, 2)
         for i, metric in enumerate(task.metrics):
             try:
                 metrics.get(metric)
@@ -33,20 +33,24 @@ def check_names(recipe: TrainRecipe) -> Iterator[Problem]:
                 yield f"{key}.metrics.{i}", str(error)
         yield from _check_candidates(f"{key}.candidates", task)
     yield from _check_weights(recipe)
+    yield from _check_named("weighting", recipe.weighting, weightings, 1)
 
 
-def _check_loss(key: str, task: Task) -> Iterator[Problem]:
-    arguments = {name: value for name, value in task.loss.items() if name != "name"}
-    if "name" not in task.loss:
-        yield f"{key}.loss.name", f"missing; expected one of {', '.join(losses.names())}"
+def _check_named(
+    key: str, settings: Mapping[str, Any], registry: Registry, positional: int
+) -> Iterator[Problem]:
+    """Check `name` and arguments of a registered function that gets so many positional ones."""
+    arguments = {name: value for name, value in settings.items() if name != "name"}
+    if "name" not in settings:
+        yield f"{key}.name", f"missing; expected one of {', '.join(registry.names())}"
         return
     try:
-        entry = losses.get(str(task.loss["name"]))
+        entry = registry.get(str(settings["name"]))
     except RecipeError as error:
-        yield f"{key}.loss.name", str(error)
+        yield f"{key}.name", str(error)
     else:
-        for argument, message in bind(entry, 2, arguments):
-            yield f"{key}.loss.{argument or 'name'}", message
+        for argument, message in bind(entry, positional, arguments):
+            yield f"{key}.{argument or 'name'}", message
 
 
 def _check_candidates(key: str, task: Task) -> Iterator[Problem]:

@@ -164,6 +164,8 @@ class TrainRecipe:
         pretrain: Training of each candidate alone.
         posttrain: Training of the chain.
         evaluate: The measurement.
+        weighting: What takes the place of the task weights v_t in joint training: `name` of a
+            registered weighting and its arguments. Early stopping and ranking keep to v_t.
     """
 
     name: str
@@ -179,3 +181,4 @@ class TrainRecipe:
     pretrain: Fit = field(default_factory=Fit)
     posttrain: Posttrain = field(default_factory=Posttrain)
     evaluate: Evaluate = field(default_factory=Evaluate)
+    weighting: dict[str, Any] = field(default_factory=lambda: {"name": "fixed"})

@@ -42,10 +42,11 @@ def validate(recipe: Recipe[TrainRecipe], fast: bool = False) -> None:
     problems += [*check_names(values), *check_wiring(values, columns)]
     problems += [*_check_chain(values), *check_search(values)]
     if not fast:
-        from msml.recipe.building import check_models, check_optimizers
+        from msml.recipe.building import check_models, check_optimizers, check_weighting
 
         bad = {key for key, _ in problems}
-        problems += [*check_optimizers(values, bad), *check_models(values, columns, bad)]
+        problems += [*check_optimizers(values, bad), *check_weighting(values, bad)]
+        problems += check_models(values, columns, bad)
     if [key for key, _ in problems] == ["data.file"]:
         raise DataError(line(recipe.where("data.file"), *problems[0]))
     recipe.fail(problems)

@@ -72,7 +72,9 @@ def pretrained_chain(session: Session, chosen: dict[str, str]) -> Chain:
 def joint_training(
     session: Session, chain: Chain, chosen: dict[str, str], folder: Path
 ) -> dict[str, Any]:
-    """Re-optimise a connected chain under the sum of v_t L_t, and keep it in a folder of the run.
+    """Re-optimise a connected chain, and keep it in a folder of the run.
+
+    The losses are weighed as the recipe says, by default by v_t.
 
     Returns:
         Its losses on valid, and the number of epochs.
@@ -83,6 +85,7 @@ def joint_training(
         weights=_weights(session),
         settings=session.values.posttrain,
         folder=folder,
+        weighting=session.values.weighting,
         shuffle=f"posttrain/{chain_name(chosen)}/joint",
     )
     history = train(session, unit)

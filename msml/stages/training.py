@@ -17,7 +17,10 @@ from msml.stages.session import Session
 from msml.training.checkpoint import assign, load_arrays, save_arrays, variable_arrays
 from msml.training.epoch import Step, Stream, Tensor, compile_epoch, shuffled
 from msml.training.fit import History, Trainee, Watch, fit
-from msml.training.steps import make_fit_step, make_loss_step, make_optimizer
+from msml.training.steps import make_loss_step, make_optimizer
+from msml.weighting.diagnosis import chain_diagnosis
+from msml.weighting.rule import Weighting, make_weighting, tasks_of
+from msml.weighting.step import make_weighted_step, with_epoch_end
 
 # Events measured at once; the result depends on it in the last digit only.
 _EVALUATION_BATCH = 1000
@@ -37,6 +40,7 @@ class Unit:
         folder: Where `weights.h5` and `metrics.json` go.
         added: Columns besides those of the data, by split: outputs of tasks trained before.
         shuffle: What decides the order of the events; the key where empty.
+        weighting: What weighs the losses, as in the recipe; `fixed` uses the weights v_t.
     """
 
     key: str
@@ -46,6 +50,7 @@ class Unit:
     folder: Path
     added: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
     shuffle: str = ""
+    weighting: Mapping[str, Any] = field(default_factory=lambda: {"name": "fixed"})
 
 
 def build_model(session: Session, task: str, candidate: str, *, fresh: str = "") -> Any:
@@ -92,22 +97,42 @@ def train(session: Session, unit: Unit) -> History:
     columns = [*chain.columns(), WEIGHT]
     tensors = {name: _columns(session, unit, name, columns) for name in ("train", "valid")}
     optimizer = make_optimizer(unit.settings, chain.variables(), session.precision)
+    seed = model_seed(session.values.seed, unit.shuffle or unit.key)
+    weighting = make_weighting(unit.weighting, tasks_of(chain, unit.weights, seed))
     names = (*chain.models, TOTAL)
     xla = use_xla(session, chain.models.values())
     stream = Stream(tensors["train"], unit.settings.batch_size)
-    step = make_fit_step(chain, unit.weights, optimizer)
+    step = make_weighted_step(chain, weighting, optimizer, unit.weights)
     epoch = compile_epoch(step, stream, losses=len(names), xla=xla)
+    order = unit.shuffle or unit.key
     trainee = Trainee(
         key=unit.key,
         losses=names,
         weights=model_variables(chain),
-        state=numbered(optimizer.variables),
-        train=shuffled(epoch, [stream.events], session.values.seed, unit.shuffle or unit.key),
+        state={
+            **numbered(optimizer.variables),
+            **{f"weighting/{name}": v for name, v in weighting.state.items()},
+        },
+        train=shuffled(
+            with_epoch_end(epoch, weighting), [stream.events], session.values.seed, order
+        ),
+        notes=_weighting_notes(chain, weighting, stream),
         valid=validation(session, chain, unit.weights, tensors["valid"]),
     )
     # Nothing changes from epoch to epoch where there is nothing to train.
     settings = unit.settings if chain.variables() else replace(unit.settings, epochs=1)
     return optimise(session, trainee, settings, unit.folder / "weights.h5", {"xla": xla})
+
+
+def _weighting_notes(
+    chain: Chain, weighting: Weighting, stream: Stream
+) -> Callable[[], dict[str, Any]]:
+    """How a weighting sees the tasks, on the first train batch; nothing where it never changes."""
+    if weighting.constant is not None or len(chain.models) < 2:
+        return dict
+    look = chain_diagnosis(chain, weighting)
+    batch = {name: column[: stream.batch_size] for name, column in stream.columns.items()}
+    return lambda: {"weighting": look(batch)}
 
 
 def optimise(

@@ -3,13 +3,16 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from msml.data.kinematics import Array
 from msml.data.schema import COLUMNS
 from msml.stages.session import Session
 from msml.stages.training import TOTAL, measurement, model_seed, numbered, optimise, use_xla
 from msml.strategies.alphas import Alphas
 from msml.strategies.darts_choice import scores_of_alpha, scores_of_removal, selection
 from msml.strategies.darts_monitor import entropies, hessian_measurement, ranking_stays
-from msml.strategies.darts_step import Objective, make_darts_step, make_supernet_loss_step
+from msml.strategies.darts_step import DartsStep, Objective, make_supernet_loss_step
 from msml.strategies.pretrained import keep_chain, models_variables, pretrained_models, streams
 from msml.strategies.relaxation import Relaxation
 from msml.strategies.selection import Selection
@@ -18,6 +21,8 @@ from msml.training.environment import tensorflow
 from msml.training.epoch import EpochResult, compile_epoch, shuffled
 from msml.training.fit import History, Trainee
 from msml.training.steps import make_optimizer
+from msml.weighting.rule import make_weighting, tasks_of
+from msml.weighting.step import with_epoch_end
 
 if TYPE_CHECKING:
     from msml.strategies.darts import Darts
@@ -54,6 +59,10 @@ class DartsSearch:
         # XLA has no gamma distribution.
         self._xla = settings.relaxation != "dirichlet" and use_xla(
             session, self.supernet.candidates
+        )
+        self._weighting = make_weighting(
+            session.values.weighting,
+            tasks_of(self.supernet.inputs, weights, model_seed(session.values.seed, KEY)),
         )
         self.losses = (*self.supernet.losses, TOTAL)
         self.measure = measurement(
@@ -92,9 +101,12 @@ class DartsSearch:
             key=KEY,
             losses=self.losses,
             weights=models_variables(self.supernet.models) | self.alphas.by_task(),
-            state=numbered(
-                [*self._optimizer.variables, *self._alpha_optimizer.variables, self._draws]
-            ),
+            state={
+                **numbered(
+                    [*self._optimizer.variables, *self._alpha_optimizer.variables, self._draws]
+                ),
+                **{f"weighting/{name}": v for name, v in self._weighting.state.items()},
+            },
             train=train,
             valid=self.measure,
             notes=self._notes(),
@@ -104,18 +116,24 @@ class DartsSearch:
 
     def _epoch(self, alpha_optimizer: Any | None) -> Callable[[int], EpochResult]:
         settings = self._settings
-        step = make_darts_step(
-            self.objective,
-            self.alphas.variables,
-            self._optimizer,
-            alpha_optimizer,
-            settings.rate if settings.order == "second" else None,
-            self._draws,
+        step = DartsStep(
+            objective=self.objective,
+            alphas=self.alphas.variables,
+            optimizer=self._optimizer,
+            alpha_optimizer=alpha_optimizer,
+            rate=settings.rate if settings.order == "second" else None,
             exact=settings.derivative == "exact",
+            draws=self._draws,
+            weighting=self._weighting,
         )
         train, valid = self._train, self._valid
         epoch = compile_epoch(step, train, valid, losses=len(self.losses), xla=self._xla)
+        epoch = with_epoch_end(epoch, self._weighting, self._task_losses)
         return shuffled(epoch, [train.events, valid.events], self._session.values.seed, KEY)
+
+    def _task_losses(self, losses: Array) -> Array:
+        """What the tasks' weights are trained for, from the losses of an epoch."""
+        return np.array(self.supernet.task_objectives(list(losses[:-1])))
 
     def _notes(self) -> Callable[[], dict[str, Any]]:
         curvature: Callable[[], float] | None = None

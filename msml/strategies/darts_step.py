@@ -6,9 +6,11 @@ from typing import Any
 
 from msml.chain import weighted_total
 from msml.strategies.supernet import Given, Supernet
-from msml.strategies.unrolled import TrainPass, alpha_gradient
+from msml.strategies.unrolled import TrainPass
 from msml.training.environment import tensorflow
 from msml.training.epoch import Batch, Step, Tensor
+from msml.weighting.gradients import weighted_gradients
+from msml.weighting.rule import Weighting
 
 
 @dataclass(frozen=True)
@@ -48,61 +50,86 @@ class Objective:
         return [*losses, total, self.scaled(whole)]
 
 
-def make_darts_step(
-    objective: Objective,
-    alphas: Sequence[Any],
-    optimizer: Any,
-    alpha_optimizer: Any | None,
-    rate: float | None,
-    draws: Any,
-    *,
-    exact: bool,
-) -> Step:
+@dataclass(frozen=True)
+class DartsStep:
     """Descend α by the loss on valid, then the weights by the loss on train.
 
-    Args:
+    It is called with a batch of train and one of valid, and returns the train losses without their
+    sum with ε.
+
+    Attributes:
         objective: The loss.
         alphas: Variables α of the tasks.
         optimizer: Of the weights.
         alpha_optimizer: Of α; None leaves α as it is.
         rate: ζ of second order; None for first order.
-        draws: Variable `(2,) int32`, the seed of the next step's random shares.
         exact: How the mixed derivative of second order is taken.
-
-    Returns:
-        A step that returns the train losses without their sum with ε.
+        draws: Variable `(2,) int32`, the seed of the next step's random shares.
+        weighting: What weighs the tasks in the step of the weights.
     """
-    import keras
 
-    tf = tensorflow()
-    supernet = objective.supernet
-    float16 = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-    if float16:
-        objective = replace(objective, scaled=optimizer.scale_loss)
+    objective: Objective
+    alphas: Sequence[Any]
+    optimizer: Any
+    alpha_optimizer: Any | None
+    rate: float | None
+    exact: bool
+    draws: Any
+    weighting: Weighting
 
-    def alpha_gradients(shared: TrainPass, weights: list[Tensor], valid: Given) -> list[Tensor]:
-        now = values(alphas)
-        if rate is None:
-            return alpha_gradient(objective, weights, now, valid, shared.scale)
-        return shared.unrolled(now, valid, rate, exact=exact)
-
-    def step(train: Batch, valid: Batch) -> Tensor:
-        drawn = supernet.relaxation.draw(values(alphas), tf.convert_to_tensor(draws))
+    def __call__(self, train: Batch, valid: Batch) -> Tensor:
+        """Take one step of each."""
+        tf = tensorflow()
+        supernet, objective = self.objective.supernet, self.objective
+        scale = None
+        if _is_float16(self.optimizer):
+            scale = self.optimizer.scale_loss(tf.ones(()))
+            objective = replace(objective, scaled=self.optimizer.scale_loss)
+        drawn = supernet.relaxation.draw(values(self.alphas), tf.convert_to_tensor(self.draws))
         weights, given = values(supernet.variables), Given(train, drawn=drawn)
-        scale = optimizer.scale_loss(tf.ones(())) if float16 else None
         shared = TrainPass(objective, weights, given, scale)
-        if alpha_optimizer is not None:
-            found = alpha_gradients(shared, weights, Given(valid, drawn=drawn))
-            alpha_optimizer.apply(_finite(found) if float16 else found, alphas)
-        gradients, losses = shared.gradient(values(alphas))
-        if supernet.variables:
-            optimizer.apply(gradients, supernet.variables)
+        if self.alpha_optimizer is not None:
+            found = self._alpha_gradients(shared, Given(valid, drawn=drawn))
+            self.alpha_optimizer.apply(found if scale is None else _finite(found), self.alphas)
+        if self.weighting.constant is None:
+            losses = self._descend_weighed(weights, given)
+        else:
+            gradients, losses = shared.gradient(values(self.alphas))
+            self._descend(gradients)
         for variable, value in given.updates.values():
             variable.assign(value)
-        draws.assign_add([1, 0])
+        self.draws.assign_add([1, 0])
         return tf.stack(losses[:-1])
 
-    return step
+    def _alpha_gradients(self, shared: TrainPass, valid: Given) -> list[Tensor]:
+        now = values(self.alphas)
+        if self.rate is None:
+            return shared.first_order(now, valid)
+        return shared.unrolled(now, valid, self.rate, exact=self.exact)
+
+    def _descend(self, gradients: list[Tensor]) -> None:
+        if variables := self.objective.supernet.variables:
+            self.optimizer.apply(gradients, variables)
+
+    def _descend_weighed(self, weights: list[Tensor], given: Given) -> list[Tensor]:
+        """Descend the tasks' own sums as the weighting says."""
+        tf = tensorflow()
+        supernet = self.objective.supernet
+        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+            tape.watch(weights)
+            losses = self._losses(weights, given)
+            parts = supernet.task_objectives(losses[:-2])
+        scale = self.optimizer.scale_loss(tf.ones(()))
+        self._descend(weighted_gradients(tape, parts, weights, self.weighting, scale))
+        if self.weighting.after is not None:
+            after = self._losses(values(supernet.variables), given)
+            moved = supernet.task_objectives(after[:-2])
+            self.weighting.after(tf.stack(parts), tf.stack(moved))
+        return losses
+
+    def _losses(self, weights: list[Tensor], given: Given) -> list[Tensor]:
+        roots = self.objective.roots(weights, given)
+        return self.objective.losses(weights, values(self.alphas), roots, given)
 
 
 def make_supernet_loss_step(objective: Objective, alphas: Sequence[Any]) -> Step:
@@ -115,6 +142,12 @@ def make_supernet_loss_step(objective: Objective, alphas: Sequence[Any]) -> Step
         return tf.stack(objective.losses(weights, values(alphas), roots, given)[:-1])
 
     return step
+
+
+def _is_float16(optimizer: Any) -> bool:
+    import keras
+
+    return isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
 
 
 def _finite(gradients: list[Tensor]) -> list[Tensor]:

@@ -31,7 +31,7 @@ class Problem(Protocol):
 def alpha_gradient(
     problem: Problem, weights: Tensors, alphas: Tensors, batch: Any, scale: Tensor | None = None
 ) -> list[Tensor]:
-    """∇_α L(w, α): what α descends in first order, on a valid batch; `scale` as in `TrainPass`."""
+    """∇_α L(w, α); `scale` as in `TrainPass`."""
     tf = tensorflow()
     roots = problem.roots(weights, batch)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -64,6 +64,10 @@ class TrainPass:
         """∇_w L_train(w, α), still scaled, and the losses there."""
         by_roots, by_weights, losses = self._behind_roots(alphas)
         return _add(by_weights, self._through_roots(by_roots), self._weights), losses
+
+    def first_order(self, alphas: Tensors, valid: Any) -> list[Tensor]:
+        """∇_α L_valid(w, α): the gradient that α descends in first order."""
+        return alpha_gradient(self._problem, self._weights, alphas, valid, self.scale)
 
     def unrolled(self, alphas: Tensors, valid: Any, rate: float, *, exact: bool) -> list[Tensor]:
         """The gradient that α descends in second order.
