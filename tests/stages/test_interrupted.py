@@ -87,6 +87,17 @@ def test_killed_often(work, finished, stage, seed):
     kill_somewhere(work, finished, seed, stage)
 
 
+def test_what_a_kill_left_half_written_goes(work, finished):
+    command = Command(work, "pretrain", "tiny.yaml", limits=SLOW)
+    until(lambda: lines(work) >= 1)
+    command.kill()
+    (entry,) = (work / "runs" / ".cache" / "pretrain").iterdir()
+    for folder in (entry, only_run(work)):
+        (folder / ".weights.h5.123.tmp").write_text("half")
+    msml(work, "run", "tiny.yaml")
+    check_same(work, finished)
+
+
 def test_a_second_process_is_refused(work):
     first = Command(work, "pretrain", "tiny.yaml", limits=Limits(epoch_seconds=0.3))
     until(lambda: lines(work) > 0)
