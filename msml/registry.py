@@ -138,6 +138,11 @@ def plugin_fingerprint(entry: Entry) -> str | None:
     return _fingerprints.get(Path(entry.source))
 
 
+def plugin_hash(path: Path) -> str:
+    """Return the hash of a plugin as it was when it was loaded."""
+    return _fingerprints[path.resolve()]
+
+
 def _load_plugin(path: Path) -> None:
     try:
         resolved, text = path.resolve(), path.read_bytes()

@@ -48,6 +48,8 @@ def test_a_signal_saves_and_leaves_with_85(work, finished, number, epochs):
     done = lines(work)
     msml(work, "run", "tiny.yaml")
     check_same(work, finished)
+    sessions = json.loads((only_run(work) / "manifest.json").read_text())["sessions"]
+    assert [session["seconds"] > 0 for session in sessions] == [True, True]
     assert lines(work) == len(log(only_run(finished)))  # no epoch was done twice
     assert done < lines(work)
 
