@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from msml.errors import RecipeError, nearest
+from msml.errors import RecipeError, StoppedError, nearest
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -155,6 +155,8 @@ def _load_plugin(path: Path) -> None:
     _loading.append(str(resolved))
     try:
         _execute(text, resolved)
+    except StoppedError:  # a signal, no fault of the plugin
+        raise
     except (Exception, SystemExit) as error:
         _forget_plugin(resolved)
         raise RecipeError(f"plugin {path}: {_reason(error, str(resolved))}") from error

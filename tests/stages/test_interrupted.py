@@ -58,7 +58,24 @@ def test_a_stop_while_starting(work):
     command = Command(work, "run", "tiny.yaml")
     until(lambda: (work / "runs").exists() and list((work / "runs").rglob("lock")) != [])
     command.signal(signal.SIGTERM)
-    assert command.wait() in (85, -signal.SIGTERM)
+    assert command.wait() == 85
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 85), (signal.SIGUSR1, 85), (signal.SIGINT, 130)]
+)
+def test_a_stop_before_the_run_is_held(work, number, code):
+    (work / "slow.py").write_text(
+        "import pathlib, time\npathlib.Path('began').touch()\ntime.sleep(60)\n"
+    )
+    write_recipe(work, RECIPE + "plugins: [slow.py]\n")
+    command = Command(work, "run", "tiny.yaml")
+    until((work / "began").exists)
+    command.signal(number)
+    assert command.wait() == code
+    shown = f"msml: {number.name}: nothing was begun; run the same command again"
+    assert [line for line in command.errors if line] == ([shown] if code == 85 else [])
+    assert not (work / "runs").exists()
 
 
 def kill_somewhere(work: Path, finished: Path, seed: int, stage: str) -> None:
