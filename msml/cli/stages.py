@@ -51,11 +51,12 @@ def _carry_out(
 
     with opened(recipe, overrides, runs, tensorboard) as session:
         result = work(session)
-        if as_json:
-            click.echo(json.dumps(finite(result), indent=2))
-        else:
-            show(result)
-            click.echo(f"run: {session.directory.path}")
+    # Progress is off the terminal only now.
+    if as_json:
+        click.echo(json.dumps(finite(result), indent=2))
+    else:
+        show(result)
+        click.echo(f"run: {session.directory.path}")
 
 
 @_stage
