@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 
 from msml import __version__
+from msml.errors import DataError
 from msml.runs.directory import RunDirectory, read_json, write_json
 
 _NAME = "manifest.json"
@@ -65,7 +66,15 @@ def earlier(directory: RunDirectory) -> dict[str, Any]:
         DataError: If it cannot be read.
     """
     path = directory.file(_NAME)
-    return dict(read_json(path)) if path.exists() else {}
+    if not path.exists():
+        return {}
+    found = dict(read_json(path))
+    if "sessions" not in found:
+        raise DataError(
+            f"{path}: of another version of msml; remove that folder, or give the recipe another "
+            "name"
+        )
+    return found
 
 
 @contextmanager

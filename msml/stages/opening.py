@@ -72,7 +72,7 @@ def _check_earlier(session: Session) -> None:
         DataError: Events or plugins are not those that the run began with.
     """
     before = earlier(session.directory)
-    if not any(session.directory.path.rglob("*.h5")):
+    if not before or not any(session.directory.path.rglob("*.h5")):
         return  # nothing was done: whoever mends a plugin just goes on
     where, remedy = session.directory.path, "remove that folder, or give the recipe another name"
     if before["data"]["sha256"] != session.data_fingerprint:

@@ -6,8 +6,9 @@ import subprocess
 
 import pytest
 
+from msml.errors import DataError
 from msml.runs.directory import RunDirectory
-from msml.runs.manifest import git_state, recorded
+from msml.runs.manifest import earlier, git_state, recorded
 
 
 def git(folder, *arguments):
@@ -60,3 +61,13 @@ def test_sessions_are_added_and_a_killed_one_stays(tmp_path, monkeypatch):
     assert second["seconds"] >= 0
     assert second["peak_memory_mb"] > 10
     assert "git" not in second
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [('{"seed": 1}', "of another version of msml"), ("{", "cannot be read")]
+)
+def test_manifests_that_say_nothing(tmp_path, text, message):
+    assert earlier(RunDirectory(tmp_path)) == {}
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(DataError, match=message):
+        earlier(RunDirectory(tmp_path))
