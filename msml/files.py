@@ -83,6 +83,19 @@ def is_locked(path: Path) -> bool:
     return False
 
 
+def remove_temporaries(folder: Path) -> None:
+    """Remove what killed processes left half written in a folder that no other works in.
+
+    Raises:
+        DataError: If it cannot be removed.
+    """
+    try:
+        for leftover in folder.rglob(".*.tmp"):
+            leftover.unlink()
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be written: {error.strerror}") from error
+
+
 def fingerprint(content: Any) -> str:
     """Hash JSON-able content; the order of keys in mappings does not count."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

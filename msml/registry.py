@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from msml.errors import RecipeError, nearest
+from msml.errors import RecipeError, StoppedError, nearest
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -144,6 +144,11 @@ def plugin_fingerprint(entry: Entry) -> str | None:
     return _fingerprints.get(Path(entry.source))
 
 
+def plugin_hash(path: Path) -> str:
+    """Return the hash of a plugin as it was when it was loaded."""
+    return _fingerprints[path.resolve()]
+
+
 def _load_plugin(path: Path) -> None:
     try:
         resolved, text = path.resolve(), path.read_bytes()
@@ -156,6 +161,8 @@ def _load_plugin(path: Path) -> None:
     _loading.append(str(resolved))
     try:
         _execute(text, resolved)
+    except StoppedError:  # a signal, no fault of the plugin
+        raise
     except (Exception, SystemExit) as error:
         _forget_plugin(resolved)
         raise RecipeError(f"plugin {path}: {_reason(error, str(resolved))}") from error

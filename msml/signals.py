@@ -2,18 +2,21 @@
 
 import contextlib
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 
 from msml.errors import StoppedError
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+BATCH_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+STOP_SIGNALS = (signal.SIGINT, *BATCH_SIGNALS)
 
 
 @contextlib.contextmanager
-def answered(answer: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Answer Ctrl-C, SIGTERM and SIGUSR1 in one's own way while the block runs."""
-    previous = {number: signal.signal(number, answer) for number in STOP_SIGNALS}
+def answered(
+    answer: Callable[[int, FrameType | None], None], signals: Iterable[int] = STOP_SIGNALS
+) -> Iterator[None]:
+    """Answer signals in one's own way while the block runs."""
+    previous = {number: signal.signal(number, answer) for number in signals}
     try:
         yield
     finally:
@@ -22,11 +25,11 @@ def answered(answer: Callable[[int, FrameType | None], None]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def stop_on_signals(message: str) -> Iterator[None]:
-    """Turn Ctrl-C, SIGTERM and SIGUSR1 into a `StoppedError` while the block runs."""
+def stop_on_signals(message: str, signals: Iterable[int] = STOP_SIGNALS) -> Iterator[None]:
+    """Turn signals into a `StoppedError` while the block runs."""
 
     def stop(number: int, _frame: FrameType | None) -> None:
         raise StoppedError(f"{signal.Signals(number).name}: {message}")
 
-    with answered(stop):
+    with answered(stop, signals):
         yield

@@ -3,19 +3,28 @@
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from msml.cli.options import runs_option
+from msml.signals import BATCH_SIGNALS, stop_on_signals
 
 if TYPE_CHECKING:
     from msml.stages.session import Session
 
 
 def _stage(function: Callable[..., None]) -> click.Command:
-    """Add what all stages take."""
+    """Add what all stages take; a signal before they hold the run, too, ends them with 85."""
+
+    @wraps(function)
+    def stoppable(**options: Any) -> None:
+        with stop_on_signals("nothing was begun; run the same command again", BATCH_SIGNALS):
+            function(**options)
+
+    command: Callable[..., None] = stoppable
     for decorator in (
         click.option("--json", "as_json", is_flag=True, help="Print results as JSON."),
         click.option("--tensorboard", is_flag=True, help="Write logs for TensorBoard too."),
@@ -23,8 +32,8 @@ def _stage(function: Callable[..., None]) -> click.Command:
         click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]..."),
         click.argument("recipe"),
     ):
-        function = decorator(function)
-    return click.command()(function)
+        command = decorator(command)
+    return click.command()(command)
 
 
 def _carry_out(
@@ -43,11 +52,12 @@ def _carry_out(
 
     with opened(recipe, overrides, runs, tensorboard) as session:
         result = work(session)
-        if as_json:
-            click.echo(json.dumps(finite(result), indent=2))
-        else:
-            show(result)
-            click.echo(f"run: {session.directory.path}")
+    # Progress is off the terminal only now.
+    if as_json:
+        click.echo(json.dumps(finite(result), indent=2))
+    else:
+        show(result)
+        click.echo(f"run: {session.directory.path}")
 
 
 @_stage

@@ -13,7 +13,7 @@ from msml.data.schema import COLUMNS
 from msml.data.splits import split_rows
 from msml.data.transforms import TRANSFORMS
 from msml.errors import DataError
-from msml.files import atomic
+from msml.files import atomic, locked, remove_temporaries
 from msml.recipe.schema import Data
 
 
@@ -90,17 +90,26 @@ def _column(path: Path, column: str, rows: Array, data: Data, unpacked: Path | N
         _gather(path, column, rows, data, gathered)
         return gathered
     file = unpacked / f"{column}.npy"
-    if not file.exists():
-        with atomic(file) as temporary:
-            map_ = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
-                temporary, "w+", np.float32, shape
-            )
-            with temporary.open("r+b") as handle:  # or a full disk would end the process later
-                os.posix_fallocate(handle.fileno(), 0, temporary.stat().st_size)
-            _gather(path, column, rows, data, map_)
-            map_.flush()
+    with locked(unpacked / "lock"):  # runs that start together unpack once
+        if not file.exists():
+            remove_temporaries(unpacked)
+            _unpack(path, column, rows, data, shape, file)
     mapped: Array = np.load(file, mmap_mode="r")
     return mapped
+
+
+def _unpack(
+    path: Path, column: str, rows: Array, data: Data, shape: tuple[int, ...], file: Path
+) -> None:
+    """Write some rows of a column to a NumPy file."""
+    with atomic(file) as temporary:
+        map_ = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
+            temporary, "w+", np.float32, shape
+        )
+        with temporary.open("r+b") as handle:  # or a full disk would end the process later
+            os.posix_fallocate(handle.fileno(), 0, temporary.stat().st_size)
+        _gather(path, column, rows, data, map_)
+        map_.flush()
 
 
 def _gather(path: Path, column: str, rows: Array, data: Data, gathered: Array) -> None:

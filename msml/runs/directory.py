@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from msml.errors import DataError
-from msml.files import atomic, fingerprint, locked
+from msml.files import atomic, fingerprint, locked, remove_temporaries
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,8 @@ class RunDirectory:
 
     def _clear(self) -> None:
         """Remove what a killed process left half written: temporary files, a torn last line."""
+        remove_temporaries(self.path)
         try:
-            for leftover in self.path.rglob(".*.tmp"):
-                leftover.unlink()
             log = self.file("metrics.jsonl")
             if log.exists() and not (lines := log.read_bytes()).endswith(b"\n"):
                 os.truncate(log, lines.rfind(b"\n") + 1)

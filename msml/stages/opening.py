@@ -1,11 +1,9 @@
 """Opening a run: recipe, directory, lock, progress, signals, manifest."""
 
 import platform
-import resource
 import signal
 import sys
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -15,13 +13,13 @@ from typing import Any
 import yaml
 from rich.console import Console
 
-from msml import __version__
 from msml.errors import DataError
 from msml.recipe import load
 from msml.recipe.schema import TrainRecipe
 from msml.recipe.validate import validate
 from msml.runs.attempt import attempt
-from msml.runs.directory import read_json, run_directory, write_json
+from msml.runs.directory import run_directory
+from msml.runs.manifest import earlier, recorded, versions
 from msml.signals import answered
 from msml.stages.progress import EpochDisplay, Report, both
 from msml.stages.session import Progress, Session
@@ -58,29 +56,36 @@ def opened(
         validate(loaded)
         progress = Progress(epoch, display.done, stop)
         session = Session(loaded, directory, progress)
-        _check_events(session)
+        _check_earlier(session)
         session.write_recipe()
-        began = time.time()
-        write_json(directory.file("manifest.json"), _manifest(session, began))
-        try:
-            with attempt(directory, sys.argv):
-                yield session
-        finally:
-            write_json(directory.file("manifest.json"), _manifest(session, began))
+        with recorded(directory, _facts(session), _about(session)), attempt(directory, sys.argv):
+            yield session
 
 
-def _check_events(session: Session) -> None:
-    """Refuse to mix results of two event files in one run.
+def _check_earlier(session: Session) -> None:
+    """Refuse to mix results of other events or plugins in one run; warn of other versions.
+
+    Other versions give other last digits, but what was done stays right and readable: a new
+    TensorFlow must not lock a user out of finished runs.
 
     Raises:
-        DataError: The file is not the one that the run began with.
+        DataError: Events or plugins are not those that the run began with.
     """
-    path = session.directory.file("manifest.json")
-    if path.exists() and read_json(path)["data"]["sha256"] != session.data_fingerprint:
+    before = earlier(session.directory)
+    if not before or not any(session.directory.path.rglob("*.h5")):
+        return  # nothing was done: whoever mends a plugin just goes on
+    where, remedy = session.directory.path, "remove that folder, or give the recipe another name"
+    if before["data"]["sha256"] != session.data_fingerprint:
         raise DataError(
-            f"{session.data_file}: other events than those that {session.directory.path} began "
-            "with; remove that folder, or give the recipe another name"
+            f"{session.data_file}: other events than those that {where} began with; {remedy}"
         )
+    pairs = zip(session.values.plugins, before["plugins"], session.plugins, strict=True)
+    if changed := [name for name, then, now in pairs if then != now]:
+        raise DataError(f"{', '.join(changed)}: changed since {where} began; {remedy}")
+    then, now = before["sessions"][0]["versions"], _about(session)["versions"]
+    if other := [name for name in ("tensorflow", "keras") if then[name] != now[name]]:
+        old, new = (", ".join(f"{name} {v[name]}" for name in other) for v in (then, now))
+        session.progress.done(f"warning: {where} began with {old}; this is {new}")
 
 
 @contextmanager
@@ -97,18 +102,20 @@ def _stop_requests() -> Iterator[Any]:
         yield lambda: asked[0] if asked else None
 
 
-def _manifest(session: Session, began: float) -> Mapping[str, Any]:
-    """How and where the run was done."""
+def _facts(session: Session) -> dict[str, Any]:
+    """What the run is made of, and where it is done."""
     return {
-        "command": sys.argv,
-        "msml": __version__,
-        "python": platform.python_version(),
+        "seed": session.values.seed,
+        "precision": session.precision,
+        "xla": session.values.xla,
+        "data": {"file": str(session.data_file), "sha256": session.data_fingerprint},
+        "plugins": session.plugins,
         "machine": platform.machine(),
         "environment": asdict(session.environment),
-        "precision": session.precision,
-        "seed": session.values.seed,
-        "data": {"file": str(session.data_file), "sha256": session.data_fingerprint},
-        "began": began,
-        "seconds": time.time() - began,
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
+
+
+def _about(session: Session) -> dict[str, Any]:
+    """What this session is."""
+    environment = session.environment
+    return {"command": sys.argv, "versions": versions(environment.tensorflow, environment.keras)}

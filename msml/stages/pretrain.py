@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from msml.chain import Chain
-from msml.files import atomic, fingerprint, locked
+from msml.files import atomic, fingerprint, locked, remove_temporaries
 from msml.runs.directory import read_json, write_json
 from msml.stages.session import Session
 from msml.stages.training import Unit, build_model, train
@@ -37,6 +37,7 @@ def pretrained(session: Session, task: str, candidate: str) -> tuple[Path, dict[
     with locked(folder / "lock", waiting=session.check_stop):
         if not (folder / "metrics.json").exists():
             session.check_stop()
+            remove_temporaries(folder)
             _pretrain(session, task, candidate, folder)
     metrics = read_json(folder / "metrics.json")
     _link(folder / "weights.h5", session.directory.file("pretrain", task, f"{candidate}.h5"))

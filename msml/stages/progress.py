@@ -1,15 +1,22 @@
 """Progress of training: one line that changes on a terminal, plain lines elsewhere."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
+from textwrap import wrap
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
 _SECONDS_BETWEEN_LINES = 10.0
+# An epoch may take less time than drawing a line.
+_SECONDS_BETWEEN_FRAMES = 0.1
+# Candidates of a task whose α is shown.
+_SHOWN = 5
+_NO_BREAK = "\u00a0"
 
 Report = Callable[[str, Mapping[str, Any]], None]
 
@@ -33,13 +40,14 @@ class EpochDisplay:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._terminal = console.is_terminal and not console.is_dumb_terminal
         self._live = Live(console=console, transient=True, auto_refresh=False)
         self._key = ""
         self._began = self._last = time.monotonic()
         self._first_epoch = 0
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
+        if self._terminal:
             self._live.start()
         return self
 
@@ -55,27 +63,53 @@ class EpochDisplay:
         """Show an epoch."""
         now = time.monotonic()
         if key != self._key:
-            self._key, self._began, self._last = key, now, now
+            self._key, self._began = key, now
             self._first_epoch = facts["epoch"]
+            self._last = -math.inf if self._terminal else now
+        pause = _SECONDS_BETWEEN_FRAMES if self._terminal else _SECONDS_BETWEEN_LINES
+        if now - self._last < pause:
+            return
+        self._last = now
         line = self._line(key, facts, now)
-        if self._console.is_terminal:
-            self._live.update(Text(line), refresh=True)
-        elif now - self._last > _SECONDS_BETWEEN_LINES:
-            self._last = now
+        if self._terminal:
+            self._live.update(Text(broken(line, self._console.width)), refresh=True)
+        else:
             self._console.print(line, highlight=False, soft_wrap=True)
 
     def done(self, line: str) -> None:
         """Say that something is finished."""
+        if self._terminal:  # or the last epoch would stand below it until the next
+            self._live.update(Group(), refresh=True)
         self._console.print(line, highlight=False, soft_wrap=True)
 
     def _line(self, key: str, facts: Mapping[str, Any], now: float) -> str:
-        losses = ", ".join(f"{name} {value:.5f}" for name, value in facts["valid"].items())
-        line = (
-            f"{key}: epoch {facts['epoch']}/{facts['epochs']}, valid {losses}, best "
-            f"{facts['best']:.5f} in {facts['best_epoch']}, patience left {facts['patience_left']}"
+        losses = ", ".join(
+            f"{name} {value:.5f}"
+            for name, value in facts["valid"].items()
+            if "/" not in name  # a candidate's own
         )
+        best = (
+            f"{facts['best']:.5f} in {facts['best_epoch']}" if facts["best_epoch"] else "none yet"
+        )
+        line = (
+            f"{key}: epoch {facts['epoch']}/{facts['epochs']}, valid {losses}, best {best}, "
+            f"patience left {facts['patience_left']}"
+        )
+        for task, alpha in facts.get("alpha", {}).items():
+            line += f", α {task}: " + ", ".join(f"{n} {a:+.3f}" for n, a in _first(alpha))
         done = facts["epoch"] - self._first_epoch
         if done:
             left = (facts["epochs"] - facts["epoch"]) * (now - self._began) / done
             line += f", at most {left:.0f} s left"
         return line
+
+
+def _first(alpha: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Return the largest α, largest first."""
+    return sorted(alpha.items(), key=lambda item: -item[1])[:_SHOWN]
+
+
+def broken(line: str, width: int) -> str:
+    """Break a line after commas, so that names stay beside their numbers."""
+    glued = line.replace(" ", _NO_BREAK).replace(f",{_NO_BREAK}", ", ")
+    return "\n".join(wrap(glued, width, break_on_hyphens=False)).replace(_NO_BREAK, " ")

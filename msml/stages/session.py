@@ -14,7 +14,7 @@ from msml.recipe import Recipe
 from msml.recipe.expand import TaskSpec, expand
 from msml.recipe.schema import TrainRecipe
 from msml.recipe.wiring import Columns, check_data, input_shapes, output_shape
-from msml.registry import losses, models, plugin_fingerprint
+from msml.registry import losses, models, plugin_fingerprint, plugin_hash
 from msml.runs.directory import RunDirectory
 from msml.training.environment import Environment, environment, resolve_precision
 from msml.training.epoch import Tensor, to_device
@@ -53,6 +53,10 @@ class Session:
         self.resolved = recipe.resolved()
         self.tasks: dict[str, TaskSpec] = expand(recipe.values)
         self.data_file = recipe.locate("data.file", recipe.values.data.file)
+        self.plugins = [
+            plugin_hash(recipe.locate(f"plugins.{i}", name))
+            for i, name in enumerate(recipe.values.plugins)
+        ]
         self._columns: Columns = check_data(recipe)[0]
         self._splits: dict[str, SplitData] = {}
         self._device: dict[str, dict[str, Tensor]] = {}

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
 from msml.constants import PT_OFFSET
 from msml.data.kinematics import pair_mass
@@ -179,3 +180,31 @@ def test_what_figures_say(events):
             "Signal, a+b",
             "Background, a+b",
         ]
+
+
+def colour(handle):
+    """The colour of a curve, of points with error bars, or of a histogram."""
+    handle = getattr(handle, "lines", [handle])[0]
+    return to_hex(handle.get_color() if hasattr(handle, "get_color") else handle.get_edgecolor())
+
+
+def test_a_mode_looks_the_same_in_all_figures(events):
+    shown = [measured("a+b", "joint", 1.5, 0.95), measured("a+b", "connected", 1)]
+    with style():
+        figures = [draw_roc(events, shown, ""), draw_response(events, shown)]
+        figures.append(draw_mass(events, shown))
+    found = {"joint": set(), "connected": set()}
+    for figure in figures:
+        for handle, text in zip(*figure.axes[0].get_legend_handles_labels(), strict=True):
+            mode = text.partition(":")[0]
+            if mode in found:
+                found[mode].add(colour(handle))
+    assert [len(colours) for colours in found.values()] == [1, 1]
+    assert found["joint"] != found["connected"]
+
+
+def test_a_single_curve_has_no_ratio(events):
+    with style():
+        (ax,) = draw_roc(events, [measured("a+b", "joint", 1)], "").axes
+    assert len(ax.lines) == 1
+    assert ax.get_xlabel()

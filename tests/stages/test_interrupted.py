@@ -48,6 +48,8 @@ def test_a_signal_saves_and_leaves_with_85(work, finished, number, epochs):
     done = lines(work)
     msml(work, "run", "tiny.yaml")
     check_same(work, finished)
+    sessions = json.loads((only_run(work) / "manifest.json").read_text())["sessions"]
+    assert [session["seconds"] > 0 for session in sessions] == [True, True]
     assert lines(work) == len(log(only_run(finished)))  # no epoch was done twice
     assert done < lines(work)
 
@@ -56,7 +58,24 @@ def test_a_stop_while_starting(work):
     command = Command(work, "run", "tiny.yaml")
     until(lambda: (work / "runs").exists() and list((work / "runs").rglob("lock")) != [])
     command.signal(signal.SIGTERM)
-    assert command.wait() in (85, -signal.SIGTERM)
+    assert command.wait() == 85
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 85), (signal.SIGUSR1, 85), (signal.SIGINT, 130)]
+)
+def test_a_stop_before_the_run_is_held(work, number, code):
+    (work / "slow.py").write_text(
+        "import pathlib, time\npathlib.Path('began').touch()\ntime.sleep(60)\n"
+    )
+    write_recipe(work, RECIPE + "plugins: [slow.py]\n")
+    command = Command(work, "run", "tiny.yaml")
+    until((work / "began").exists)
+    command.signal(number)
+    assert command.wait() == code
+    shown = f"msml: {number.name}: nothing was begun; run the same command again"
+    assert [line for line in command.errors if line] == ([shown] if code == 85 else [])
+    assert not (work / "runs").exists()
 
 
 def kill_somewhere(work: Path, finished: Path, seed: int, stage: str) -> None:
@@ -85,6 +104,17 @@ def test_killed(work, finished, stage):
 @pytest.mark.parametrize("seed", range(10))
 def test_killed_often(work, finished, stage, seed):
     kill_somewhere(work, finished, seed, stage)
+
+
+def test_what_a_kill_left_half_written_goes(work, finished):
+    command = Command(work, "pretrain", "tiny.yaml", limits=SLOW)
+    until(lambda: lines(work) >= 1)
+    command.kill()
+    (entry,) = (work / "runs" / ".cache" / "pretrain").iterdir()
+    for folder in (entry, only_run(work)):
+        (folder / ".weights.h5.123.tmp").write_text("half")
+    msml(work, "run", "tiny.yaml")
+    check_same(work, finished)
 
 
 def test_a_second_process_is_refused(work):

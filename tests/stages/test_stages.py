@@ -43,10 +43,14 @@ def test_a_run_keeps_what_the_design_says(finished):
     manifest = json.loads((run / "manifest.json").read_text())
     assert manifest["seed"] == 0
     assert manifest["precision"] == "float32"
-    assert manifest["command"][1:] == ["run", "tiny.yaml"]
+    assert manifest["xla"] is False
+    (session,) = manifest["sessions"]
+    assert session["command"][1:] == ["run", "tiny.yaml"]
+    assert session["versions"]["numpy"] == np.__version__
+    assert session["seconds"] > 1
+    assert session["peak_memory_mb"] > 100
     assert len(manifest["data"]["sha256"]) == 64
     assert manifest["environment"]["tensorflow"]
-    assert manifest["peak_memory_mb"] > 100
     for name in ("momentum/sf.h5", "momentum/noise.h5", "higgs/mlp.h5"):
         assert weights(run / "pretrain" / name)
     for mode in ("connected", "sequential", "joint"):
@@ -180,6 +184,21 @@ def test_changed_events_are_noticed(finished, tmp_path):
     assert results(only_run(folder)) == results(only_run(finished))
 
 
+def test_a_new_tensorflow_is_mentioned(finished, tmp_path):
+    folder = copy_of(finished, tmp_path)
+    path = only_run(folder) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    versions = manifest["sessions"][0]["versions"]
+    now, versions["tensorflow"] = versions["tensorflow"], "1.0"
+    path.write_text(json.dumps(manifest))
+    run = only_run(folder).relative_to(folder)
+    for count in (2, 3):  # for as long as the run may hold results of both
+        errors = msml(folder, "run", "tiny.yaml").errors
+        assert errors == [f"warning: {run} began with tensorflow 1.0; this is tensorflow {now}"]
+        assert len(json.loads(path.read_text())["sessions"]) == count
+    assert results(only_run(folder)) == results(only_run(finished))
+
+
 PAIRS = RECIPE.replace("chain: {momentum: sf, higgs: mlp}", "chain: {momentum: CHOICE, higgs: mlp}")
 
 
@@ -310,6 +329,13 @@ def own(first, *, output):
     (work / "own.py").write_text(plugin.replace("FACTOR", "2.0"))
     msml(work, "pretrain", "tiny.yaml", *fast, "evaluate.bootstrap=3")
     assert len(cached(work)) == len(before) + 1
+    manifest = (runs(work)[-1] / "manifest.json").read_text()
+    message = fails(3, work, "pretrain", "tiny.yaml", *fast)  # the first run is of the old plugin
+    assert message.startswith("own.py: changed since runs/tiny/")
+    assert message.endswith("; remove that folder, or give the recipe another name")
+    assert (runs(work)[-1] / "manifest.json").read_text() == manifest
+    shutil.rmtree(runs(work)[-1] / "pretrain")
+    msml(work, "pretrain", "tiny.yaml", *fast)  # nothing that could be mixed
 
 
 SHIPPED = {

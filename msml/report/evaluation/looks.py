@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from msml.recipe.validate import MODES
 from msml.report.style import COLOURS, LINES
 
 if TYPE_CHECKING:
@@ -9,10 +10,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def look(index: int) -> tuple[str, Any]:
+Look = tuple[str, Any]  # colour and line
+
+
+def look(index: int) -> Look:
     """Colour and line of a curve; 49 differ, neighbours in both."""
     turn = index // len(COLOURS)
     return COLOURS[index % len(COLOURS)], LINES[(index + turn) % len(LINES)]
+
+
+def mode_look(mode: str) -> Look:
+    """Colour and line of a way to train a chain: the same in all figures."""
+    return look(MODES.index(mode))
 
 
 def new_figure(

@@ -1,15 +1,16 @@
 """Momenta of the taus before and after calibration: response and invariant mass."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from msml.data.kinematics import Array
-from msml.report.evaluation.looks import new_figure
+from msml.report.evaluation.looks import mode_look, new_figure
 from msml.report.evaluation.measured import Measured, TestEvents, masses, response
 from msml.report.statistics import median_and_width, nice_edges, profile
-from msml.report.style import COLOURS, LINES, MARKERS
+from msml.report.style import MARKERS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,13 +21,23 @@ _MEANING = "median, half width of the central 68 % [GeV]"
 _GREY = "0.82"
 
 
+@dataclass(frozen=True)
+class _Series:
+    """Four-vectors `(events, 2, 4)` and how they are shown."""
+
+    name: str
+    colour: str
+    line: Any
+    vectors: Array
+
+
 def draw_response(events: TestEvents, shown: Sequence[Measured]) -> "Figure":
     """Draw median and half width of pt over true pt, against true pt, of one chain's modes."""
     figure, axes = new_figure(5.6, 5.6, (1.0, 1.0))
     taus = events.taus()
     edges = pt_edges(taus[..., 0].ravel())
-    for index, (name, vectors) in enumerate(_series(events, shown)):
-        rows = profile(*response(vectors, taus), edges)
+    for marker, series in zip(MARKERS, _series(events, shown), strict=False):
+        rows = profile(*response(series.vectors, taus), edges)
         across = [rows.x - rows.low, rows.high - rows.x]
         for ax, value, error in (
             (axes[0], rows.median, rows.median_error),
@@ -37,11 +48,11 @@ def draw_response(events: TestEvents, shown: Sequence[Measured]) -> "Figure":
                 value,
                 yerr=error,
                 xerr=across,
-                fmt=MARKERS[index],
-                color=_colour(index),
+                fmt=marker,
+                color=series.colour,
                 elinewidth=0.8,
                 markersize=4,
-                label=name,
+                label=series.name,
             )
     axes[0].axhline(1, color="0.6", linewidth=0.8, zorder=0)
     axes[0].set_ylabel(r"Median of $p_\mathrm{T}$ / true $p_\mathrm{T}$")
@@ -65,7 +76,7 @@ def draw_mass(events: TestEvents, shown: Sequence[Measured]) -> "Figure":
     assert events.label is not None
     figure, axes = new_figure(9.6, 4.2, (1.0,), columns=len(_CLASSES))
     truth = masses(events.taus())
-    series = [(name, masses(vectors)) for name, vectors in _series(events, shown)]
+    series = [(each, masses(each.vectors)) for each in _series(events, shown)]
     everything = np.concatenate([truth, *(mass for _, mass in series)])
     edges = nice_edges(everything[np.isfinite(everything)], 50, 0.97)
     for ax, (label, name) in zip(axes, _CLASSES.items(), strict=True):
@@ -75,17 +86,16 @@ def draw_mass(events: TestEvents, shown: Sequence[Measured]) -> "Figure":
         median, _, width, _ = median_and_width(truth[rows])
         known = f"true: {median:.1f}, {width:.1f}"
         ax.stairs(100 * content, edges, fill=True, color=_GREY, label=known)
-        for index, (what, mass) in enumerate(series):
-            _histogram(ax, mass[rows], edges, weight, index, _describe(what, mass[rows]))
+        for index, (each, mass) in enumerate(series):
+            shift = 0.12 * (index - 1)
+            _histogram(ax, mass[rows], edges, weight, each, shift)
         ax.set_title(f"{name}, {shown[0].chain}", loc="left")
         ax.set_xlabel(r"$m_{\tau\tau}$ [GeV]")
         ax.set_ylabel(f"Events / {edges[1] - edges[0]:.3g} GeV [%]")
         ax.set_xlim(edges[0], edges[-1])
         ax.set_yscale("log")
         ax.set_ylim(max(0.02, 40 / len(truth)), 1500)
-        ax.legend(
-            title="median, half width of the central 68 % [GeV]", title_fontsize=8, alignment="left"
-        )
+        ax.legend(title=_MEANING, title_fontsize=8, alignment="left")
     return figure
 
 
@@ -102,42 +112,43 @@ def fractions(values: Array, edges: Array, weight: Array) -> tuple[Array, Array]
 
 
 def _histogram(
-    ax: "Axes", values: Array, edges: Array, weight: Array, index: int, text: str
+    ax: "Axes", values: Array, edges: Array, weight: Array, series: _Series, shift: float
 ) -> None:
-    """Draw one histogram as a line with statistical error bars."""
+    """Draw one histogram as a line with statistical error bars, moved by a part of a bin."""
     content, error = fractions(values, edges, weight)
-    line = LINES[index % len(LINES)]
-    ax.stairs(100 * content, edges, color=_colour(index), linestyle=line, label=text, linewidth=1.2)
-    centres = (edges[1:] + edges[:-1]) / 2 + (index - 1) * 0.12 * (edges[1] - edges[0])
+    ax.stairs(
+        100 * content,
+        edges,
+        color=series.colour,
+        linestyle=series.line,
+        label=_describe(series.name, values),
+        linewidth=1.2,
+    )
+    centres = (edges[1:] + edges[:-1]) / 2 + shift * (edges[1] - edges[0])
     filled = content > 0
     ax.errorbar(
         centres[filled],
         100 * content[filled],
         yerr=100 * error[filled],
         fmt="none",
-        ecolor=_colour(index),
+        ecolor=series.colour,
         elinewidth=0.8,
     )
 
 
-def _series(events: TestEvents, shown: Sequence[Measured]) -> Iterator[tuple[str, Array]]:
-    """Yield what is compared: the jets, then the outputs in each mode, as four-vectors.
+def _series(events: TestEvents, shown: Sequence[Measured]) -> Iterator[_Series]:
+    """Yield what is compared: the jets, then the outputs in each mode.
 
     Modes with the same outputs, such as connected and sequential ones of a first task, are one.
     """
     assert events.momentum is not None
-    yield "jets", events.jets()
+    yield _Series("jets", "black", "-", events.jets())
     left = [(m.mode, m.outputs[events.momentum.name]) for m in shown]
     while left:
         output = left[0][1]
         same = [mode for mode, other in left if np.array_equal(other, output)]
         left = [(mode, other) for mode, other in left if mode not in same]
-        yield ", ".join(same), events.four_vectors(output)
-
-
-def _colour(index: int) -> str:
-    """Black for the jets, colours for the modes."""
-    return COLOURS[index - 1] if index else COLOURS[-1]
+        yield _Series(", ".join(same), *mode_look(same[-1]), events.four_vectors(output))
 
 
 def _describe(name: str, values: Array) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from msml.data.kinematics import Array
 from msml.metrics import Estimate
-from msml.report.evaluation.looks import look, new_figure
+from msml.report.evaluation.looks import Look, look, mode_look, new_figure
 from msml.report.evaluation.measured import Measured, TestEvents
 
 if TYPE_CHECKING:
@@ -86,37 +86,54 @@ def _central(values: Array) -> tuple[Array, Array]:
 
 
 def draw_roc(events: TestEvents, shown: Sequence[Measured], title: str) -> "Figure":
-    """Draw the curves of the final task, best first, and their ratios to the last."""
+    """Draw the curves of the final task, best first, and, of several, their ratios to the last."""
     assert events.label is not None
     name, shared = naming(shown)
-    figure, (upper, lower) = new_figure(6.4, 6.2, (2.4, 1.0))
+    figure, axes = new_figure(6.4, 6.2, (2.4, 1.0) if len(shown) > 1 else (1.0,))
+    upper = axes[0]
     curves = [roc(events.label, m.outputs[events.final], events.weight) for m in shown]
-    for index, (measured, curve) in enumerate(zip(shown, curves, strict=True)):
+    looks = _looks(shown)
+    for measured, curve, shape in zip(shown, curves, looks, strict=True):
         banded = len(curves) <= _MOST_BANDS or measured is shown[-1]
-        _curve(upper, curve.rejection(), index, banded, _entry(name(measured), measured.area))
-        _curve(lower, curve.ratio(curves[-1]), index, banded and measured is not shown[-1])
+        _curve(upper, curve.rejection(), shape, banded, _entry(name(measured), measured.area))
     upper.set_yscale("log")
     drawn = [value for value in curves[-1].rejection()[0] if np.isfinite(value)]
     upper.set_ylim(0.9, 2.5 * max([*drawn, 10.0]))
     upper.set_ylabel(r"Background rejection $1/\varepsilon_\mathrm{b}$")
     heading = ", ".join(filter(None, (shared, title, "bands: statistical, 68 %")))
     upper.legend(loc="upper right", title=heading, title_fontsize=8, alignment="left")
-    upper.tick_params(labelbottom=False)
-    lower.set_ylabel(f"Ratio to\n{name(shown[-1])}")
-    lower.set_xlim(0, 1)
-    lower.set_ylim(*_ratio_limits([curve.ratio(curves[-1])[0] for curve in curves]))
-    lower.set_xlabel(r"Signal efficiency $\varepsilon_\mathrm{s}$")
+    if len(shown) > 1:
+        upper.tick_params(labelbottom=False)
+        _draw_ratios(axes[1], curves, looks)
+        axes[1].set_ylabel(f"Ratio to\n{name(shown[-1])}")
+    axes[-1].set_xlim(0, 1)
+    axes[-1].set_xlabel(r"Signal efficiency $\varepsilon_\mathrm{s}$")
     return figure
+
+
+def _looks(shown: Sequence[Measured]) -> list[Look]:
+    """Colours and lines: those of the modes where one chain is shown, else in order."""
+    if len({m.chain for m in shown}) == 1:
+        return [mode_look(m.mode) for m in shown]
+    return [look(index) for index in range(len(shown))]
+
+
+def _draw_ratios(ax: "Axes", curves: Sequence[Roc], looks: Sequence[Look]) -> None:
+    """Draw rejections over those of the last curve."""
+    for curve, shape in zip(curves, looks, strict=True):
+        banded = len(curves) <= _MOST_BANDS and curve is not curves[-1]
+        _curve(ax, curve.ratio(curves[-1]), shape, banded)
+    ax.set_ylim(*_ratio_limits([curve.ratio(curves[-1])[0] for curve in curves]))
 
 
 def _curve(
     ax: "Axes",
     values: tuple[Array, Array, Array],
-    index: int,
+    shape: Look,
     banded: bool,
     text: str | None = None,
 ) -> None:
-    colour, line = look(index)
+    colour, line = shape
     value, low, high = values
     ax.plot(GRID, value, color=colour, linestyle=line, label=text)
     if banded:
