@@ -10,6 +10,7 @@ from msml.recipe.messages import Problem, at_least_1, name_problem, unknown
 from msml.recipe.names import OPTIMIZERS, TOLERANCE, check_names
 from msml.recipe.schema import Data, Fit, Split, TrainRecipe
 from msml.recipe.tree import line
+from msml.recipe.validity import check_momentum_task, check_settings
 from msml.recipe.wiring import check_data, check_wiring
 from msml.registry import load_plugins
 from msml.training.environment import prepare, tensorflow
@@ -38,6 +39,7 @@ def validate(recipe: Recipe[TrainRecipe], fast: bool = False) -> None:
     columns, data_problems = check_data(recipe)
     problems += data_problems
     problems += [*check_names(values), *check_wiring(values, columns), *_check_chain(values)]
+    problems += check_momentum_task(values, columns.shapes)
     if not fast:
         from msml.recipe.building import check_models, check_optimizers
 
@@ -72,6 +74,8 @@ def _check_settings(recipe: TrainRecipe) -> Iterator[Problem]:
     yield from _check_modes(recipe.posttrain.modes)
     if recipe.evaluate.bootstrap < 1:
         yield "evaluate.bootstrap", at_least_1(recipe.evaluate.bootstrap)
+    if recipe.evaluate.validity is not None:
+        yield from check_settings("evaluate.validity", recipe.evaluate.validity)
 
 
 def _check_split(split: Split) -> Iterator[Problem]:

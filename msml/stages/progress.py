@@ -69,13 +69,20 @@ class EpochDisplay:
         self._console.print(line, highlight=False, soft_wrap=True)
 
     def _line(self, key: str, facts: Mapping[str, Any], now: float) -> str:
-        losses = ", ".join(f"{name} {value:.5f}" for name, value in facts["valid"].items())
-        line = (
-            f"{key}: epoch {facts['epoch']}/{facts['epochs']}, valid {losses}, best "
-            f"{facts['best']:.5f} in {facts['best_epoch']}, patience left {facts['patience_left']}"
-        )
+        line = f"{key}: epoch {facts['epoch']}/{facts['epochs']}, "
+        if facts["valid"]:
+            line += (
+                f"valid {_losses(facts['valid'])}, best {facts['best']:.5f} in "
+                f"{facts['best_epoch']}, patience left {facts['patience_left']}"
+            )
+        else:  # trained for all its epochs
+            line += f"train {_losses(facts['train'])}"
         done = facts["epoch"] - self._first_epoch
         if done:
             left = (facts["epochs"] - facts["epoch"]) * (now - self._began) / done
             line += f", at most {left:.0f} s left"
         return line
+
+
+def _losses(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.5f}" for name, value in values.items())

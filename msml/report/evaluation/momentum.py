@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from msml.data.kinematics import Array
-from msml.report.evaluation.looks import new_figure
-from msml.report.evaluation.measured import Measured, TestEvents, masses, response
+from msml.report.evaluation.looks import new_figure, plain_ticks
+from msml.report.evaluation.measured import Measured, TestEvents, distinct, masses, response
 from msml.report.statistics import median_and_width, nice_edges, profile
 from msml.report.style import COLOURS, LINES, MARKERS
 
@@ -50,7 +50,7 @@ def draw_response(events: TestEvents, shown: Sequence[Measured]) -> "Figure":
     axes[1].set_ylim(bottom=0)
     axes[1].set_xscale("log")
     axes[1].set_xlabel(r"True $\tau$ $p_\mathrm{T}$ [GeV]")
-    _plain_ticks(axes[1], edges)
+    plain_ticks(axes[1], edges)
     return figure
 
 
@@ -121,18 +121,11 @@ def _histogram(
 
 
 def _series(events: TestEvents, shown: Sequence[Measured]) -> Iterator[tuple[str, Array]]:
-    """Yield what is compared: the jets, then the outputs in each mode, as four-vectors.
-
-    Modes with the same outputs, such as connected and sequential ones of a first task, are one.
-    """
+    """Yield what is compared: the jets, then the outputs in each mode, as four-vectors."""
     assert events.momentum is not None
     yield "jets", events.jets()
-    left = [(m.mode, m.outputs[events.momentum.name]) for m in shown]
-    while left:
-        output = left[0][1]
-        same = [mode for mode, other in left if np.array_equal(other, output)]
-        left = [(mode, other) for mode, other in left if mode not in same]
-        yield ", ".join(same), events.four_vectors(output)
+    for name, output in distinct(shown, events.momentum.name):
+        yield name, events.four_vectors(output)
 
 
 def _colour(index: int) -> str:
@@ -143,13 +136,3 @@ def _colour(index: int) -> str:
 def _describe(name: str, values: Array) -> str:
     median, error, width, width_error = median_and_width(values[np.isfinite(values)])
     return f"{name}: {median:.1f} ± {error:.1f}, {width:.1f} ± {width_error:.1f}"
-
-
-def _plain_ticks(ax: "Axes", edges: Array) -> None:
-    """Label a logarithmic pt axis with plain numbers."""
-    from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter
-
-    ax.set_xlim(0.9 * edges[0], 1.1 * edges[-1])
-    ax.xaxis.set_major_locator(FixedLocator([10, 20, 30, 50, 70, 100, 150, 200, 300, 500, 1000]))
-    ax.xaxis.set_major_formatter(ScalarFormatter())
-    ax.xaxis.set_minor_formatter(NullFormatter())
