@@ -22,7 +22,9 @@ from msml.validity.reference import reference_of
 
 pytestmark = pytest.mark.xdist_group("stages")
 
-BLOCK = "evaluate: {bootstrap: 10, validity: {inducing: 5, epochs: 2, learning_rate: 0.05}}"
+BLOCK = (
+    "evaluate: {bootstrap: 10, validity: {latents: 2, inducing: 5, epochs: 2, learning_rate: 0.05}}"
+)
 JUDGED = RECIPE.replace("evaluate: {bootstrap: 10}", BLOCK).replace(
     "[connected, sequential, joint]", "[connected, joint]"
 )
@@ -121,10 +123,7 @@ def test_it_is_shown(judged):
     [
         ("evaluate.validity.sigma=3", 0),
         ("seed=1", 0),
-        ("tasks.momentum.weight=0.9", 0),
         ("data.split.seed=2", 1),
-        ("evaluate.validity.seed=2", 1),
-        ("evaluate.validity.inducing=6", 1),
     ],
 )
 def test_what_a_reference_depends_on(judged, tmp_path, override, new):
@@ -164,9 +163,7 @@ def test_a_stop_leaves_nothing_half_done(judged, tmp_path):
     command.signal(signal.SIGTERM)
     assert command.wait() == 85
     assert command.errors[-1] == "msml: SIGTERM: the same command continues"
-    before = references(judged)
-    assert references(folder) == before | references(folder)
-    assert len(references(folder)) == 1
+    assert len(references(folder)) == 1  # that of the other settings
     assert list((folder / "runs").rglob("*.tmp")) == []
     assert not (only_run(folder, "long") / "evaluate" / "validity.json").exists()
 
@@ -179,6 +176,6 @@ def runs_of(folder):
 def test_the_recipe_in_the_run_is_whole(judged):
     recipe = yaml.safe_load((only_run(judged) / "recipe.yaml").read_text())
     assert recipe["evaluate"]["validity"] == {
-        **{"sigma": 2.0, "latents": 6, "inducing": 5, "epochs": 2, "batch_size": 100},
+        **{"sigma": 2.0, "latents": 2, "inducing": 5, "epochs": 2, "batch_size": 100},
         **{"learning_rate": 0.05, "seed": 1},
     }

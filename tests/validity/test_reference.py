@@ -98,11 +98,6 @@ def test_progress_and_stopping():
     assert seen[2][1] < seen[0][1]
 
 
-def test_more_points_than_events_are_as_many():
-    inputs, _ = analytic(10, 8)
-    assert training._inducing_points(inputs, SETTINGS).shape == (10, 2)
-
-
 # Jets with taus near them: momenta fall off the jet's by known factors.
 WIDTH = np.array([[0.2, 0.04, 0.05], [0.3, 0.05, 0.02]])
 
