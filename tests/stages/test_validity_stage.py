@@ -14,8 +14,13 @@ from tiny import RECIPE, log, metrics, only_run, runs, write_recipe
 
 from msml.data.dataset import load_split
 from msml.metrics import average, bootstrap
-from msml.recipe.schema import Data
+from msml.recipe import load
+from msml.recipe.schema import Data, TrainRecipe
+from msml.recipe.validity import MomentumTask
+from msml.runs.directory import RunDirectory
 from msml.runs.status import status
+from msml.stages import validity
+from msml.stages.session import Progress, Session
 from msml.training.checkpoint import load_arrays
 from msml.validity.bands import groups, inside, metric_name
 from msml.validity.reference import reference_of
@@ -118,23 +123,44 @@ def test_it_is_shown(judged):
     assert found.progress("evaluate") == (3, 3)
 
 
-@pytest.mark.parametrize(
-    ("override", "new"),
-    [
-        ("evaluate.validity.sigma=3", 0),
-        ("seed=1", 0),
-        ("data.split.seed=2", 1),
-    ],
-)
-def test_what_a_reference_depends_on(judged, tmp_path, override, new):
+def test_other_runs_share_it(judged, tmp_path):
+    """Those with another seed, and with wider bands, which hold more."""
     folder = copy_of(judged, tmp_path)
     before = references(folder)
     assert len(before) == 1
-    msml(folder, "run", "tiny.yaml", override, "posttrain.modes=[connected]")
-    after = references(folder)
-    assert before.items() <= after.items()
-    assert len(after) - len(before) == new
-    assert len(runs(folder)) == 2
+    for override in ("seed=1", "evaluate.validity.sigma=3"):
+        msml(folder, "run", "tiny.yaml", override, "name=other", "posttrain.modes=[connected]")
+    assert references(folder) == before
+    wide = json.loads((runs(folder, "other")[0] / "evaluate" / "metrics.json").read_text())
+    values = [r["metrics"]["momentum"]["validity"]["value"] for r in (metrics(judged)[0], wide[0])]
+    assert values[0] < values[1]
+
+
+@pytest.mark.parametrize(
+    ("override", "same"),
+    [
+        ("seed=1", True),
+        ("evaluate.validity.sigma=3", True),
+        ("evaluate.bootstrap=3", True),
+        ("tasks.momentum.weight=0.9", True),
+        ("data.split.seed=2", False),
+        ("data.events=300", False),
+        ("data.weight=null", False),
+        ("evaluate.validity.seed=2", False),
+        ("evaluate.validity.epochs=3", False),
+        ("evaluate.validity.inducing=6", False),
+    ],
+)
+def test_what_a_reference_depends_on(judged, monkeypatch, override, same):
+    monkeypatch.chdir(judged)
+
+    def key(*overrides):
+        recipe = load("tiny.yaml", TrainRecipe, overrides)
+        session = Session(recipe, RunDirectory(judged), Progress())
+        task = MomentumTask("momentum", "taus", "jets")
+        return validity._fingerprint(session, task, recipe.values.evaluate.validity)
+
+    assert (key() == key(override)) == same
 
 
 def test_evaluating_again_needs_no_reference(judged, tmp_path):
@@ -143,16 +169,6 @@ def test_evaluating_again_needs_no_reference(judged, tmp_path):
     msml(folder, "evaluate", "tiny.yaml")
     assert references(folder) == {}
     assert metrics(folder) == metrics(judged)
-
-
-def test_wider_bands_hold_more(judged, tmp_path):
-    folder = copy_of(judged, tmp_path)
-    msml(folder, "evaluate", "tiny.yaml", "evaluate.validity.sigma=0.5", "name=narrow")
-    for wide, narrow in zip(metrics(judged), metrics(folder, "narrow"), strict=True):
-        wide, narrow = (
-            record["metrics"]["momentum"]["validity"]["value"] for record in (wide, narrow)
-        )
-        assert narrow < wide
 
 
 def test_a_stop_leaves_nothing_half_done(judged, tmp_path):
