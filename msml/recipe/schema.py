@@ -135,14 +135,41 @@ class Select:
 
 
 @dataclass(frozen=True)
+class Validity:
+    """A Gaussian process that says which outputs of a task are momenta; paper, section 4.4.1.
+
+    It is trained on the train split, once for all runs with the same events and these settings.
+
+    Attributes:
+        sigma: Outputs are valid within so many standard deviations of its prediction.
+        latents: Latent processes that are mixed into one for each number.
+        inducing: Inducing points of each latent process.
+        epochs: Passes over the training events.
+        batch_size: Events of one step.
+        learning_rate: Of Adam.
+        seed: Seed of the inducing points and of the order of the events; not the run's.
+    """
+
+    sigma: float = 2.0
+    latents: int = 6
+    inducing: int = 15
+    epochs: int = 30
+    batch_size: int = 100
+    learning_rate: float = 1e-2
+    seed: int = 1
+
+
+@dataclass(frozen=True)
 class Evaluate:
     """Measurement on the test split.
 
     Attributes:
         bootstrap: Replicas of the test events for the uncertainties.
+        validity: The reference for the outputs of the momentum task; none where null.
     """
 
     bootstrap: int = 200
+    validity: Validity | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from msml.recipe.names import TOLERANCE, check_names
 from msml.recipe.schema import Data, Fit, Split, TrainRecipe
 from msml.recipe.search import check_search
 from msml.recipe.tree import line
+from msml.recipe.validity import check_momentum_task, check_settings
 from msml.recipe.wiring import check_data, check_wiring
 from msml.registry import load_plugins
 from msml.training.environment import prepare, tensorflow
@@ -41,6 +42,7 @@ def validate(recipe: Recipe[TrainRecipe], fast: bool = False) -> None:
     problems += data_problems
     problems += [*check_names(values), *check_wiring(values, columns)]
     problems += [*_check_chain(values), *check_search(values)]
+    problems += check_momentum_task(values, columns.shapes)
     if not fast:
         from msml.recipe.building import check_models, check_optimizers, check_weighting
 
@@ -79,6 +81,8 @@ def _check_settings(recipe: TrainRecipe) -> Iterator[Problem]:
         yield "posttrain.from", unknown("origin", recipe.posttrain.from_, ORIGINS)
     if recipe.evaluate.bootstrap < 1:
         yield "evaluate.bootstrap", at_least_1(recipe.evaluate.bootstrap)
+    if recipe.evaluate.validity is not None:
+        yield from check_settings("evaluate.validity", recipe.evaluate.validity)
 
 
 def _check_split(split: Split) -> Iterator[Problem]:

@@ -144,6 +144,8 @@ def _units(path: Path, seen: Mapping[str, Mapping[str, Any]]) -> Iterator[Unit]:
         for chain, mode in product(names, recipe.posttrain.modes):
             file = path / stage / chain / mode / "metrics.json"
             yield _unit(stage, f"{chain}/{mode}", file, seen)
+    if recipe.evaluate.validity is not None:
+        yield _unit("evaluate", "validity", path / "evaluate" / "validity.json", seen)
 
 
 def _unit(stage: str, name: str, file: Path, seen: Mapping[str, Mapping[str, Any]]) -> Unit:

@@ -11,20 +11,25 @@ from msml.metrics import Estimate, auc, bootstrap
 from msml.report.evaluation import Measured, TestEvents, draw_figures, momentum_task
 from msml.stages.posttrain import chain_name
 from msml.stages.session import Session
+from msml.stages.validity import Judge
 
 
-def draw(session: Session, records: Sequence[Mapping[str, Any]]) -> None:
+def draw(
+    session: Session, records: Sequence[Mapping[str, Any]], judge: Judge | None = None
+) -> None:
     """Draw the figures of an evaluation into its folder."""
     test = session.split("test")
     final = list(session.tasks)[-1]
     transforms = session.values.data.transform
+    momentum = momentum_task(session.tasks, transforms, test.columns)
     events = TestEvents(
         weight=test.weight.astype(np.float64),
         label=_label(test.columns[session.tasks[final].target]),
         final=final,
-        momentum=momentum_task(session.tasks, transforms, test.columns),
+        momentum=momentum,
         transforms=transforms,
         columns=test.columns,
+        judged=judge.judged if judge is not None and judge.task == momentum else None,
     )
     session.progress.done("evaluate: drawing")
     draw_figures(events, list(_measured(session, events, records)), _evaluate(session))

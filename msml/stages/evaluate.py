@@ -10,13 +10,14 @@ import numpy as np
 from msml.chain import Chain
 from msml.data.kinematics import Array
 from msml.metrics import estimate, replicate
-from msml.recipe.expand import chains
 from msml.registry import metrics as registered
 from msml.runs.directory import finite, read_json, write_json
 from msml.stages.drawing import draw
 from msml.stages.posttrain import chain_name, folder_of, trained
+from msml.stages.search import chosen_chains
 from msml.stages.session import Session
 from msml.stages.training import build_model, load_weights, predict
+from msml.stages.validity import Judge
 from msml.training.checkpoint import new_hdf5
 
 _BOOTSTRAP_SEED = 20210518
@@ -33,23 +34,26 @@ def evaluate(session: Session) -> list[Record]:
         the differences to the chain's earlier modes, from the same replicas of the test events.
     """
     records: list[Record] = []
-    for chosen in chains(session.values):
+    judge = Judge(session, _BOOTSTRAP_SEED) if session.values.evaluate.validity else None
+    for chosen in chosen_chains(session):
         earlier: list[Record] = []
         for mode in session.values.posttrain.modes:
             trained(session, chosen, mode)
             session.check_stop()
-            record = _evaluated(session, chosen, mode)
+            record = _evaluated(session, judge, chosen, mode)
             minus = {e["mode"]: _difference(session, record, e) for e in earlier}
             earlier.append(record)
             records.append({**record, "minus": minus} if minus else record)
+    if judge:
+        judge.write_calibration()
     path = session.directory.file("evaluate", "metrics.json")
     if not path.exists() or read_json(path) != finite(records):
-        draw(session, records)
+        draw(session, records, judge)
         write_json(path, records)
     return list(read_json(path))
 
 
-def _evaluated(session: Session, chosen: dict[str, str], mode: str) -> Record:
+def _evaluated(session: Session, judge: Judge | None, chosen: dict[str, str], mode: str) -> Record:
     """Measure one chain unless that was done."""
     folder = _folder(session, chosen, mode)
     if not (folder / "metrics.json").exists():
@@ -57,7 +61,7 @@ def _evaluated(session: Session, chosen: dict[str, str], mode: str) -> Record:
         chain = Chain(session.tasks, models)
         load_weights(chain, folder_of(session, chosen, mode) / "weights.h5")
         outputs = predict(session, chain, "test")
-        measured, replicas = _measure(session, outputs)
+        measured, replicas = _measure(session, judge, outputs)
         _write_predictions(session, outputs, replicas, folder / "predictions.h5")
         record = {"chain": chosen, "mode": mode, "metrics": measured}
         write_json(folder / "metrics.json", record)
@@ -70,7 +74,7 @@ def _folder(session: Session, chosen: dict[str, str], mode: str) -> Path:
 
 
 def _measure(
-    session: Session, outputs: dict[str, Array]
+    session: Session, judge: Judge | None, outputs: dict[str, Array]
 ) -> tuple[dict[str, dict[str, Any]], dict[str, Array]]:
     """Metrics of each task's output, with bootstrap uncertainties, and their replicas."""
     test = session.split("test")
@@ -81,8 +85,9 @@ def _measure(
         spec = session.tasks[task]
         arrays = (test.columns[spec.target], output)
         measured[task] = {}
-        for name in spec.metrics:
-            metric = registered.get(name).function
+        functions = {name: registered.get(name).function for name in spec.metrics}
+        functions |= judge.metrics(task) if judge else {}
+        for name, metric in functions.items():
             drawn = replicate(
                 metric, arrays, weight, session.values.evaluate.bootstrap, _BOOTSTRAP_SEED
             )
@@ -134,5 +139,6 @@ def _write_predictions(
             group.attrs["transform"] = session.values.data.transform.get(
                 session.tasks[task].target, ""
             )
-            for metric in session.tasks[task].metrics:
-                group.create_dataset(f"{_REPLICAS}/{metric}", data=replicas[f"{task}/{metric}"])
+        for name, drawn in replicas.items():
+            task, _, metric = name.partition("/")
+            file.create_dataset(f"{task}/{_REPLICAS}/{metric}", data=drawn)

@@ -83,18 +83,16 @@ class EpochDisplay:
         self._console.print(line, highlight=False, soft_wrap=True)
 
     def _line(self, key: str, facts: Mapping[str, Any], now: float) -> str:
-        losses = ", ".join(
-            f"{name} {value:.5f}"
-            for name, value in facts["valid"].items()
-            if "/" not in name  # a candidate's own
-        )
-        best = (
-            f"{facts['best']:.5f} in {facts['best_epoch']}" if facts["best_epoch"] else "none yet"
-        )
-        line = (
-            f"{key}: epoch {facts['epoch']}/{facts['epochs']}, valid {losses}, best {best}, "
-            f"patience left {facts['patience_left']}"
-        )
+        line = f"{key}: epoch {facts['epoch']}/{facts['epochs']}, "
+        if facts["valid"]:
+            best = f"{facts['best']:.5f} in {facts['best_epoch']}"
+            line += (
+                f"valid {_losses(facts['valid'])}, best "
+                f"{best if facts['best_epoch'] else 'none yet'}, "
+                f"patience left {facts['patience_left']}"
+            )
+        else:  # trained for all its epochs
+            line += f"train {_losses(facts['train'])}"
         for task, alpha in facts.get("alpha", {}).items():
             line += f", α {task}: " + ", ".join(f"{n} {a:+.3f}" for n, a in _first(alpha))
         done = facts["epoch"] - self._first_epoch
@@ -102,6 +100,11 @@ class EpochDisplay:
             left = (facts["epochs"] - facts["epoch"]) * (now - self._began) / done
             line += f", at most {left:.0f} s left"
         return line
+
+
+def _losses(values: Mapping[str, float]) -> str:
+    """Write losses, without those of each candidate's own output."""
+    return ", ".join(f"{name} {value:.5f}" for name, value in values.items() if "/" not in name)
 
 
 def _first(alpha: Mapping[str, float]) -> list[tuple[str, float]]:

@@ -1,11 +1,12 @@
 """Results of the stages as tables for people, about 80 columns wide."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import floor, log10
 from typing import Any
 
 from msml.registry import metrics
 from msml.report.table import NONE, say, show
+from msml.validity.bands import COMPONENTS, VALIDITY, is_validity
 
 _MEANING = {
     "connected": "pre-trained candidates joined, nothing trained",
@@ -55,11 +56,15 @@ def show_evaluated(records: Sequence[Record]) -> None:
     chains = {_chain(record) for record in records}
     modes = list(dict.fromkeys(record["mode"] for record in records))
     for task, found in records[0]["metrics"].items():
+        own = [metric for metric in found if not is_validity(metric)]
         if len(chains) > 1 and len(modes) > 1:
-            for metric in found:
+            for metric in [*own, VALIDITY] if VALIDITY in found else own:
                 _show_metric(records, modes, task, metric)
-        elif found:
-            _show_task(records, task, list(found))
+            continue
+        if own:
+            _show_task(records, task, own, f"{task} on test")
+        for title, names in _validity_tables(list(found)):
+            _show_task(records, task, names, f"{task} on test: {title}")
     for mode in modes:
         say(f"{mode}: {_MEANING[mode]}")
     say("±: one standard deviation, from resampling the test events; differences are paired")
@@ -78,7 +83,7 @@ def _show_metric(records: Sequence[Record], modes: Sequence[str], task: str, met
         changes = [with_error(minus[mode][task][metric], sign=True) for mode in modes[:-1]]
         rows.append((chain, *values, *changes))
     headings = ("chain", *modes, *(f"{last} - {mode}" for mode in modes[:-1]))
-    better = metrics.get(metric).facts.get("better")
+    better = "higher" if metric == VALIDITY else metrics.get(metric).facts.get("better")
     ending = f", {better} is better" if better else ""
     show(
         f"{task} on test: {heading(metric)}{ending}",
@@ -88,7 +93,19 @@ def _show_metric(records: Sequence[Record], modes: Sequence[str], task: str, met
     )
 
 
-def _show_task(records: Sequence[Record], task: str, names: Sequence[str]) -> None:
+def _validity_tables(found: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """Divide the validity metrics into tables: of several numbers, and of each object's single."""
+    shown = [metric for metric in found if is_validity(metric)]
+    single = [m for m in shown if m.removeprefix(f"{VALIDITY}_").split("_")[0] in COMPONENTS]
+    if shown:
+        joint = [metric for metric in shown if metric not in single]
+        yield "fraction of events inside the bands of the reference", joint
+    for number in dict.fromkeys(metric.rpartition("_")[2] for metric in single):
+        rows = [metric for metric in single if metric.endswith(f"_{number}")]
+        yield "the same, each number by itself", rows
+
+
+def _show_task(records: Sequence[Record], task: str, names: Sequence[str], title: str) -> None:
     """One task: chains, or modes and the last mode's differences, down, and metrics across."""
     rows = [
         (_chain(r), r["mode"], *(with_error(r["metrics"][task][name]) for name in names))
@@ -98,11 +115,13 @@ def _show_task(records: Sequence[Record], task: str, names: Sequence[str]) -> No
         values = (with_error(change[task][name], sign=True) for name in names)
         rows.append(("", f"{records[-1]['mode']} - {mode}", *values))
     headings = ("chain", "mode", *map(heading, names))
-    show(f"{task} on test", headings, rows, numbers=range(2, len(headings)))
+    show(title, headings, rows, numbers=range(2, len(headings)))
 
 
 def heading(metric: str) -> str:
-    """Name a metric with its unit."""
+    """Name a metric with its unit; a validity by what is inside."""
+    if is_validity(metric):
+        return metric.removeprefix(f"{VALIDITY}_").replace("_", " ")
     unit = str(metrics.get(metric).facts.get("unit", "1")).replace("^2", "²")
     return metric if unit == "1" else f"{metric} [{unit}]"
 

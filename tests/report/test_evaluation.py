@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
@@ -6,12 +8,21 @@ from msml.constants import PT_OFFSET
 from msml.data.kinematics import pair_mass
 from msml.metrics import Estimate, auc, bootstrap
 from msml.recipe.expand import TaskSpec
-from msml.report.evaluation import Measured, MomentumTask, TestEvents, draw_figures, momentum_task
+from msml.report.evaluation import (
+    Judged,
+    Measured,
+    MomentumTask,
+    TestEvents,
+    draw_figures,
+    momentum_task,
+)
 from msml.report.evaluation.figures import plan
 from msml.report.evaluation.measured import best, masses, physical, response
 from msml.report.evaluation.momentum import draw_mass, draw_response, fractions, pt_edges
 from msml.report.evaluation.roc import GRID, draw_roc, naming, roc
+from msml.report.evaluation.validity import draw_bands, draw_calibration
 from msml.report.style import style
+from msml.validity.bands import Bands
 
 EVENTS = 600
 RNG = np.random.default_rng(3)
@@ -208,3 +219,27 @@ def test_a_single_curve_has_no_ratio(events):
         (ax,) = draw_roc(events, [measured("a+b", "joint", 1)], "").axes
     assert len(ax.lines) == 1
     assert ax.get_xlabel()
+
+
+def test_figures_of_the_reference(events):
+    shown = [measured("a+b", "connected", 1), measured("a+b", "joint", 1, pull=1.5)]
+    assert not any("validity" in name for name in plan(events, shown))
+    # log(0.9) is inside, log(1.5) is not.
+    bands = Bands(log_pt(TAUS), np.full(TAUS.shape, 0.1))
+    judged = replace(events, judged=Judged(bands, 2.0))
+    names = list(plan(judged, shown))
+    assert [name for name in names if "validity" in name] == ["validity", "a+b/validity"]
+    with style():
+        figure = draw_bands(judged, shown)
+        texts = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert texts == [
+            "truth: 100.0 ± 0.0 %",
+            "connected: 100.0 ± 0.0 %",
+            "joint: 0.0 ± 0.0 %",
+        ]
+        assert len(figure.axes) == 6
+        (ax,) = draw_calibration(judged).axes
+        assert len(ax.get_xticks()) == 9
+        assert all(
+            (line.get_ydata() == 100).all() for line in ax.lines if len(line.get_xdata()) == 9
+        )

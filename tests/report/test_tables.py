@@ -97,3 +97,24 @@ def test_losses(capsys):
 def test_nothing_is_cut(capsys):
     show("title", ("a", "b"), [("x" * 200, "1.5 ± 0.1")], numbers=range(1, 2))
     assert f"{'x' * 200}  1.5 ± 0.1" in capsys.readouterr().out
+
+
+def test_validity_has_tables_of_its_own(capsys):
+    names = ["validity", *(f"validity_{n}" for n in ("taus_1", "taus_2", "pt_1", "eta_1", "pt_2"))]
+    estimate = {"value": 0.75, "error": 0.01, "low": 0.74, "high": 0.76}
+    found = records(["mlp+mass"], ["joint"])
+    found[0]["metrics"]["momentum"] |= dict.fromkeys(names, estimate)
+    show_evaluated(found)
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    place = lines.index("momentum on test: fraction of events inside the bands of the reference")
+    assert lines[place + 1].split() == ["chain", "mode", "validity", "taus", "1", "taus", "2"]
+    titles = [i for i, line in enumerate(lines) if line.endswith("each number by itself")]
+    assert [lines[i + 1].split()[2:] for i in titles] == [["pt", "1", "eta", "1"], ["pt", "2"]]
+    many = records(["mlp+mass", "cnn+mass"], ["sequential", "joint"])
+    for record in many:
+        for each in (record["metrics"], *record.get("minus", {}).values()):
+            each["momentum"] |= dict.fromkeys(names, estimate)
+    show_evaluated(many)
+    lines = capsys.readouterr().out.splitlines()
+    assert "momentum on test: validity, higher is better" in lines
+    assert not any("validity_" in line or "itself" in line for line in lines)

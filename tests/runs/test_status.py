@@ -180,3 +180,20 @@ def test_json_has_no_infinity(tmp_path):
     assert finite(content) == {"a": None, "b": [1.5, None], "c": [2, "x", None, True]}
     write_json(tmp_path / "a.json", content)
     assert read_json(tmp_path / "a.json")["a"] is None
+
+
+def test_the_reference_of_a_validity_is_a_unit(directory):
+    text = directory.file("recipe.yaml").read_text()
+    assert "validity: null" in text
+    directory.file("recipe.yaml").write_text(
+        text.replace("validity: null", "validity: {epochs: 3}")
+    )
+    finish(directory)
+    directory.log({"unit": "evaluate/validity", "epoch": 2})
+    found = status(directory.path)
+    assert (found.state, found.current) == ("partial", "evaluate/validity")
+    assert found.progress("evaluate") == (2, 3)
+    assert found.units[-1].epochs == 2
+    write_json(directory.file("evaluate", "validity.json"), {"epochs": 3})
+    assert status(directory.path).state == "done"
+    assert status(directory.path).current is None

@@ -39,7 +39,7 @@ def test_a_run_keeps_what_the_design_says(finished):
     assert run.name.startswith("seed=0-")
     recipe = yaml.safe_load((run / "recipe.yaml").read_text())
     assert recipe["pretrain"]["epochs"] == 4
-    assert recipe["evaluate"] == {"bootstrap": 10}
+    assert recipe["evaluate"] == {"bootstrap": 10, "validity": None}
     manifest = json.loads((run / "manifest.json").read_text())
     assert manifest["seed"] == 0
     assert manifest["precision"] == "float32"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msml.report.evaluation.measured import Measured, TestEvents, best
 from msml.report.evaluation.momentum import draw_mass, draw_response
 from msml.report.evaluation.roc import draw_roc
+from msml.report.evaluation.validity import draw_bands, draw_calibration
 from msml.report.style import SUFFIXES, save, style
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ _MOST_CHAINS = 10
 def draw_figures(events: TestEvents, measured: Sequence[Measured], folder: Path) -> list[Path]:
     """Draw what an evaluation has the ingredients for, as PNG and PDF.
 
-    ROC curves of all chains; for each of the best chains, masses and response in all its modes.
+    ROC curves of all chains; for each of the best chains, masses, response and validity in all its
+    modes.
 
     Returns:
         The files.
@@ -46,12 +48,16 @@ def plan(events: TestEvents, measured: Sequence[Measured]) -> "dict[str, Callabl
             planned[name] = partial(draw_roc, events, shown, title)
     if events.momentum is None:
         return planned
+    if events.judged is not None:
+        planned["validity"] = partial(draw_calibration, events)
     modes = list(dict.fromkeys(m.mode for m in measured))
     for top in best([m for m in measured if m.mode == modes[-1]], _MOST_CHAINS):
         same = [m for m in measured if m.chain == top.chain]
         planned[f"{top.chain}/response"] = partial(draw_response, events, same)
         if events.label is not None:
             planned[f"{top.chain}/mass"] = partial(draw_mass, events, same)
+        if events.judged is not None:
+            planned[f"{top.chain}/validity"] = partial(draw_bands, events, same)
     return planned
 
 

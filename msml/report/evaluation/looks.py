@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from msml.data.kinematics import Array
 from msml.recipe.validate import MODES
 from msml.report.style import COLOURS, LINES
 
@@ -35,3 +36,13 @@ def new_figure(
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(heights), columns, sharex=True, squeeze=False, height_ratios=heights)
     return figure, list(axes.T.ravel())
+
+
+def plain_ticks(ax: "Axes", edges: Array) -> None:
+    """Label a logarithmic pt axis with plain numbers."""
+    from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter
+
+    ax.set_xlim(0.9 * edges[0], 1.1 * edges[-1])
+    ax.xaxis.set_major_locator(FixedLocator([10, 20, 30, 50, 70, 100, 150, 200, 300, 500, 1000]))
+    ax.xaxis.set_major_formatter(ScalarFormatter())
+    ax.xaxis.set_minor_formatter(NullFormatter())

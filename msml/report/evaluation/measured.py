@@ -1,17 +1,17 @@
 """What the figures of an evaluation show, and the numbers behind them. Units: GeV, rad."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from msml.constants import LOG_PT_LIMIT, PT_OFFSET, TAU_MASS
 from msml.data.kinematics import Array, pair_mass
-from msml.data.schema import COLUMNS, PT_ETA_PHI_M
 from msml.metrics import Estimate
 from msml.recipe.expand import TaskSpec
+from msml.recipe.validity import LOG_PT, MomentumTask, momentum_tasks
+from msml.validity.bands import Bands
 
-_VECTOR = PT_ETA_PHI_M[:3]
 _PAIR = 2
 
 
@@ -33,18 +33,16 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class MomentumTask:
-    """A task that gives the momenta of two taus, and where their jets are.
+class Judged:
+    """What the outputs of the momentum task are judged by.
 
     Attributes:
-        name: The task.
-        taus: Column of the true momenta.
-        jets: Column of the jets.
+        bands: Of the test events.
+        sigma: Within so many standard deviations an output is valid.
     """
 
-    name: str
-    taus: str
-    jets: str
+    bands: Bands
+    sigma: float
 
 
 @dataclass(frozen=True)
@@ -58,6 +56,7 @@ class TestEvents:
         momentum: The task whose outputs are tau momenta; None where there is none.
         transforms: Name of a transform by column.
         columns: Columns of the data, transformed.
+        judged: What the reference expects of the momentum task; None where there is none.
     """
 
     __test__ = False  # no class of tests
@@ -68,6 +67,7 @@ class TestEvents:
     momentum: MomentumTask | None
     transforms: Mapping[str, str]
     columns: Mapping[str, Array]
+    judged: Judged | None = None
 
     def taus(self) -> Array:
         """True taus, `(events, 2, 4)` pt, eta, phi, m."""
@@ -92,28 +92,18 @@ def momentum_task(
     tasks: Mapping[str, TaskSpec], transforms: Mapping[str, str], columns: Mapping[str, Array]
 ) -> MomentumTask | None:
     """Find the first task that turns two jets into the momenta of two taus."""
-    for name, task in tasks.items():
-        jets = next((source for source in task.inputs if _is_pair(source, 4, columns)), None)
-        known = all(transforms.get(c, "") in ("", "log_pt") for c in (task.target, jets or ""))
-        if jets is not None and known and _is_pair(task.target, 3, columns):
-            return MomentumTask(name, task.target, jets)
+    shapes = {name: column.shape[1:] for name, column in columns.items()}
+    for task in momentum_tasks(tasks, shapes):
+        known = all(transforms.get(column, "") in ("", LOG_PT) for column in (task.taus, task.jets))
+        if known and shapes[task.taus][0] == _PAIR:
+            return task
     return None
-
-
-def _is_pair(column: str, components: int, columns: Mapping[str, Array]) -> bool:
-    """Whether a column holds two vectors of pt, eta, phi (and m) for each event."""
-    return (
-        column in COLUMNS
-        and column in columns
-        and COLUMNS[column].components[:3] == _VECTOR
-        and columns[column].shape[1:] == (_PAIR, components)
-    )
 
 
 def physical(vectors: Array, transform: str) -> Array:
     """Undo a transform of `(..., components)` vectors: pt in GeV first, in float64."""
     vectors = np.array(vectors, np.float64)
-    if transform == "log_pt":
+    if transform == LOG_PT:
         vectors[..., 0] = np.exp(np.clip(vectors[..., 0], -LOG_PT_LIMIT, LOG_PT_LIMIT)) - PT_OFFSET
     return vectors
 
@@ -135,6 +125,19 @@ def masses(vectors: Array) -> Array:
     with np.errstate(over="ignore", invalid="ignore"):
         mass = pair_mass(vectors)
     return np.where(np.isfinite(mass), mass, np.inf)
+
+
+def distinct(shown: Sequence[Measured], task: str) -> Iterator[tuple[str, Array]]:
+    """Yield a task's outputs in each mode, with the mode's name.
+
+    Modes with the same outputs, such as connected and sequential ones of a first task, are one.
+    """
+    left = [(m.mode, m.outputs[task]) for m in shown]
+    while left:
+        output = left[0][1]
+        same = [mode for mode, other in left if np.array_equal(other, output)]
+        left = [(mode, other) for mode, other in left if mode not in same]
+        yield ", ".join(same), output
 
 
 def best(measured: Sequence[Measured], most: int) -> list[Measured]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from msml.data.kinematics import Array
-from msml.report.evaluation.looks import mode_look, new_figure
-from msml.report.evaluation.measured import Measured, TestEvents, masses, response
+from msml.report.evaluation.looks import mode_look, new_figure, plain_ticks
+from msml.report.evaluation.measured import Measured, TestEvents, distinct, masses, response
 from msml.report.statistics import median_and_width, nice_edges, profile
 from msml.report.style import MARKERS
 
@@ -61,7 +61,7 @@ def draw_response(events: TestEvents, shown: Sequence[Measured]) -> "Figure":
     axes[1].set_ylim(bottom=0)
     axes[1].set_xscale("log")
     axes[1].set_xlabel(r"True $\tau$ $p_\mathrm{T}$ [GeV]")
-    _plain_ticks(axes[1], edges)
+    plain_ticks(axes[1], edges)
     return figure
 
 
@@ -137,30 +137,14 @@ def _histogram(
 
 
 def _series(events: TestEvents, shown: Sequence[Measured]) -> Iterator[_Series]:
-    """Yield what is compared: the jets, then the outputs in each mode.
-
-    Modes with the same outputs, such as connected and sequential ones of a first task, are one.
-    """
+    """Yield what is compared: the jets, then the outputs in each mode."""
     assert events.momentum is not None
     yield _Series("jets", "black", "-", events.jets())
-    left = [(m.mode, m.outputs[events.momentum.name]) for m in shown]
-    while left:
-        output = left[0][1]
-        same = [mode for mode, other in left if np.array_equal(other, output)]
-        left = [(mode, other) for mode, other in left if mode not in same]
-        yield _Series(", ".join(same), *mode_look(same[-1]), events.four_vectors(output))
+    for name, output in distinct(shown, events.momentum.name):
+        look = mode_look(name.rpartition(", ")[2])
+        yield _Series(name, *look, events.four_vectors(output))
 
 
 def _describe(name: str, values: Array) -> str:
     median, error, width, width_error = median_and_width(values[np.isfinite(values)])
     return f"{name}: {median:.1f} ± {error:.1f}, {width:.1f} ± {width_error:.1f}"
-
-
-def _plain_ticks(ax: "Axes", edges: Array) -> None:
-    """Label a logarithmic pt axis with plain numbers."""
-    from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter
-
-    ax.set_xlim(0.9 * edges[0], 1.1 * edges[-1])
-    ax.xaxis.set_major_locator(FixedLocator([10, 20, 30, 50, 70, 100, 150, 200, 300, 500, 1000]))
-    ax.xaxis.set_major_formatter(ScalarFormatter())
-    ax.xaxis.set_minor_formatter(NullFormatter())

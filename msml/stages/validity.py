@@ -1,0 +1,153 @@
+"""The reference for the momenta of a run: trained once for all runs, applied to the test split."""
+
+from dataclasses import asdict
+from functools import cached_property
+from importlib.metadata import version
+
+import numpy as np
+
+from msml.data.dataset import load_split
+from msml.files import fingerprint, locked
+from msml.metrics import EventMean, bootstrap
+from msml.recipe.schema import Validity
+from msml.recipe.validity import MomentumTask, reference_task
+from msml.report.evaluation import Judged
+from msml.runs.directory import write_json
+from msml.stages.session import Session
+from msml.training.checkpoint import FORMAT_VERSION, load_arrays, save_arrays
+from msml.validity.bands import Bands, Group, groups, inside, metric_name, nominal, size
+from msml.validity.reference import Reference, reference_of
+
+UNIT = "evaluate/validity"
+_SIGMAS = (1, 2, 3)
+
+
+class Judge:
+    """Measures outputs against the reference, which is found or made when it is first needed.
+
+    Args:
+        session: A run whose recipe asks for it.
+        seed: Seed of the bootstrap.
+    """
+
+    def __init__(self, session: Session, seed: int) -> None:
+        settings = session.values.evaluate.validity
+        assert settings is not None
+        self._session = session
+        self._settings: Validity = settings
+        self._seed = seed
+
+    @cached_property
+    def task(self) -> MomentumTask:
+        """The task that is judged."""
+        shapes = {name: c.shape[1:] for name, c in self._session.split("test").columns.items()}
+        transforms = self._session.values.data.transform
+        found = reference_task(self._session.tasks, transforms, shapes)
+        assert found is not None  # the recipe was checked
+        return found
+
+    @cached_property
+    def bands(self) -> Bands:
+        """What the reference expects of the test events."""
+        jets = self._session.split("test").columns[self.task.jets]
+        return reference(self._session, self.task, self._settings).bands(jets)
+
+    @property
+    def judged(self) -> Judged:
+        """What figures show of it."""
+        return Judged(self.bands, self._settings.sigma)
+
+    @cached_property
+    def groups(self) -> dict[str, Group]:
+        """The groups of numbers that are judged together."""
+        return groups(self._objects(), self.task.taus)
+
+    def metrics(self, task: str) -> dict[str, EventMean]:
+        """Metrics of a task's output: which fraction is valid, for each group of numbers."""
+        if task != self.task.name:
+            return {}
+        sigma = self._settings.sigma
+        return {
+            metric_name(name): self._fraction(each, sigma) for name, each in self.groups.items()
+        }
+
+    def write_calibration(self) -> None:
+        """Write how often the truth of the test events is inside, unless that is done."""
+        path = self._session.directory.file("evaluate", "validity.json")
+        if path.exists():
+            return
+        singles = {name: each for name, each in self.groups.items() if self._size(each) == 1}
+        content = {
+            "task": self.task.name,
+            "sigma": self._settings.sigma,
+            "epochs": self._settings.epochs,
+            "truth_inside": {
+                name: {str(sigma): self._truth_inside(each, sigma) for sigma in _SIGMAS}
+                for name, each in self.groups.items()
+            },
+            "median_width": {
+                name: float(np.median(self.bands.std[:, *each])) for name, each in singles.items()
+            },
+        }
+        write_json(path, content)
+        self._session.progress.done("evaluate validity: calibration of the reference")
+
+    def _truth_inside(self, group: Group, sigma: float) -> dict[str, float]:
+        """How often the truth is inside, and how often it would be if all were as predicted."""
+        test = self._session.split("test")
+        truth, weight = test.columns[self.task.taus], test.weight.astype(np.float64)
+        metric, replicas = self._fraction(group, sigma), self._session.values.evaluate.bootstrap
+        found = bootstrap(metric, (truth, truth), weight, replicas, self._seed)
+        return {**found._asdict(), "nominal": nominal(sigma, self._size(group))}
+
+    def _fraction(self, group: Group, sigma: float) -> EventMean:
+        return EventMean(lambda _, output: inside(self.bands.pulls(output), sigma, group))
+
+    def _objects(self) -> int:
+        return int(self._session.split("test").columns[self.task.taus].shape[1])
+
+    def _size(self, group: Group) -> int:
+        return size(self._objects(), group)
+
+
+def reference(session: Session, task: MomentumTask, settings: Validity) -> Reference:
+    """Find the reference in the cache, or train it there on the train split."""
+    folder = session.directory.cache / "validity" / _fingerprint(session, task, settings)
+    path = folder / "reference.h5"
+    with locked(folder / "lock", waiting=session.check_stop):
+        if not path.exists():
+            session.check_stop()
+            save_arrays(path, _trained(session, task, settings).arrays(), asdict(settings))
+            session.progress.done("evaluate validity: reference trained")
+    return reference_of(load_arrays(path)[0])
+
+
+def _trained(session: Session, task: MomentumTask, settings: Validity) -> Reference:
+    from msml.validity.training import train_reference
+
+    data = session.values.data
+    train = load_split(data, "train", [task.jets, task.taus], session.data_file)
+    session.directory.forget(UNIT, 0)  # what a run that was stopped here has logged
+
+    def after_epoch(epoch: int, loss: float) -> None:
+        facts = {"unit": UNIT, "epoch": epoch, "train": {"reference": loss}, "valid": {}}
+        session.directory.log(facts)
+        session.progress.epoch(UNIT, {**facts, "epochs": settings.epochs})
+        session.check_stop()
+
+    columns = train.columns[task.jets], train.columns[task.taus]
+    return train_reference(*columns, train.weight, settings, after_epoch)
+
+
+def _fingerprint(session: Session, task: MomentumTask, settings: Validity) -> str:
+    """Identify what the reference depends on: neither the run's seed nor the width of the band."""
+    facts = session.facts()
+    described = {
+        "data": facts["data"],
+        "environment": facts["environment"],
+        "columns": [task.jets, task.taus],
+        "settings": {**asdict(settings), "sigma": None},
+        "gpflow": version("gpflow"),
+        "format": FORMAT_VERSION,
+    }
+    return fingerprint(described)[:20]

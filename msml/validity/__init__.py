@@ -1,0 +1,1 @@
+"""Whether a task's outputs are momenta: a Gaussian-process reference and the bands it gives."""
