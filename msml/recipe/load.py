@@ -1,7 +1,7 @@
 """Loading a recipe: files, overrides, checks, interpolation, and the dataclasses at the end."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_type_hints
 
@@ -59,7 +59,10 @@ class Recipe(Generic[T]):
         return next((path for path in paths if path.exists()), paths[-2])
 
     def resolved(self) -> str:
-        """Return the whole recipe as YAML text, with defaults, without `extends` and `${}`."""
+        """Return the whole recipe as YAML text, with defaults, without `extends` and `${}`.
+
+        Fields whose metadata say `resolved: False` are left out: a run does not depend on them.
+        """
         return self._text
 
     def fail(self, problems: list[tuple[str, str]]) -> None:
@@ -72,13 +75,16 @@ class Recipe(Generic[T]):
             raise RecipeError([line(self.where(key), key, message) for key, message in problems])
 
 
-def load(path: str | Path, schema: type[T], overrides: Sequence[str] = ()) -> Recipe[T]:
+def load(
+    path: str | Path, schema: type[T], overrides: Sequence[str] = (), partial: bool = False
+) -> Recipe[T]:
     """Read a recipe and everything it extends, apply overrides and check it.
 
     Args:
         path: a file, else the name of a shipped recipe.
         schema: a dataclass. Its `dict[str, Dataclass]` fields start empty: recipes add entries.
         overrides: `dotted.key=value` with a YAML value, applied in order.
+        partial: leave keys of the recipe that the schema does not have to others.
 
     Raises:
         RecipeError: Holds all problems found, each one line.
@@ -88,6 +94,10 @@ def load(path: str | Path, schema: type[T], overrides: Sequence[str] = ()) -> Re
         raise RecipeError(missing(str(path)))
     findings = Findings()
     tree = read(found, findings.problems)
+    if partial:
+        assert isinstance(tree.value, dict)
+        known = {field.name for field in fields(schema)}  # type: ignore[arg-type]
+        tree = Node({name: node for name, node in tree.value.items() if name in known}, tree.where)
     for override in overrides:
         tree = _override(tree, override, schema, findings)
     checked = check(tree, schema, (), findings)
@@ -97,7 +107,8 @@ def load(path: str | Path, schema: type[T], overrides: Sequence[str] = ()) -> Re
     if findings.problems:
         raise RecipeError(findings.problems)
     values: T = OmegaConf.to_object(config)  # type: ignore[assignment]
-    text = dump(OmegaConf.to_container(config, resolve=True))
+    kept = [f.name for f in fields(schema) if f.metadata.get("resolved", True)]  # type: ignore[arg-type]
+    text = dump(OmegaConf.to_container(OmegaConf.masked_copy(config, kept), resolve=True))
     return Recipe(values, found, places(tree), text)
 
 

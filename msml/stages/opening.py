@@ -2,14 +2,12 @@
 
 import platform
 import resource
-import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import yaml
@@ -22,7 +20,7 @@ from msml.recipe.schema import TrainRecipe
 from msml.recipe.validate import validate
 from msml.runs.attempt import attempt
 from msml.runs.directory import read_json, run_directory, write_json
-from msml.signals import answered
+from msml.signals import stop_requests
 from msml.stages.progress import EpochDisplay, Report, both
 from msml.stages.session import Progress, Session
 from msml.training.environment import tensorflow
@@ -53,7 +51,7 @@ def opened(
     epoch: Report = display.epoch
     if tensorboard:
         epoch = both(epoch, tensorboard_writer(directory.file("tensorboard")))
-    with directory.held(), _stop_requests() as stop, display:
+    with directory.held(), stop_requests() as stop, display:
         tensorflow()  # before anything else imports it, without its settings
         validate(loaded)
         progress = Progress(epoch, display.done, stop)
@@ -81,20 +79,6 @@ def _check_events(session: Session) -> None:
             f"{session.data_file}: other events than those that {session.directory.path} began "
             "with; remove that folder, or give the recipe another name"
         )
-
-
-@contextmanager
-def _stop_requests() -> Iterator[Any]:
-    """Remember a signal instead of dying of it; a second Ctrl-C is not waited for."""
-    asked: list[str] = []
-
-    def ask(number: int, _frame: FrameType | None) -> None:
-        if asked and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        asked.append(signal.Signals(number).name)
-
-    with answered(ask):
-        yield lambda: asked[0] if asked else None
 
 
 def _manifest(session: Session, began: float) -> Mapping[str, Any]:
