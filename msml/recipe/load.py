@@ -101,15 +101,21 @@ def load(
     for override in overrides:
         tree = _override(tree, override, schema, findings)
     checked = check(tree, schema, (), findings)
-    config = OmegaConf.merge(OmegaConf.structured(schema), checked)
+    config = OmegaConf.unsafe_merge(OmegaConf.structured(schema), checked)  # neither is used again
     assert isinstance(config, DictConfig)
     _check_interpolations(config, findings)
     if findings.problems:
         raise RecipeError(findings.problems)
     values: T = OmegaConf.to_object(config)  # type: ignore[assignment]
-    kept = [f.name for f in fields(schema) if f.metadata.get("resolved", True)]  # type: ignore[arg-type]
-    text = dump(OmegaConf.to_container(OmegaConf.masked_copy(config, kept), resolve=True))
-    return Recipe(values, found, places(tree), text)
+    return Recipe(values, found, places(tree), dump(_resolved(config, schema)))
+
+
+def _resolved(config: DictConfig, schema: Any) -> dict[str, Any]:
+    """Return plain values without the fields that a run does not depend on."""
+    content = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(content, dict)
+    kept = {field.name for field in fields(schema) if field.metadata.get("resolved", True)}
+    return {str(name): value for name, value in content.items() if name in kept}
 
 
 def _override(tree: Node, override: str, schema: Any, findings: Findings) -> Node:
@@ -156,6 +162,8 @@ def _unknown_entries(
 
 def _check_interpolations(config: DictConfig, findings: Findings) -> None:
     """Resolve each `${...}` without types, and check what it gives as if it were written there."""
+    if not findings.interpolations:
+        return
     untyped = OmegaConf.create(OmegaConf.to_container(config))
     for path, node, hint in findings.interpolations:
         try:
