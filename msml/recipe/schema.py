@@ -138,7 +138,7 @@ class Sweep:
             out), for each dotted key. Named variants under any other name: a mapping of names to
             mappings of dotted keys to values. All combinations are done, the first axis varying
             slowest. Null removes an axis or a variant of an extended recipe.
-        stage: What is done at each point: `posttrain`, `evaluate` or `run`.
+        stage: What is done at each point: `search`, `grid`, `posttrain`, `evaluate` or `run`.
         cluster: `local`, `slurm`, `htcondor`, or the address `tcp://...` of a Dask scheduler.
         workers: Units at work at the same time; where null, as many as fill this machine's cores
             or GPUs, and on a batch system one for each unit, 32 at most.

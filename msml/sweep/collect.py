@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,9 +41,10 @@ def collect(plan: Plan) -> tuple[list[Row], list[Missing]]:
     """Gather the results of all points.
 
     Returns:
-        A row for each point, chain and mode: the value on each axis, `run`, `chain`, `mode`,
-        `selected` where a search chose, each metric as `task/metric` and `task/metric error`, and
-        `seconds`, the time of the run's last process. And what is missing.
+        A row for each point, chain and mode: the value on each axis, `run`, `chain`, `mode`, each
+        metric as `task/metric` and `task/metric error`; where there was a search `selected`,
+        `undetermined` and `gradient_passes`; and `seconds`, the time of the run's last process.
+        And what is missing.
     """
     rows = [
         {**{name: _cell(value) for name, value in values.items()}, **row}
@@ -98,18 +99,30 @@ def write(rows: Sequence[Row], folder: Path) -> Iterator[Path]:
 
 
 def _rows(directory: Path, run: str) -> Iterator[Row]:
-    records = _read(directory / "evaluate" / "metrics.json")
-    selection = _read(directory / "search" / "selection.json")
-    manifest = _read(directory / "manifest.json") or {}
-    for record in records or []:
-        row: Row = {"run": run, "chain": "+".join(record["chain"].values()), "mode": record["mode"]}
-        if isinstance(selection, Mapping) and "chain" in selection:
-            row["selected"] = "+".join(selection["chain"].values())
-        for task, metrics in record["metrics"].items():
+    """A row for each chain and mode; where there is only a selection, one for that."""
+    chosen = _selection(directory)
+    seconds = (_read(directory / "manifest.json") or {}).get("seconds")
+    for record in _read(directory / "evaluate" / "metrics.json") or ([{}] if chosen else []):
+        row: Row = {"run": run}
+        if record:
+            row |= {"chain": "+".join(record["chain"].values()), "mode": record["mode"]}
+        for task, metrics in record.get("metrics", {}).items():
             for name, found in metrics.items():
                 row[f"{task}/{name}"] = found["value"]
                 row[f"{task}/{name} error"] = found["error"]
-        yield {**row, "seconds": manifest.get("seconds")}
+        yield {**row, **chosen, "seconds": seconds}
+
+
+def _selection(directory: Path) -> Row:
+    """What a search, or else the grid, chose."""
+    for stage in ("search", "grid"):
+        if found := _read(directory / stage / "selection.json"):
+            return {
+                "selected": "+".join(found["chosen"].values()),
+                "undetermined": ", ".join(found["undetermined"]),
+                "gradient_passes": found["gradient_passes"],
+            }
+    return {}
 
 
 def _read(path: Path) -> Any:

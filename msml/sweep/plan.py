@@ -28,7 +28,7 @@ class Unit:
         values: The point's value on each axis.
         overrides: What makes the point.
         directory: The run directory, below the folder of all runs.
-        results: Files in the run directory that are there when it is done.
+        results: Files in the run directory that are there when it is done; `*` is any name.
         needs: Numbers of the units that come before.
         level: The longest way to a unit that needs nothing.
     """
@@ -81,7 +81,7 @@ class Plan:
     def is_done(self, unit: Unit) -> bool:
         """Whether the results of a unit are there."""
         directory = self.directory(unit)
-        return all((directory / name).exists() for name in unit.results)
+        return all(_exists(directory, name) for name in unit.results)
 
     def state(self, unit: Unit) -> str:
         """One of the states of `msml.runs.status`, from the files of a unit."""
@@ -192,6 +192,12 @@ def read(path: Path) -> Plan:
         return Plan(**content, units=made, points=pairs)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not a plan: {error!r}") from error
+
+
+def _exists(directory: Path, name: str) -> bool:
+    if "*" in name:  # candidates' names may have brackets, but no star
+        return any(directory.glob(name))
+    return (directory / name).exists()
 
 
 def _tuples(content: Mapping[str, Any]) -> dict[str, Any]:

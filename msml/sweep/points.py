@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from msml.recipe.validate import validate
 from msml.runs.directory import run_directory
 from msml.sweep.axes import SETTINGS, Space, space, split_settings
 
-STAGES = ("posttrain", "evaluate", "run")
+STAGES = ("search", "grid", "posttrain", "evaluate", "run")
 BATCH_SYSTEMS = ("slurm", "htcondor")
 
 
@@ -160,15 +161,17 @@ def _pretraining(recipe: Recipe[TrainRecipe]) -> Iterator[str]:
 
 
 def _results(recipe: TrainRecipe) -> dict[str, tuple[str, ...]]:
-    """Name the last files that each stage writes."""
+    """Name the last files that each stage writes; `*` is a chain that a search will choose."""
     alone = [f"{t}/{c}" for t, task in recipe.tasks.items() for c, _ in candidates(task)]
-    try:
-        names = ["+".join(chain.values()) for chain in chains(recipe)]
-    except RecipeError:  # left to a search
-        names = []
+    names = ["*"]
+    if not getattr(recipe, "strategy", None):
+        with suppress(RecipeError):
+            names = ["+".join(chain.values()) for chain in chains(recipe)]
     trained = [f"{name}/{mode}" for name in names for mode in recipe.posttrain.modes]
     return {
         "pretrain": tuple(f"pretrain/{each}.json" for each in alone),
+        "search": ("search/selection.json",),
+        "grid": ("grid/selection.json",),
         "posttrain": tuple(f"posttrain/{each}/metrics.json" for each in trained),
         "evaluate": ("evaluate/metrics.json",),
         "run": ("evaluate/metrics.json",),

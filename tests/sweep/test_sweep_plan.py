@@ -113,7 +113,8 @@ def test_all_mistakes_of_all_points_each_once(folder):
 def test_settings_are_checked(folder):
     given = ["cluster=slum", "threads=0", "stage=fly", "workers=-1"]
     assert problems(*(f"sweep.{each}" for each in given)) == [
-        "command line: sweep.stage: unknown stage 'fly'; known: evaluate, posttrain, run",
+        "command line: sweep.stage: unknown stage 'fly'; known: evaluate, grid, posttrain, run, "
+        "search",
         "command line: sweep.cluster: unknown cluster 'slum'; did you mean 'slurm'?",
         "command line: sweep.workers: expected 1 or more, got -1",
         "command line: sweep.threads: expected 1 or more, got 0",
@@ -235,3 +236,25 @@ def test_a_unit_that_others_stopped_is_done_again(folder):
     codes, submitted = ended(folder, {0: [85, 85, 0]})
     assert set(codes.values()) == {0}
     assert submitted.count(0) == 3
+
+
+def test_rows_of_a_search(folder):
+    plan = make("tiny.yaml", ["seed=0:2", "sweep.stage=search"], RUNS)
+    runs = [unit for unit in plan.units if unit.stage == "search"]
+    selection = {"chosen": {"a": "x", "b": "y"}, "undetermined": ["b"], "gradient_passes": 12.5}
+    write_json(plan.directory(runs[0]) / "search" / "selection.json", selection)
+    rows, missing = collect(plan)
+    (row,) = rows
+    assert (row["seed"], row["selected"], row["undetermined"]) == (0, "x+y", "b")
+    assert row["gradient_passes"] == 12.5
+    assert [each.number for each in missing] == [runs[1].number]
+
+
+def test_a_chain_that_a_search_will_choose(folder):
+    write_recipe(folder, RECIPE.replace("chain: {momentum: sf, higgs: mlp}\n", ""))
+    plan = make("tiny.yaml", ["sweep.stage=posttrain", "seed=0,1"], RUNS)
+    unit = plan.units[0]
+    assert not plan.is_done(unit)
+    for mode in ("connected", "sequential", "joint"):
+        write_json(plan.directory(unit) / "posttrain" / "a[n=1]+b" / mode / "metrics.json", {})
+    assert plan.is_done(unit)
