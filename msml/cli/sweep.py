@@ -40,14 +40,12 @@ def sweep(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) ->
       msml sweep recipes/quick.yaml seed=0:5 tasks.tau_momentum.weight=0,0.5,0.9
     """
     from msml.sweep.display import SweepDisplay, word
-    from msml.sweep.execute import Watch, check_models, execute, left
+    from msml.sweep.execute import Watch, execute
     from msml.sweep.plan import make
     from msml.sweep.points import settings
 
     plan = make(recipe, overrides, runs)
     _write(plan)
-    if todo := left(plan):
-        check_models(plan, todo)
     with SweepDisplay(plan, Console(stderr=True)) as display:
         watch = Watch(display.look, display.ended)
         outcomes = execute(plan, settings(recipe, overrides)[0], watch)

@@ -60,7 +60,7 @@ def workers(sweep: Sweep, units: int, folder: Path) -> Iterator[Workers]:
         RecipeError: A package is missing, or the batch system or an option is not there.
         DataError: The scheduler does not answer.
     """
-    dask, distributed = _packages()
+    dask, distributed = packages()
     dask.config.set({"distributed.scheduler.allowed-failures": _DEATHS})
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     gpus: tuple[str, ...] = ()
@@ -86,6 +86,20 @@ def workers(sweep: Sweep, units: int, folder: Path) -> Iterator[Workers]:
             cluster.close()
 
 
+def packages() -> tuple[ModuleType, ModuleType]:
+    """Import Dask and Dask distributed.
+
+    Raises:
+        RecipeError: They are not installed.
+    """
+    try:
+        import dask
+        import distributed
+    except ModuleNotFoundError as error:
+        raise _missing(error) from error
+    return dask, distributed
+
+
 def local_workers(threads: int) -> int:
     """Workers that fill the cores that this process may use."""
     return max(1, len(os.sched_getaffinity(0)) // threads)
@@ -101,15 +115,6 @@ def find_gpus() -> tuple[str, ...]:
     listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
     names = _GPU.findall(listed.stdout)
     return tuple(n for n in names if n.startswith("MIG-")) or tuple(names)
-
-
-def _packages() -> tuple[ModuleType, ModuleType]:
-    try:
-        import dask
-        import distributed
-    except ModuleNotFoundError as error:
-        raise _missing(error) from error
-    return dask, distributed
 
 
 def _missing(error: ModuleNotFoundError) -> RecipeError:

@@ -3,6 +3,7 @@
 import os
 import queue
 import re
+import signal
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, ProcessPoolExecutor
@@ -14,7 +15,7 @@ from uuid import uuid4
 from msml.errors import IncompleteError, RecipeError, StoppedError
 from msml.recipe.schema import Sweep
 from msml.signals import stop_requests
-from msml.sweep.cluster import Workers, workers
+from msml.sweep.cluster import Workers, packages, workers
 from msml.sweep.plan import Plan, Unit
 from msml.sweep.points import full_check
 from msml.sweep.unit import Outcome, environment
@@ -63,7 +64,7 @@ def check_models(plan: Plan, units: Sequence[Unit]) -> None:
     distinct = {
         tuple(o for o in unit.overrides if not _ALIKE.match(o)): unit.overrides for unit in units
     }
-    with ProcessPoolExecutor(1, get_context("spawn"), _without_gpu) as pool:
+    with ProcessPoolExecutor(1, get_context("spawn"), _apart) as pool:
         problems = pool.submit(full_check, plan.recipe, list(distinct.values())).result()
     if problems:
         raise RecipeError(problems)
@@ -76,12 +77,15 @@ def execute(plan: Plan, sweep: Sweep, watch: Watch) -> list[Outcome]:
         How each of them ended; `SKIPPED` is the exit code of those that need a failed one.
 
     Raises:
+        RecipeError: A model cannot be built, a package is missing, or an option is wrong.
         StoppedError: On Ctrl-C, SIGTERM or SIGUSR1, when all units at work have saved.
         IncompleteError: The connection to the scheduler was lost.
     """
     todo = left(plan)
     if not todo:
         return []
+    packages()
+    check_models(plan, todo)
     with (
         stop_requests() as asked,
         workers(sweep, len(todo), plan.file("batch")) as crew,
@@ -89,7 +93,9 @@ def execute(plan: Plan, sweep: Sweep, watch: Watch) -> list[Outcome]:
         return _Execution(plan, todo, crew, watch, asked).run()
 
 
-def _without_gpu() -> None:
+def _apart() -> None:
+    """Prepare a process that only builds models: Ctrl-C is for the one that waits for it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update({**environment(1), "CUDA_VISIBLE_DEVICES": "-1"})
 
 
@@ -176,7 +182,7 @@ class _Execution:
         """Follow the work, keep up the number of batch jobs, and stop if asked to."""
         if reason := self._asked():
             self._crew.client.cancel(list(self._futures.values()))
-            self._crew.client.run(stop, self._mark)
+            self._crew.client.run(stop, self._mark, on_error="ignore")
             raise StoppedError(f"{reason}: units saved; the same command continues")
         now = time.monotonic()
         if now - self._replaced > _SECONDS_BETWEEN_REPLACEMENTS:
