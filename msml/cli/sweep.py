@@ -47,7 +47,7 @@ def sweep(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) ->
     plan = make(recipe, overrides, runs)
     _write(plan)
     with SweepDisplay(plan, Console(stderr=True)) as display:
-        watch = Watch(display.look, display.ended)
+        watch = Watch(display.say, display.look, display.ended)
         outcomes = execute(plan, settings(recipe, overrides)[0], watch)
     if as_json:
         ended = [{**asdict(plan.units[o.number]), **asdict(o), "state": word(o)} for o in outcomes]
@@ -86,7 +86,8 @@ def plan(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) -> 
 @click.command("run-unit")
 @click.argument("plan", type=click.Path(path_type=Path))
 @click.argument("number", type=click.IntRange(0))
-def run_unit(plan: Path, number: int) -> None:
+@click.option("--requeue", is_flag=True, help="If stopped, have Slurm queue this job again.")
+def run_unit(plan: Path, number: int, requeue: bool) -> None:
     """Do one unit of a plan; its exit code is that of the unit.
 
     \b
@@ -97,7 +98,7 @@ def run_unit(plan: Path, number: int) -> None:
     from msml.sweep.single import run_one
     from msml.sweep.unit import tail
 
-    made, unit, outcome = run_one(plan, number)
+    made, unit, outcome = run_one(plan, number, requeue)
     for line in tail(made, unit, _TAIL) if outcome.exit_code else ():
         click.echo(line, err=True)
     log = made.directory(unit) / LOG

@@ -1,6 +1,8 @@
 """Files with which batch systems carry out a plan without Dask."""
 
+import os
 import shlex
+import subprocess
 import sys
 from itertools import groupby
 from pathlib import Path
@@ -25,12 +27,7 @@ submit() {{ # first unit, number of units, jobs to wait for, options
         --job-name={name} --output={log} "${{@:4}}" <<JOB
 #!/bin/bash
 cd {folder}
-{command} \\$(($1 + SLURM_ARRAY_TASK_ID)) &
-unit=\\$!
-trap 'kill -TERM \\$unit' TERM
-while code=0; wait \\$unit || code=\\$?; kill -0 \\$unit 2>/dev/null; do :; done
-[ \\$code -ne 85 ] || scontrol requeue \\$SLURM_JOB_ID
-exit \\$code
+exec {command} \\$(($1 + SLURM_ARRAY_TASK_ID))
 JOB
 }}
 {levels}
@@ -89,7 +86,7 @@ def slurm(plan: Plan, path: Path) -> str:
         name=f"msml-{path.parent.name}",
         log=shlex.quote(f"{path.parent}/slurm-%A_%a.txt"),
         folder=shlex.quote(plan.folder),
-        command=shlex.join([sys.executable, "-m", "msml", "run-unit", str(path)]),
+        command=shlex.join([sys.executable, "-m", "msml", "run-unit", "--requeue", str(path)]),
         levels="\n".join(_levels(plan)),
     )
 
@@ -106,6 +103,18 @@ def htcondor(plan: Plan, path: Path) -> str:
         base=path.parent,
         count=len(plan.units),
     )
+
+
+def requeue() -> None:
+    """Have Slurm queue this job again, if it is one; of an array, only this member.
+
+    One member of an array has the number of the array as its own.
+    """
+    job = os.environ.get("SLURM_JOB_ID")
+    if array := os.environ.get("SLURM_ARRAY_JOB_ID"):
+        job = f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    if job:
+        subprocess.run(["scontrol", "requeue", job], check=False)
 
 
 def _levels(plan: Plan) -> list[str]:

@@ -128,7 +128,7 @@ def _local(distributed: ModuleType, number: int) -> Any:
         threads_per_worker=1,
         processes=True,
         memory_limit=0,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         silence_logs=logging.CRITICAL,
         preload=["msml.sweep.worker"],
     )
@@ -145,7 +145,7 @@ def _batch(sweep: Sweep, folder: Path) -> Any:
         raise _missing(error) from error
     arguments: dict[str, Any] = {
         **{"cores": 1, "processes": 1, "memory": _MEMORY, "log_directory": str(folder)},
-        "scheduler_options": {"dashboard_address": None},
+        "scheduler_options": {"dashboard_address": ":0"},
     }
     make: Any = dask_jobqueue.htcondor.HTCondorCluster
     own: dict[str, Any] = {"disk": _DISK}

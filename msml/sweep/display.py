@@ -47,7 +47,7 @@ class SweepDisplay:
 
     def __enter__(self) -> Self:
         units, undone = len(self._plan.units), len(self._todo)
-        self._say(f"{units} units, {units - undone} done before; {self._plan.file('plan.json')}")
+        self.say(f"{units} units, {units - undone} done before; {self._plan.file('plan.json')}")
         if self._console.is_terminal:
             self._live.start()
         return self
@@ -72,7 +72,7 @@ class SweepDisplay:
             line += f" in {outcome.seconds:.0f} s"
         elif outcome.exit_code > 0:
             line += f", exit code {outcome.exit_code}"
-        self._say(line + (f": {outcome.message}" if outcome.message else ""))
+        self.say(line + (f": {outcome.message}" if outcome.message else ""))
 
     def look(self, handed_out: set[int], workers: int) -> None:
         """Show what is at work."""
@@ -99,13 +99,14 @@ class SweepDisplay:
     def _running(self, units: list[Unit]) -> Table:
         """The last line that each unit at work has said."""
         table = Table(box=box.SIMPLE_HEAD, show_edge=False)
-        for heading in ("unit", "stage", "run", "at"):
-            table.add_column(heading, no_wrap=True, overflow="ellipsis")
+        for heading, least in (("unit", 4), ("stage", 9), ("run", 30), ("at", 20)):
+            table.add_column(heading, no_wrap=True, overflow="ellipsis", min_width=least)
         for unit in units[:_MOST_SHOWN]:
             said = tail(self._plan, unit, 1)
             cells = (str(unit.number), unit.stage, unit.directory, said[0] if said else "")
             table.add_row(*map(Text, cells))
         return table
 
-    def _say(self, line: str) -> None:
+    def say(self, line: str) -> None:
+        """Print a line."""
         self._console.print(line, highlight=False, soft_wrap=True, markup=False)

@@ -35,10 +35,12 @@ class Watch:
     """How the world follows a sweep.
 
     Attributes:
+        say: Called with a line about what is done first.
         look: Called now and then with the numbers of the units handed out, and of the workers.
         ended: Called with each outcome.
     """
 
+    say: Callable[[str], None] = lambda line: None
     look: Callable[[set[int], int], None] = lambda out, workers: None
     ended: Callable[[Outcome], None] = lambda outcome: None
 
@@ -85,6 +87,7 @@ def execute(plan: Plan, sweep: Sweep, watch: Watch) -> list[Outcome]:
     if not todo:
         return []
     packages()
+    watch.say("building the models of all points, to check them")
     check_models(plan, todo)
     with (
         stop_requests() as asked,

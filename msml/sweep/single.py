@@ -3,16 +3,22 @@
 from pathlib import Path
 from types import FrameType
 
-from msml.errors import IncompleteError, RecipeError
+from msml.errors import IncompleteError, RecipeError, StoppedError
 from msml.signals import answered
+from msml.sweep import batch
 from msml.sweep.plan import Plan, Unit, read
 from msml.sweep.unit import CHILDREN, Outcome, carry_out
 
 _MARK = "run-unit"
 
 
-def run_one(path: Path, number: int) -> tuple[Plan, Unit, Outcome]:
+def run_one(path: Path, number: int, requeue: bool = False) -> tuple[Plan, Unit, Outcome]:
     """Do one unit; what it says goes to its log.
+
+    Args:
+        path: The plan.
+        number: The unit.
+        requeue: Have Slurm queue this job again where the unit was stopped.
 
     Returns:
         The plan, the unit, and how it ended.
@@ -36,4 +42,6 @@ def run_one(path: Path, number: int) -> tuple[Plan, Unit, Outcome]:
 
     with answered(stop):
         outcome = carry_out(plan, unit, _MARK)
+        if requeue and outcome.exit_code == StoppedError.exit_code:
+            batch.requeue()  # here, as batch systems send their signal more than once
     return plan, unit, outcome
