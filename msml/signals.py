@@ -33,3 +33,21 @@ def stop_on_signals(message: str, signals: Iterable[int] = STOP_SIGNALS) -> Iter
 
     with answered(stop, signals):
         yield
+
+
+@contextlib.contextmanager
+def stop_requests() -> Iterator[Callable[[], str | None]]:
+    """Remember a signal instead of dying of it; a second Ctrl-C is not waited for.
+
+    Yields:
+        What says the name of the first signal, or None.
+    """
+    asked: list[str] = []
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        if asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        asked.append(signal.Signals(number).name)
+
+    with answered(ask):
+        yield lambda: asked[0] if asked else None

@@ -68,7 +68,10 @@ class Recipe(Generic[T]):
         return next((path for path in paths if path.exists()), paths[-2])
 
     def resolved(self) -> str:
-        """Return the whole recipe as YAML text, with defaults, without `extends` and `${}`."""
+        """Return the whole recipe as YAML text, with defaults, without `extends` and `${}`.
+
+        Fields whose metadata say `resolved: False` are left out: a run does not depend on them.
+        """
         return self._text
 
     def fail(self, problems: list[tuple[str, str]]) -> None:
@@ -81,13 +84,16 @@ class Recipe(Generic[T]):
             raise RecipeError([line(self.where(key), key, message) for key, message in problems])
 
 
-def load(path: str | Path, schema: type[T], overrides: Sequence[str] = ()) -> Recipe[T]:
+def load(
+    path: str | Path, schema: type[T], overrides: Sequence[str] = (), partial: bool = False
+) -> Recipe[T]:
     """Read a recipe and everything it extends, apply overrides and check it.
 
     Args:
         path: a file, else the name of a shipped recipe.
         schema: a dataclass. Its `dict[str, Dataclass]` fields start empty: recipes add entries.
         overrides: `dotted.key=value` with a YAML value, applied in order.
+        partial: leave keys of the recipe that the schema does not have to others.
 
     Raises:
         RecipeError: Holds all problems found, each one line.
@@ -97,17 +103,28 @@ def load(path: str | Path, schema: type[T], overrides: Sequence[str] = ()) -> Re
         raise RecipeError(missing(str(path)))
     findings = Findings()
     tree = read(found, findings.problems)
+    if partial:
+        assert isinstance(tree.value, dict)
+        known = {field.name for field in fields(schema)}  # type: ignore[arg-type]
+        tree = Node({name: node for name, node in tree.value.items() if name in known}, tree.where)
     for override in overrides:
         tree = _override(tree, override, schema, findings)
     checked = check(tree, schema, (), findings)
-    config = OmegaConf.merge(OmegaConf.structured(schema), checked)
+    config = OmegaConf.unsafe_merge(OmegaConf.structured(schema), checked)  # neither is used again
     assert isinstance(config, DictConfig)
     _check_interpolations(config, findings)
     if findings.problems:
         raise RecipeError(findings.problems)
     values: T = OmegaConf.to_object(config)  # type: ignore[assignment]
-    text = dump(_spell(OmegaConf.to_container(config, resolve=True), schema))
-    return Recipe(values, found, places(tree), text)
+    return Recipe(values, found, places(tree), dump(_resolved(config, schema)))
+
+
+def _resolved(config: DictConfig, schema: Any) -> dict[str, Any]:
+    """Return plain values without the fields that a run does not depend on."""
+    content = _spell(OmegaConf.to_container(config, resolve=True), schema)
+    assert isinstance(content, dict)
+    kept = {spelled(field) for field in fields(schema) if field.metadata.get("resolved", True)}
+    return {str(name): value for name, value in content.items() if name in kept}
 
 
 def _override(tree: Node, override: str, schema: Any, findings: Findings) -> Node:
@@ -154,6 +171,8 @@ def _unknown_entries(
 
 def _check_interpolations(config: DictConfig, findings: Findings) -> None:
     """Resolve each `${...}` without types, and check what it gives as if it were written there."""
+    if not findings.interpolations:
+        return
     untyped = OmegaConf.create(OmegaConf.to_container(config))
     for path, node, hint in findings.interpolations:
         try:

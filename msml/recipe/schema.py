@@ -6,6 +6,9 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+UNRESOLVED = {"resolved": False}
+"""Metadata of a field that a run does not depend on: it is left out of the resolved recipe."""
+
 
 @dataclass(frozen=True)
 class Split:
@@ -173,6 +176,31 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
+class Sweep:
+    """Many runs of the recipe, and how they are carried out; no part of the runs themselves.
+
+    Attributes:
+        over: What is scanned: a list of values, or a range of whole numbers (`0:20`, the end left
+            out), for each dotted key. Named variants under any other name: a mapping of names to
+            mappings of dotted keys to values. All combinations are done, the first axis varying
+            slowest. Null removes an axis or a variant of an extended recipe.
+        stage: What is done at each point: `search`, `grid`, `posttrain`, `evaluate` or `run`.
+        cluster: `local`, `slurm`, `htcondor`, or the address `tcp://...` of a Dask scheduler.
+        workers: Units at work at the same time; where null, as many as fill this machine's cores
+            or GPUs, and on a batch system one for each unit, 32 at most.
+        threads: Threads of a unit. The last digits of a result depend on it.
+        options: Arguments of dask-jobqueue's cluster: `queue`, `memory`, `walltime`, ...
+    """
+
+    over: dict[str, Any] = field(default_factory=dict)
+    stage: str = "run"
+    cluster: str = "local"
+    workers: int | None = None
+    threads: int = 1
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class TrainRecipe:
     """A recipe of the training commands.
 
@@ -193,6 +221,7 @@ class TrainRecipe:
         evaluate: The measurement.
         weighting: What takes the place of the task weights v_t in joint training: `name` of a
             registered weighting and its arguments. Early stopping and ranking keep to v_t.
+        sweep: Many runs of it; not part of a run's resolved recipe.
     """
 
     name: str
@@ -209,3 +238,4 @@ class TrainRecipe:
     posttrain: Posttrain = field(default_factory=Posttrain)
     evaluate: Evaluate = field(default_factory=Evaluate)
     weighting: dict[str, Any] = field(default_factory=lambda: {"name": "fixed"})
+    sweep: Sweep = field(default_factory=Sweep, metadata=UNRESOLVED)

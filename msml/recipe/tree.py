@@ -1,7 +1,9 @@
 """YAML text as a tree in which every value knows the file and line that set it."""
 
+import math
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import yaml
 
@@ -173,6 +175,28 @@ def dump(content: object) -> str:
     """Write plain values as YAML text that `parse` and OmegaConf read back to the same values."""
     text: str = yaml.dump(_escape(content), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
     return text
+
+
+def dump_line(content: object) -> str:
+    """Write plain values as one line of YAML, as in an override."""
+    text: str = yaml.dump(
+        _escape(content),
+        Dumper=_Dumper,
+        default_flow_style=True,
+        sort_keys=False,
+        allow_unicode=True,
+        width=math.inf,
+    )
+    return text.removesuffix("\n").removesuffix("...").removesuffix("\n")
+
+
+def plain(node: Node) -> Any:
+    """Return the values of a tree without their places."""
+    if isinstance(node.value, dict):
+        return {name: plain(child) for name, child in node.value.items()}
+    if isinstance(node.value, list):
+        return [plain(item) for item in node.value]
+    return node.value
 
 
 def _escape(content: object) -> object:

@@ -13,6 +13,8 @@ from typing import Any
 from msml.errors import DataError
 from msml.files import atomic, fingerprint, locked, remove_temporaries
 
+IN_USE = "another process is working in it"
+
 
 @dataclass(frozen=True)
 class RunDirectory:
@@ -40,7 +42,7 @@ class RunDirectory:
         Raises:
             DataError: If another process is in it, or it cannot be written.
         """
-        with locked(self.file("lock"), f"{self.path}: another process is working in it"):
+        with locked(self.file("lock"), f"{self.path}: {IN_USE}"):
             self._clear()
             yield
 

@@ -17,7 +17,7 @@ from msml.recipe.schema import TrainRecipe
 from msml.runs.attempt import UNFINISHED
 from msml.runs.directory import read_json, run_directory
 
-_STOPPED = (85, 130)
+STOPPED = (85, 130)
 
 STATES = {
     "done": "all stages have ended well",
@@ -120,7 +120,7 @@ def _state(path: Path, units: tuple[Unit, ...], attempt: Mapping[str, Any] | Non
         return "running"
     if attempt:
         error = attempt.get("error")
-        return "failed" if error and error["exit_code"] not in _STOPPED else "interrupted"
+        return "failed" if error and error["exit_code"] not in STOPPED else "interrupted"
     return "done" if units and all(unit.done for unit in units) else "partial"
 
 

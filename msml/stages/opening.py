@@ -1,13 +1,11 @@
 """Opening a run: recipe, directory, lock, progress, signals, manifest."""
 
 import platform
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import yaml
@@ -20,7 +18,7 @@ from msml.recipe.validate import validate
 from msml.runs.attempt import attempt
 from msml.runs.directory import run_directory
 from msml.runs.manifest import earlier, recorded, versions
-from msml.signals import answered
+from msml.signals import stop_requests
 from msml.stages.progress import EpochDisplay, Report, both
 from msml.stages.session import Progress, Session
 from msml.training.environment import tensorflow
@@ -51,7 +49,7 @@ def opened(
     epoch: Report = display.epoch
     if tensorboard:
         epoch = both(epoch, tensorboard_writer(directory.file("tensorboard")))
-    with directory.held(), _stop_requests() as stop, display:
+    with directory.held(), stop_requests() as stop, display:
         tensorflow()  # before anything else imports it, without its settings
         validate(loaded)
         progress = Progress(epoch, display.done, stop)
@@ -86,20 +84,6 @@ def _check_earlier(session: Session) -> None:
     if other := [name for name in ("tensorflow", "keras") if then[name] != now[name]]:
         old, new = (", ".join(f"{name} {v[name]}" for name in other) for v in (then, now))
         session.progress.done(f"warning: {where} began with {old}; this is {new}")
-
-
-@contextmanager
-def _stop_requests() -> Iterator[Any]:
-    """Remember a signal instead of dying of it; a second Ctrl-C is not waited for."""
-    asked: list[str] = []
-
-    def ask(number: int, _frame: FrameType | None) -> None:
-        if asked and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        asked.append(signal.Signals(number).name)
-
-    with answered(ask):
-        yield lambda: asked[0] if asked else None
 
 
 def _facts(session: Session) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Switches of TensorFlow that must be set before or right after its first import."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -76,8 +77,17 @@ def environment() -> Environment:
         keras.__version__,
         tuple(names) or ("CPU",),
         os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1",
-        tf.config.threading.get_intra_op_parallelism_threads() or len(os.sched_getaffinity(0)),
+        _threads(),
     )
+
+
+def _threads() -> int:
+    """Threads of one operation: as the program set them, else the environment, else all cores."""
+    asked = tensorflow().config.threading.get_intra_op_parallelism_threads()
+    if not asked:
+        with suppress(ValueError):
+            asked = int(os.environ.get("TF_NUM_INTRAOP_THREADS", "0"))
+    return asked if asked > 0 else len(os.sched_getaffinity(0))
 
 
 def resolve_precision(precision: str) -> str:

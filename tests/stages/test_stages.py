@@ -340,6 +340,7 @@ def own(first, *, output):
 
 SHIPPED = {
     "quick.yaml": ("quick", 1),
+    "sweep.yaml": ("sweep", 1),
     "htautau_cnn_lstm.yaml": ("htautau_cnn_lstm", 1),
     "htautau_reoptimise.yaml": ("htautau_reoptimise", 9),
 }

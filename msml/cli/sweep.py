@@ -1,0 +1,147 @@
+"""Commands for many runs of one recipe."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from msml.cli.options import runs_option
+from msml.errors import IncompleteError
+
+_TAIL = 20  # lines of a failed unit's log
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+
+def _command(function: Callable[..., None]) -> click.Command:
+    """Add what all commands of sweeps take."""
+    for decorator in (
+        _json_option,
+        runs_option,
+        click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]..."),
+        click.argument("recipe"),
+    ):
+        function = decorator(function)
+    return click.command()(function)
+
+
+@_command
+def sweep(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) -> None:
+    """Run a recipe at every point of its sweep; does only what is left.
+
+    KEY=A,B,C and KEY=FIRST:END scan a key, besides what the recipe's `sweep` says; a list [A,B] is
+    one value.
+
+    \b
+    Example:
+      msml sweep recipes/quick.yaml seed=0:5 tasks.tau_momentum.weight=0,0.5,0.9
+    """
+    from msml.sweep.display import SweepDisplay, word
+    from msml.sweep.execute import Watch, execute
+    from msml.sweep.plan import make
+    from msml.sweep.points import settings
+
+    plan = make(recipe, overrides, runs)
+    _write(plan)
+    with SweepDisplay(plan, Console(stderr=True)) as display:
+        watch = Watch(display.say, display.look, display.ended)
+        outcomes = execute(plan, settings(recipe, overrides)[0], watch)
+    if as_json:
+        ended = [{**asdict(plan.units[o.number]), **asdict(o), "state": word(o)} for o in outcomes]
+        click.echo(json.dumps(ended, indent=2))
+    if bad := [o for o in outcomes if o.exit_code]:
+        raise IncompleteError(
+            f"{len(bad)} of {len(plan.units)} units were not done; msml collect says which, and "
+            "the same command tries them again"
+        )
+
+
+@_command
+def plan(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) -> None:
+    """List the units of a sweep, what each needs and whether it is done; write plan.json.
+
+    Beside it go slurm.sh and htcondor.sub, which carry out the plan without Dask.
+
+    \b
+    Example:
+      msml plan recipes/quick.yaml seed=0:5
+    """
+    from msml.report.sweep import show_plan
+    from msml.sweep.plan import make
+
+    made = make(recipe, overrides, runs)
+    written = _write(made)
+    if as_json:
+        units = [{**asdict(unit), "state": made.state(unit)} for unit in made.units]
+        found = {"plan": str(written[0]), "points": made.points, "units": units}
+        click.echo(json.dumps(found, indent=2))
+        return
+    show_plan(made)
+    click.echo(f"written: {', '.join(str(path) for path in written)}")
+
+
+@click.command("run-unit")
+@click.argument("plan", type=click.Path(path_type=Path))
+@click.argument("number", type=click.IntRange(0))
+@click.option("--requeue", is_flag=True, help="If stopped, have Slurm queue this job again.")
+def run_unit(plan: Path, number: int, requeue: bool) -> None:
+    """Do one unit of a plan; its exit code is that of the unit.
+
+    \b
+    Example:
+      msml run-unit runs/quick/sweep-1a2b3c4d/plan.json 3
+    """
+    from msml.sweep.plan import LOG
+    from msml.sweep.single import run_one
+    from msml.sweep.unit import tail
+
+    made, unit, outcome = run_one(plan, number, requeue)
+    for line in tail(made, unit, _TAIL) if outcome.exit_code else ():
+        click.echo(line, err=True)
+    log = made.directory(unit) / LOG
+    click.echo(f"unit {number}, {unit.stage}: exit code {outcome.exit_code}; {log}", err=True)
+    raise click.exceptions.Exit(outcome.exit_code)
+
+
+@_command
+def collect(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) -> None:
+    """Gather all results of a sweep in one table: CSV, JSON and Parquet.
+
+    Names what is missing or failed, and then leaves with exit code 5.
+
+    \b
+    Example:
+      msml collect recipes/quick.yaml seed=0:5
+    """
+    from msml.report.sweep import missing_lines, show_rows
+    from msml.runs.directory import finite
+    from msml.sweep.collect import collect as gather
+    from msml.sweep.collect import write
+    from msml.sweep.plan import make
+
+    made = make(recipe, overrides, runs)
+    rows, missing = gather(made)
+    written = list(write(rows, made.file("")))
+    if as_json:
+        found = {"rows": finite(rows), "missing": [asdict(each) for each in missing]}
+        click.echo(json.dumps(found, indent=2))
+    else:
+        if rows:
+            show_rows(rows, f"Sweep of {recipe}")
+        click.echo(f"written: {', '.join(str(path) for path in written)}")
+    for line in missing_lines(missing):
+        click.echo(line, err=True)
+    if missing:
+        raise IncompleteError(f"{len(missing)} of {len(made.units)} units have no result")
+
+
+def _write(plan: Any) -> list[Path]:
+    """Write a plan and the files for batch systems beside it."""
+    from msml.sweep import batch
+    from msml.sweep.plan import write
+
+    path = write(plan)
+    return [path, *batch.write(plan, path)]

@@ -1,0 +1,145 @@
+"""All results of a sweep in one table."""
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from msml.errors import DataError
+from msml.files import atomic
+from msml.runs.directory import finite, read_json
+from msml.sweep.execute import left
+from msml.sweep.plan import Plan
+from msml.sweep.unit import tail
+
+Row = dict[str, Any]
+_TAIL = 8
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A unit without result.
+
+    Attributes:
+        number: The unit.
+        stage: Its command.
+        state: How far it is.
+        directory: Its run directory.
+        log: The last lines of its log.
+    """
+
+    number: int
+    stage: str
+    state: str
+    directory: str
+    log: tuple[str, ...]
+
+
+def collect(plan: Plan) -> tuple[list[Row], list[Missing]]:
+    """Gather the results of all points.
+
+    Returns:
+        A row for each point, chain and mode: the value on each axis, `run`, `chain`, `mode`, each
+        metric as `task/metric` and `task/metric error`; where there was a search `selected`,
+        `undetermined` and `gradient_passes`; and `seconds`, the time of the run's last process.
+        And what is missing.
+    """
+    rows = [
+        {**{name: _cell(value) for name, value in values.items()}, **row}
+        for values, directory in plan.points
+        for row in _rows(plan.runs_folder / directory, directory)
+    ]
+    missing = [
+        Missing(
+            unit.number,
+            unit.stage,
+            plan.state(unit),
+            str(plan.directory(unit)),
+            tuple(tail(plan, unit, _TAIL)),
+        )
+        for unit in left(plan)
+    ]
+    return rows, missing
+
+
+def columns(rows: Sequence[Row]) -> list[str]:
+    """All columns, in order of their first appearance."""
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def write(rows: Sequence[Row], folder: Path) -> Iterator[Path]:
+    """Write the table as `results.csv`, `results.json` and, with pyarrow, `results.parquet`.
+
+    Yields:
+        The files written.
+    """
+    names = columns(rows)
+    path = folder / "results.csv"
+    with atomic(path) as temporary, temporary.open("w", newline="") as handle:
+        writer = csv.DictWriter(handle, names)
+        writer.writeheader()
+        writer.writerows(rows)
+    yield path
+    path = folder / "results.json"
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(finite(rows), indent=1) + "\n")
+    yield path
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ModuleNotFoundError:
+        return
+    path = folder / "results.parquet"
+    table = pa.table({name: _column([row.get(name) for row in rows]) for name in names})
+    with atomic(path) as temporary:
+        parquet.write_table(table, temporary)
+    yield path
+
+
+def _rows(directory: Path, run: str) -> Iterator[Row]:
+    """A row for each chain and mode; where there is only a selection, one for that."""
+    chosen = _selection(directory)
+    seconds = (_read(directory / "manifest.json") or {}).get("seconds")
+    for record in _read(directory / "evaluate" / "metrics.json") or ([{}] if chosen else []):
+        row: Row = {"run": run}
+        if record:
+            row |= {"chain": "+".join(record["chain"].values()), "mode": record["mode"]}
+        for task, metrics in record.get("metrics", {}).items():
+            for name, found in metrics.items():
+                row[f"{task}/{name}"] = found["value"]
+                row[f"{task}/{name} error"] = found["error"]
+        yield {**row, **chosen, "seconds": seconds}
+
+
+def _selection(directory: Path) -> Row:
+    """What a search, or else the grid, chose."""
+    for stage in ("search", "grid"):
+        if found := _read(directory / stage / "selection.json"):
+            return {
+                "selected": "+".join(found["chosen"].values()),
+                "undetermined": ", ".join(found["undetermined"]),
+                "gradient_passes": found["gradient_passes"],
+            }
+    return {}
+
+
+def _read(path: Path) -> Any:
+    try:
+        return read_json(path)
+    except DataError:
+        return None
+
+
+def _cell(value: Any) -> Any:
+    """A value that fits into a cell."""
+    return value if value is None or isinstance(value, str | int | float) else json.dumps(value)
+
+
+def _column(values: list[Any]) -> list[Any]:
+    """One type for a column: texts where numbers and texts are mixed."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds <= {int, float} or len(kinds) == 1:
+        return values
+    return [None if value is None else str(value) for value in values]

@@ -1,0 +1,191 @@
+"""The points of a sweep: one ordinary run each, checked before anything is run."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from msml.errors import DataError, RecipeError
+from msml.files import fingerprint
+from msml.recipe import Recipe, load
+from msml.recipe.expand import candidates, chains
+from msml.recipe.messages import unknown
+from msml.recipe.schema import Sweep, TrainRecipe
+from msml.recipe.tree import COMMAND_LINE
+from msml.recipe.validate import validate
+from msml.runs.directory import run_directory
+from msml.sweep.axes import SETTINGS, Space, space, split_settings
+
+STAGES = ("search", "grid", "posttrain", "evaluate", "run")
+BATCH_SYSTEMS = ("slurm", "htcondor")
+
+
+@dataclass(frozen=True)
+class _Block:
+    """The part of a recipe that is about sweeps."""
+
+    sweep: Sweep = field(default_factory=Sweep)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run of a sweep.
+
+    Attributes:
+        values: Its value on each axis.
+        overrides: What makes it: `msml run RECIPE OVERRIDES` is this run.
+        directory: Its run directory, below the folder of all runs.
+        pretraining: A mark for each candidate to pre-train, the same for runs that share it.
+        results: The files, in the run directory, that are there when a stage is done.
+    """
+
+    values: Mapping[str, Any]
+    overrides: tuple[str, ...]
+    directory: str
+    pretraining: frozenset[str]
+    results: Mapping[str, tuple[str, ...]]
+
+
+def settings(recipe: str, overrides: Sequence[str]) -> tuple[Sweep, Space]:
+    """Read what a recipe and a command line say about the sweep.
+
+    Raises:
+        RecipeError: Holds all problems found.
+    """
+    about, others = split_settings(overrides)
+    block = load(recipe, _Block, about, partial=True)
+    found = block.values.sweep
+    places = {name: block.where(f"{SETTINGS}.over.{name}") for name in found.over}
+    block.fail(list(_check_settings(found)))
+    return found, space(found.over, places, others)
+
+
+def points(recipe: str, scanned: Space, runs: Path) -> list[Point]:
+    """Load and check every point, without TensorFlow.
+
+    Two points that resolve to the same recipe share the directory of the first.
+
+    Raises:
+        RecipeError: Holds the problems of all points, each once.
+        DataError: The only problem is that the data cannot be read.
+    """
+    made, directories = [], dict[str, str]()
+    problems: Counter[str] = Counter()
+    first: dict[str, str] = {}
+    kinds: set[type[Exception]] = set()
+    number = 0
+    for values, overrides in scanned.points():
+        number += 1
+        try:
+            loaded = load(recipe, TrainRecipe, overrides)
+            validate(loaded, fast=True)
+        except (RecipeError, DataError) as error:
+            kinds.add(type(error))
+            for problem in str(error).splitlines():
+                text = _placed(problem, scanned)
+                problems[text] += 1
+                first.setdefault(text, ", ".join(f"{k}={v}" for k, v in values.items()))
+        else:
+            made.append(_point(loaded, values, overrides, runs, directories))
+    if problems:
+        lines = [
+            text if count == number else f"{text} ({count} of {number} points: {first[text]}, ...)"
+            for text, count in problems.items()
+        ]
+        raise (RecipeError(lines) if RecipeError in kinds else DataError("\n".join(lines)))
+    return made
+
+
+def full_check(recipe: str, several: Sequence[tuple[str, ...]]) -> list[str]:
+    """Check recipes with TensorFlow, building their models; meant for a process of its own.
+
+    Returns:
+        All problems, each once.
+    """
+    found: dict[str, None] = {}
+    for overrides in several:
+        try:
+            validate(load(recipe, TrainRecipe, overrides))
+        except (RecipeError, DataError) as error:
+            found |= dict.fromkeys(str(error).splitlines())
+    return list(found)
+
+
+def _check_settings(sweep: Sweep) -> Iterator[tuple[str, str]]:
+    if sweep.stage not in STAGES:
+        yield f"{SETTINGS}.stage", unknown("stage", sweep.stage, STAGES)
+    if sweep.cluster not in ("local", *BATCH_SYSTEMS) and "://" not in sweep.cluster:
+        message = unknown("cluster", sweep.cluster, ("local", *BATCH_SYSTEMS, "tcp://HOST:PORT"))
+        yield f"{SETTINGS}.cluster", message
+    for name in ("workers", "threads"):
+        number = getattr(sweep, name)
+        if number is not None and number < 1:
+            yield f"{SETTINGS}.{name}", f"expected 1 or more, got {number}"
+
+
+def _point(
+    loaded: Recipe[TrainRecipe],
+    values: Mapping[str, Any],
+    overrides: tuple[str, ...],
+    runs: Path,
+    directories: dict[str, str],
+) -> Point:
+    resolved = yaml.load(loaded.resolved(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    name = loaded.values.name
+    path = run_directory(runs, name, resolved, list(overrides)).path
+    directory = path.relative_to(runs).as_posix()
+    return Point(
+        values=values,
+        overrides=overrides,
+        directory=directories.setdefault(fingerprint(resolved), directory),
+        pretraining=frozenset(_pretraining(loaded)),
+        results=_results(loaded.values),
+    )
+
+
+def _pretraining(recipe: Recipe[TrainRecipe]) -> Iterator[str]:
+    """Mark what is pre-trained; only what differs between points of one sweep matters."""
+    values = recipe.values
+    data = asdict(values.data) | {"file": str(recipe.locate("data.file", values.data.file))}
+    common = [data, values.seed, values.precision, values.xla, values.plugins]
+    common.append(asdict(values.pretrain))
+    for name, task in values.tasks.items():
+        upstream = [values.tasks[i].target for i in task.inputs if i in values.tasks]
+        about = [name, task.inputs, task.target, task.loss, upstream]
+        for candidate, spec in candidates(task):
+            yield fingerprint([common, about, candidate, spec.model, dict(spec.args)])
+
+
+def _results(recipe: TrainRecipe) -> dict[str, tuple[str, ...]]:
+    """Name the last files that each stage writes; `*` is a chain that a search will choose."""
+    alone = [f"{t}/{c}" for t, task in recipe.tasks.items() for c, _ in candidates(task)]
+    names = ["*"]
+    if not getattr(recipe, "strategy", None):
+        with suppress(RecipeError):
+            names = ["+".join(chain.values()) for chain in chains(recipe)]
+    trained = [f"{name}/{mode}" for name in names for mode in recipe.posttrain.modes]
+    return {
+        "pretrain": tuple(f"pretrain/{each}.json" for each in alone),
+        "search": ("search/selection.json",),
+        "grid": ("grid/selection.json",),
+        "posttrain": tuple(f"posttrain/{each}/metrics.json" for each in trained),
+        "evaluate": ("evaluate/metrics.json",),
+        "run": ("evaluate/metrics.json",),
+    }
+
+
+def _placed(problem: str, scanned: Space) -> str:
+    """Name the place of a swept value in the recipe, instead of the command line."""
+    for axis in scanned.axes:
+        if axis.where == COMMAND_LINE:
+            continue
+        keys = {text.partition("=")[0] for choice in axis.choices for text in choice.overrides}
+        for key in keys:
+            start = f"{COMMAND_LINE}: {key}"
+            if problem.startswith((f"{start}:", f"{start}.")):
+                return axis.where + problem.removeprefix(COMMAND_LINE)
+    return problem
