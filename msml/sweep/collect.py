@@ -43,7 +43,7 @@ def collect(plan: Plan) -> tuple[list[Row], list[Missing]]:
     Returns:
         A row for each point, chain and mode: the value on each axis, `run`, `chain`, `mode`, each
         metric as `task/metric` and `task/metric error`; where there was a search `selected`,
-        `undetermined` and `gradient_passes`; and `seconds`, the time of the run's last process.
+        `undetermined` and `gradient_passes`; and `seconds`, the time of the run's processes.
         And what is missing.
     """
     rows = [
@@ -101,7 +101,8 @@ def write(rows: Sequence[Row], folder: Path) -> Iterator[Path]:
 def _rows(directory: Path, run: str) -> Iterator[Row]:
     """A row for each chain and mode; where there is only a selection, one for that."""
     chosen = _selection(directory)
-    seconds = (_read(directory / "manifest.json") or {}).get("seconds")
+    sessions = (_read(directory / "manifest.json") or {}).get("sessions", [])
+    seconds = sum(session["seconds"] or 0.0 for session in sessions)
     for record in _read(directory / "evaluate" / "metrics.json") or ([{}] if chosen else []):
         row: Row = {"run": run}
         if record:
