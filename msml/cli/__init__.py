@@ -13,7 +13,7 @@ from msml.cli.events import generate, import_, inspect
 from msml.cli.recipes import cp, ls, show, validate
 from msml.cli.stages import evaluate, grid, posttrain, pretrain, run, search
 from msml.cli.status import status
-from msml.cli.sweep import collect, plan, run_unit, sweep
+from msml.cli.sweep import collect, compare, plan, run_unit, sweep
 from msml.errors import MsmlError
 
 
@@ -27,7 +27,7 @@ for command in (
     *(generate, import_, inspect),
     *(validate, show, cp, ls),
     *(pretrain, search, grid, posttrain, evaluate, run),
-    *(sweep, plan, run_unit, collect),
+    *(sweep, plan, run_unit, collect, compare),
     *(status, doctor),
 ):
     cli.add_command(command)

@@ -39,16 +39,9 @@ def sweep(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) ->
     Example:
       msml sweep recipes/quick.yaml seed=0:5 tasks.tau_momentum.weight=0,0.5,0.9
     """
-    from msml.sweep.display import SweepDisplay, word
-    from msml.sweep.execute import Watch, execute
-    from msml.sweep.plan import make
-    from msml.sweep.points import settings
+    from msml.sweep.display import word
 
-    plan = make(recipe, overrides, runs)
-    _write(plan)
-    with SweepDisplay(plan, Console(stderr=True)) as display:
-        watch = Watch(display.say, display.look, display.ended)
-        outcomes = execute(plan, settings(recipe, overrides)[0], watch)
+    plan, outcomes = _execute(recipe, overrides, runs)
     if as_json:
         ended = [{**asdict(plan.units[o.number]), **asdict(o), "state": word(o)} for o in outcomes]
         click.echo(json.dumps(ended, indent=2))
@@ -57,6 +50,33 @@ def sweep(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) ->
             f"{len(bad)} of {len(plan.units)} units were not done; msml collect says which, and "
             "the same command tries them again"
         )
+
+
+@_command
+def compare(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) -> None:
+    """Run the named variants of a recipe's sweep at the same seeds, and compare what they chose.
+
+    Does only what is left. The reference is the variant whose strategy is grid.
+
+    \b
+    Example:
+      msml compare recipes/compare_strategies.yaml seed=0:3
+    """
+    from msml.report.sweep import show_comparison
+    from msml.runs.directory import finite
+    from msml.sweep.compare import REFERENCE, results, variants_axis
+    from msml.sweep.compare import compare as work
+    from msml.sweep.plan import make
+
+    axis = variants_axis(make(recipe, overrides, runs))
+    plan, outcomes = _execute(recipe, overrides, runs)
+    lines = work(list(results(plan, axis)))
+    if as_json:
+        click.echo(json.dumps(finite([asdict(line) for line in lines]), indent=2))
+    elif lines:
+        show_comparison(lines, REFERENCE)
+    if bad := [o for o in outcomes if o.exit_code]:
+        raise IncompleteError(f"{len(bad)} of {len(plan.units)} units were not done")
 
 
 @_command
@@ -136,6 +156,20 @@ def collect(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) 
         click.echo(line, err=True)
     if missing:
         raise IncompleteError(f"{len(missing)} of {len(made.units)} units have no result")
+
+
+def _execute(recipe: str, overrides: tuple[str, ...], runs: Path) -> tuple[Any, Any]:
+    """Carry out what is left of a sweep; its plan and how its units ended."""
+    from msml.sweep.display import SweepDisplay
+    from msml.sweep.execute import Watch, execute
+    from msml.sweep.plan import make
+    from msml.sweep.points import settings
+
+    plan = make(recipe, overrides, runs)
+    _write(plan)
+    with SweepDisplay(plan, Console(stderr=True)) as display:
+        watch = Watch(display.say, display.look, display.ended)
+        return plan, execute(plan, settings(recipe, overrides)[0], watch)
 
 
 def _write(plan: Any) -> list[Path]:

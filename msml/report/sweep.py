@@ -1,9 +1,11 @@
 """Plans and collected results of sweeps as tables for people."""
 
 from collections.abc import Sequence
+from math import isnan
 
 from msml.report.table import NONE, say, show
 from msml.sweep.collect import Missing, Row, columns
+from msml.sweep.compare import Line, Mean
 from msml.sweep.plan import Plan
 
 _HIDDEN = ("run", "seconds")
@@ -51,3 +53,39 @@ def _cell(row: Row, name: str) -> str:
     if f"{name} error" in row:
         return with_error({"value": value, "error": row[f"{name} error"]})
     return NONE if value is None else str(value)
+
+
+def show_comparison(lines: Sequence[Line], reference: str) -> None:
+    """Print variants in comparison: what they chose, how good that is, what it took."""
+    show(
+        "What was chosen",
+        ("variant", "seeds", "selected", f"τ with {reference}", "gradient passes", "time [s]"),
+        [
+            (
+                line.variant,
+                str(line.seeds),
+                ", ".join(f"{name} ×{count}" for name, count in line.selected.items()),
+                _mean(line.tau),
+                f"{line.gradient_passes.value:,.0f}",
+                f"{line.seconds.value:,.0f}",
+            )
+            for line in lines
+        ],
+        numbers=(1, 3, 4, 5),
+    )
+    for name in lines[0].test:
+        rows = [(line.variant, _mean(line.test[name]), _mean(line.regret[name])) for line in lines]
+        show(f"{name} on test", ("variant", "mean", "regret"), rows, numbers=(1, 2))
+    losses = list(lines[0].valid)
+    means = [(line.variant, *(_mean(line.valid[name]) for name in losses)) for line in lines]
+    show("Losses on valid", ("variant", *losses), means, numbers=range(1, 1 + len(losses)))
+    say(f"regret: how much worse than {reference} at the same seed; below 0 it is better")
+    say("τ: Kendall's, of the rankings of the combinations; ±: standard error of the mean")
+    say("gradient passes: weight gradients, in passes of one model over the train split")
+
+
+def _mean(mean: Mean) -> str:
+    from msml.stages.tables import with_error
+
+    value, error = ((None if isnan(number) else number) for number in (mean.value, mean.error))
+    return with_error({"value": value, "error": error})

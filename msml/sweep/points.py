@@ -164,7 +164,7 @@ def _results(recipe: TrainRecipe) -> dict[str, tuple[str, ...]]:
     """Name the last files that each stage writes; `*` is a chain that a search will choose."""
     alone = [f"{t}/{c}" for t, task in recipe.tasks.items() for c, _ in candidates(task)]
     names = ["*"]
-    if not getattr(recipe, "strategy", None):
+    if not recipe.strategy:
         with suppress(RecipeError):
             names = ["+".join(chain.values()) for chain in chains(recipe)]
     trained = [f"{name}/{mode}" for name in names for mode in recipe.posttrain.modes]

@@ -1,0 +1,211 @@
+"""Comparing named variants of one recipe, such as strategies, over the same seeds."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import isfinite, nan, sqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from msml.errors import DataError, RecipeError
+from msml.registry import metrics
+from msml.runs.directory import read_json
+from msml.sweep.plan import Plan
+
+REFERENCE = "grid"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one variant found at one seed.
+
+    Attributes:
+        variant: Its name.
+        seed: What pairs it with other variants' results: the values on all other axes.
+        strategy: The strategy that chose.
+        selected: The chain that it chose.
+        test: Metrics on test, by task and metric.
+        valid: Losses on valid, by task.
+        ranking: Combinations with a number that is higher for a better one.
+        gradient_passes: Work of the search, in passes of one model over the train split.
+        seconds: Time of the run's processes.
+    """
+
+    variant: str
+    seed: str
+    strategy: str
+    selected: str
+    test: Mapping[str, float]
+    valid: Mapping[str, float]
+    ranking: Mapping[str, float]
+    gradient_passes: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean over seeds with its standard error.
+
+    Attributes:
+        value: The mean; NaN of nothing.
+        error: The standard error; NaN of fewer than two.
+    """
+
+    value: float
+    error: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """A variant in comparison.
+
+    Attributes:
+        variant: Its name.
+        seeds: Number of seeds.
+        selected: How often it chose which chain, most often first.
+        test: Means of the metrics on test.
+        valid: Means of the losses on valid.
+        regret: How much worse it is than the reference at the same seed, for each test metric.
+        tau: Kendall's τ of its ranking of the combinations with the reference's.
+        gradient_passes: Mean of them.
+        seconds: Mean of them.
+    """
+
+    variant: str
+    seeds: int
+    selected: Mapping[str, int]
+    test: Mapping[str, Mean]
+    valid: Mapping[str, Mean]
+    regret: Mapping[str, Mean]
+    tau: Mean
+    gradient_passes: Mean
+    seconds: Mean
+
+
+def results(plan: Plan, axis: str) -> Iterator[Result]:
+    """Read the points of a sweep that are done.
+
+    Args:
+        plan: The sweep.
+        axis: Name of the axis of the variants.
+    """
+    for values, directory in plan.points:
+        run = plan.runs_folder / directory
+        try:
+            selection = read_json(run / "search" / "selection.json")
+            record = read_json(run / "evaluate" / "metrics.json")[-1]
+            sessions = read_json(run / "manifest.json")["sessions"]
+        except DataError:
+            continue
+        selected = "+".join(record["chain"].values())
+        yield Result(
+            variant=str(values[axis]),
+            seed=", ".join(f"{name}={value}" for name, value in values.items() if name != axis),
+            strategy=selection["strategy"],
+            selected=selected,
+            test={
+                f"{task}/{name}": _number(found["value"])
+                for task, each in record["metrics"].items()
+                for name, found in each.items()
+            },
+            valid=_valid(run / "posttrain" / selected / record["mode"] / "metrics.json"),
+            ranking=ranking(selection),
+            gradient_passes=selection["gradient_passes"],
+            seconds=sum(session["seconds"] or 0.0 for session in sessions),
+        )
+
+
+def variants_axis(plan: Plan) -> str:
+    """Name of the axis that is compared: the one that is neither the seed nor a dotted key.
+
+    Raises:
+        RecipeError: If there is none.
+    """
+    names = list(plan.points[0][0])
+    found = [name for name in names if name != "seed" and "." not in name]
+    if not found:
+        raise RecipeError(
+            "sweep.over: nothing to compare; expected named variants, such as "
+            "`strategies: {grid: {strategy.name: grid}, darts: {strategy.name: darts}}`"
+        )
+    return found[0]
+
+
+def ranking(selection: Mapping[str, Any]) -> dict[str, float]:
+    """Combinations with a number that is higher for a better one, from what a search decided."""
+    if selection["ranking"]:
+        return {"+".join(r["chain"].values()): -r["behind"] for r in selection["ranking"]}
+    if not selection["alpha"]:
+        return {}
+    tasks = [
+        {name: numbers["alpha"] for name, numbers in found.items()}
+        for found in selection["alpha"].values()
+    ]
+    return {
+        "+".join(names): sum(task[name] for task, name in zip(tasks, names, strict=True))
+        for names in product(*tasks)
+    }
+
+
+def compare(found: Sequence[Result]) -> list[Line]:
+    """Compare variants with the grid's choice at the same seed."""
+    reference = {r.seed: r for r in found if r.strategy == REFERENCE}
+    by_variant: dict[str, list[Result]] = {}
+    for result in found:
+        by_variant.setdefault(result.variant, []).append(result)
+    return [_line(variant, each, reference) for variant, each in by_variant.items()]
+
+
+def _line(variant: str, each: Sequence[Result], reference: Mapping[str, Result]) -> Line:
+    pairs = [(r, reference[r.seed]) for r in each if r.seed in reference]
+    return Line(
+        variant=variant,
+        seeds=len(each),
+        selected=dict(Counter(r.selected for r in each).most_common()),
+        test={name: mean([r.test[name] for r in each]) for name in each[0].test},
+        valid={name: mean([r.valid[name] for r in each]) for name in each[0].valid},
+        regret={
+            name: mean([_sign(name) * (r.test[name] - best.test[name]) for r, best in pairs])
+            for name in each[0].test
+        },
+        tau=mean([kendall_tau(r.ranking, best.ranking) for r, best in pairs]),
+        gradient_passes=mean([r.gradient_passes for r in each]),
+        seconds=mean([r.seconds for r in each]),
+    )
+
+
+def mean(values: Sequence[float]) -> Mean:
+    """Mean and standard error of the numbers that are finite."""
+    known = np.array([value for value in values if isfinite(value)])
+    if not len(known):
+        return Mean(nan, nan)
+    error = float(known.std(ddof=1) / sqrt(len(known))) if len(known) > 1 else nan
+    return Mean(float(known.mean()), error)
+
+
+def kendall_tau(first: Mapping[str, float], second: Mapping[str, float]) -> float:
+    """Kendall's τ-b of two rankings, on the combinations that both have; NaN for fewer than two."""
+    from scipy.stats import kendalltau
+
+    names = [name for name in first if name in second]
+    if len(names) < 2:
+        return nan
+    return float(kendalltau([first[n] for n in names], [second[n] for n in names]).statistic)
+
+
+def _sign(name: str) -> int:
+    """1 where a larger value of a metric is worse."""
+    metric = name.rpartition("/")[2]
+    known = metric in metrics.names()
+    return -1 if not known or metrics.get(metric).facts.get("better") == "higher" else 1
+
+
+def _valid(path: Path) -> dict[str, float]:
+    return {name: _number(value) for name, value in read_json(path)["valid_losses"].items()}
+
+
+def _number(value: float | None) -> float:
+    return nan if value is None else value

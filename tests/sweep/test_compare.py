@@ -1,0 +1,120 @@
+"""Variants of one recipe at the same seeds, from results made by hand."""
+
+import json
+from math import nan
+
+import pytest
+
+from msml.errors import RecipeError
+from msml.report.sweep import show_comparison
+from msml.sweep.compare import Result, compare, kendall_tau, mean, ranking, results, variants_axis
+from msml.sweep.plan import Plan
+
+
+def result(variant, seed, auc, mse=0.05, strategy=None, order=("a+c", "a+d", "b+c", "b+d")):
+    return Result(
+        variant=variant,
+        seed=f"seed={seed}",
+        strategy=strategy or variant,
+        selected=order[0],
+        test={"higgs/auc": auc, "momentum/momentum_mse": mse},
+        valid={"total": 1 - auc},
+        ranking={name: -float(place) for place, name in enumerate(order)},
+        gradient_passes=100.0,
+        seconds=10.0 * (seed + 1),
+    )
+
+
+def test_regret_is_paired_by_seed():
+    found = [result("grid", 0, 0.80), result("grid", 1, 0.70)]
+    found += [result("darts", 0, 0.79, 0.06), result("darts", 1, 0.69, 0.06)]
+    grid, darts = compare(found)
+    assert grid.regret["higgs/auc"].value == 0
+    assert darts.regret["higgs/auc"].value == pytest.approx(0.01)
+    assert darts.regret["higgs/auc"].error == pytest.approx(0, abs=1e-12)  # not that of the means
+    assert darts.test["higgs/auc"].error == pytest.approx(0.05)
+    assert darts.regret["momentum/momentum_mse"].value == pytest.approx(0.01)  # lower is better
+    assert darts.seconds.value == 15
+    assert darts.selected == {"a+c": 2}
+
+
+def test_without_the_reference_there_is_no_regret():
+    (line,) = compare([result("darts", 0, 0.8)])
+    assert line.regret["higgs/auc"].value != line.regret["higgs/auc"].value
+    (line, _) = compare([result("darts", 0, 0.8), result("grid", 1, 0.8)])
+    assert line.tau.value != line.tau.value
+
+
+def test_tau():
+    order = ("a+c", "a+d", "b+c", "b+d")
+    one = {name: -float(place) for place, name in enumerate(order)}
+    assert kendall_tau(one, one) == 1
+    assert kendall_tau(one, {name: -value for name, value in one.items()}) == -1
+    swapped = {**one, "a+c": one["a+d"], "a+d": one["a+c"]}
+    assert kendall_tau(one, swapped) == pytest.approx(4 / 6)  # 5 pairs agree, 1 does not
+    assert kendall_tau(one, {"a+c": 1.0}) != kendall_tau(one, {"a+c": 1.0})
+
+
+def test_rankings_of_alpha_and_of_combinations():
+    alpha = {
+        "first": {"a": {"alpha": 1.0}, "b": {"alpha": 0.0}},
+        "second": {"c": {"alpha": -1.0}, "d": {"alpha": 0.5}},
+    }
+    assert ranking({"ranking": None, "alpha": alpha}) == {
+        "a+c": 0.0, "a+d": 1.5, "b+c": -1.0, "b+d": 0.5,
+    }  # fmt: skip
+    ranked = [{"chain": {"first": "a", "second": "c"}, "behind": 0.0},
+              {"chain": {"first": "b", "second": "c"}, "behind": 0.2}]  # fmt: skip
+    assert ranking({"ranking": ranked, "alpha": None}) == {"a+c": 0.0, "b+c": -0.2}
+    assert ranking({"ranking": None, "alpha": None}) == {}
+
+
+def test_means():
+    assert mean([1.0, 3.0, nan]).value == 2
+    assert mean([1.0, 3.0]).error == 1
+    assert mean([1.0]).error != mean([1.0]).error
+    assert mean([]).value != mean([]).value
+
+
+def a_plan(folder, points):
+    return Plan("r.yaml", str(folder), "runs", 1, "r/sweep", (), tuple(points))
+
+
+def test_results_are_read_and_missing_ones_left_out(tmp_path, capsys):
+    run = tmp_path / "runs" / "r" / "one"
+    chain = {"first": "a", "second": "c"}
+    auc = {"value": 0.8, "error": 0.01}
+    files = {
+        "search/selection.json": {
+            "strategy": "grid", "alpha": None, "gradient_passes": 7.0,
+            "ranking": [{"chain": chain, "behind": 0.0}],
+        },
+        "evaluate/metrics.json": [
+            {"chain": chain, "mode": "connected", "metrics": {"second": {"auc": {"value": 0.5}}}},
+            {"chain": chain, "mode": "joint", "metrics": {"second": {"auc": auc}}},
+        ],
+        "manifest.json": {"sessions": [{"seconds": 3.0}, {"seconds": None}, {"seconds": 4.0}]},
+        "posttrain/a+c/joint/metrics.json": {"valid_losses": {"total": 0.4}},
+    }  # fmt: skip
+    for name, content in files.items():
+        (run / name).parent.mkdir(parents=True, exist_ok=True)
+        (run / name).write_text(json.dumps(content))
+    plan = a_plan(
+        tmp_path,
+        [({"seed": 0, "how": "grid"}, "r/one"), ({"seed": 1, "how": "grid"}, "r/not there")],
+    )
+    assert variants_axis(plan) == "how"
+    (found,) = results(plan, "how")
+    assert (found.variant, found.seed, found.selected) == ("grid", "seed=0", "a+c")
+    assert (found.test, found.valid) == ({"second/auc": 0.8}, {"total": 0.4})
+    assert (found.gradient_passes, found.seconds) == (7.0, 7.0)
+    show_comparison(compare([found]), "grid")
+    shown = capsys.readouterr().out
+    assert "a+c ×1" in shown
+    assert "second/auc on test" in shown
+
+
+def test_nothing_to_compare(tmp_path):
+    plan = a_plan(tmp_path, [({"seed": 0, "tasks.a.weight": 0.5}, "r/one")])
+    with pytest.raises(RecipeError, match="nothing to compare"):
+        variants_axis(plan)
