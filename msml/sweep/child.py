@@ -13,8 +13,14 @@ import sys
 
 _PR_SET_PDEATHSIG = 1
 
+
+def follow_parent(number: int) -> None:
+    """Have the kernel send this process a signal when the one that started it dies."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
+
+
 if __name__ == "__main__":
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    follow_parent(signal.SIGTERM)
     if os.getppid() != int(sys.argv[1]):  # it died before
         sys.exit(85)
     os.execv(sys.executable, [sys.executable, "-m", "msml", *sys.argv[2:]])

@@ -15,6 +15,7 @@ from uuid import uuid4
 from msml.errors import IncompleteError, RecipeError, StoppedError
 from msml.recipe.schema import Sweep
 from msml.signals import stop_requests
+from msml.sweep.child import follow_parent
 from msml.sweep.cluster import Workers, packages, workers
 from msml.sweep.plan import Plan, Unit
 from msml.sweep.points import full_check
@@ -99,6 +100,7 @@ def execute(plan: Plan, sweep: Sweep, watch: Watch) -> list[Outcome]:
 def _apart() -> None:
     """Prepare a process that only builds models: Ctrl-C is for the one that waits for it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    follow_parent(signal.SIGKILL)
     os.environ.update({**environment(1), "CUDA_VISIBLE_DEVICES": "-1"})
 
 
