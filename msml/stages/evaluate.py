@@ -10,11 +10,11 @@ import numpy as np
 from msml.chain import Chain
 from msml.data.kinematics import Array
 from msml.metrics import estimate, replicate
-from msml.recipe.expand import chains
 from msml.registry import metrics as registered
 from msml.runs.directory import finite, read_json, write_json
 from msml.stages.drawing import draw
 from msml.stages.posttrain import chain_name, folder_of, trained
+from msml.stages.search import chosen_chains
 from msml.stages.session import Session
 from msml.stages.training import build_model, load_weights, predict
 from msml.training.checkpoint import new_hdf5
@@ -33,7 +33,7 @@ def evaluate(session: Session) -> list[Record]:
         the differences to the chain's earlier modes, from the same replicas of the test events.
     """
     records: list[Record] = []
-    for chosen in chains(session.values):
+    for chosen in chosen_chains(session):
         earlier: list[Record] = []
         for mode in session.values.posttrain.modes:
             trained(session, chosen, mode)

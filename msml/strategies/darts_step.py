@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from msml.chain import weighted_total
@@ -90,7 +91,9 @@ def make_darts_step(
         shared = TrainPass(objective, values, given, scale)
         if alpha_optimizer is not None:
             found = alpha_gradients(shared, values, Given(valid))
-            alpha_optimizer.apply(_finite(found) if float16 else found, alphas)
+            descend = partial(alpha_optimizer.apply, found, alphas)
+            # An overflow leaves α as it is, as the weights' optimizer does with its own.
+            keras.ops.cond(_finite(found), descend, lambda: None) if float16 else descend()
         gradients, losses = shared.gradient(_values(alphas))
         if supernet.variables:
             optimizer.apply(gradients, supernet.variables)
@@ -113,11 +116,9 @@ def make_supernet_loss_step(objective: Objective, alphas: Sequence[Any]) -> Step
     return step
 
 
-def _finite(gradients: list[Tensor]) -> list[Tensor]:
-    """Replace gradients that overflowed in float16 by zeros, as the weights' optimizer does."""
+def _finite(gradients: list[Tensor]) -> Tensor:
     tf = tensorflow()
-    fine = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in gradients])
-    return [tf.where(fine, gradient, tf.zeros_like(gradient)) for gradient in gradients]
+    return tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in gradients])
 
 
 def _values(variables: Sequence[Any]) -> list[Tensor]:
