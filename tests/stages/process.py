@@ -14,7 +14,7 @@ from multiprocessing import forkserver
 from pathlib import Path
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_PATIENCE = 120.0
+_PATIENCE = 600.0  # for machines that do much else
 
 
 @dataclass(frozen=True)
