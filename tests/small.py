@@ -13,6 +13,7 @@ from msml.models.build import build
 from msml.recipe.expand import ModelSpec, TaskSpec
 from msml.recipe.schema import Fit
 from msml.stages.training import model_variables, numbered
+from msml.strategies.supernet import Supernet
 from msml.training.environment import tensorflow
 from msml.training.epoch import Stream, compile_epoch, shuffled, to_device
 from msml.training.fit import Trainee, Watch, fit
@@ -53,6 +54,21 @@ def small_chain(seed=1, precision="float32", momentum="tau_mlp", higgs="higgs_ml
         ),
     }
     return Chain(tasks(weight), models)
+
+
+def supernet(weight=0.5, epsilon=1.0, precision="float32", momentum=None, higgs=None):
+    """Four candidates, two of them dummies, then two; or those given."""
+    momentum = momentum or {
+        "mlp": model("momentum", "tau_mlp", precision=precision, **SMALL_TAU),
+        "sf": model("momentum", "tau_scale_factor", precision=precision),
+        "noise": model("momentum", "noise", precision=precision),
+        "zeros": model("momentum", "zeros", precision=precision),
+    }
+    higgs = higgs or {
+        "mlp": model("higgs", "higgs_mlp", precision=precision, **SMALL_HIGGS),
+        "mass": model("higgs", "higgs_mass", precision=precision, **SMALL_HIGGS),
+    }
+    return Supernet(tasks(weight), {"momentum": momentum, "higgs": higgs}, epsilon)
 
 
 def batch(rows=None, weight=None, seed=1):

@@ -35,7 +35,8 @@ def check(
 ) -> object:
     """Check a value, and all that lies below it, against a type hint.
 
-    Where the value is merged over a default, nothing of it is missing.
+    Where the value is merged over a default, nothing of it is missing. A null that took the place
+    of a mapping with free names empties it.
 
     Returns:
         The plain value, without those parts that have a problem.
@@ -45,8 +46,8 @@ def check(
         return findings.add(node, path, f"missing; expected {words(hint)}")
     if isinstance(value, str) and "${" in value:
         return _interpolation(node, hint, path, findings)
-    if value is None and (hint is Any or NoneType in get_args(hint)):
-        return None
+    if value is None and (nothing := _nothing(node, hint)) is not _BAD:
+        return nothing
     if isinstance(value, dict):
         if dataclasses.is_dataclass(bare):
             return _fields(value, node, bare, path, findings, defaulted)
@@ -61,6 +62,14 @@ def check(
     return findings.add(node, path, f"expected {words(hint)}, got {_got(value)}{quotes}")
 
 
+def _nothing(node: Node, hint: Any) -> object:
+    """Return what a null stands for, or `_BAD` where there can be none."""
+    bare = strip_optional(hint)
+    if hint is Any or NoneType in get_args(hint):
+        return None
+    return {} if node.removes and get_origin(bare) is dict and not entry_schema(bare) else _BAD
+
+
 def _fields(
     value: dict[str, Node],
     node: Node,
@@ -71,22 +80,20 @@ def _fields(
 ) -> dict[str, object]:
     """Check a mapping against a dataclass: its keys are the fields."""
     hints = get_type_hints(schema)
-    has_default = {
-        f.name: not (f.default is f.default_factory is dataclasses.MISSING)
-        for f in dataclasses.fields(schema)
+    known = {spelled(f): f for f in dataclasses.fields(schema)}
+    optional = {
+        key: not (f.default is f.default_factory is dataclasses.MISSING) for key, f in known.items()
     }
     checked = {}
     for key, child in value.items():
-        name = key if key in hints else f"{key}_"  # a field cannot be called `from`
-        if name in hints:
-            below = defaulted or has_default[name]
-            checked[name] = check(child, hints[name], (*path, name), findings, below)
+        if key in known:
+            name, below = known[key].name, defaulted or optional[key]
+            checked[name] = check(child, hints[name], (*path, key), findings, below)
         else:
-            known = [hint.removesuffix("_") for hint in hints]
-            findings.add(child, (*path, key), "unknown key" + suggest(key, known))
-    for name, optional in has_default.items():
-        if not (optional or defaulted or name in value):
-            findings.add(node, (*path, name), f"missing; expected {words(hints[name])}")
+            findings.add(child, (*path, key), "unknown key" + suggest(key, [*known]))
+    for key, f in known.items():
+        if not (optional[key] or defaulted or key in value):
+            findings.add(node, (*path, key), f"missing; expected {words(hints[f.name])}")
     return {name: v for name, v in checked.items() if v is not _BAD}
 
 

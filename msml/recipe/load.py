@@ -178,7 +178,7 @@ def _check_interpolations(config: DictConfig, findings: Findings) -> None:
         try:
             value: Any = untyped
             for name in path:
-                value = value[int(name) if OmegaConf.is_list(value) else name]
+                value = value[int(name)] if OmegaConf.is_list(value) else _entry(value, name)
             if OmegaConf.is_config(value):
                 value = OmegaConf.to_container(value, resolve=True)
         except InterpolationToMissingValueError:
@@ -188,6 +188,11 @@ def _check_interpolations(config: DictConfig, findings: Findings) -> None:
             findings.add(node, path, f"{node.value!r}: {reason}; expected {words(hint)}")
         else:
             check(_as_node(value, node.where), hint, path, Findings(findings.problems))
+
+
+def _entry(content: Any, key: str) -> Any:
+    """Look up a key as recipes spell it."""
+    return content[key if key in content else f"{key}_"]
 
 
 def _spell(content: Any, hint: Any) -> Any:

@@ -21,6 +21,7 @@ class Report:
         tasks: Number of tasks; this and the next are 0 where there are problems.
         candidates: Number of candidates, grids and copies expanded.
         chains: Number of chains chosen; 0 where that is left to a search.
+        strategy: Name of the strategy that searches, if any.
     """
 
     recipe: str
@@ -29,10 +30,13 @@ class Report:
     tasks: int = 0
     candidates: int = 0
     chains: int = 0
+    strategy: str | None = None
 
     def summary(self) -> str:
         """Say in a few words what a good recipe holds."""
         chains = _count(self.chains, "chain") if self.chains else "no chain chosen"
+        if self.strategy:
+            chains = f"{self.strategy} chooses"
         tasks, candidates = _count(self.tasks, "task"), _count(self.candidates, "candidate")
         return f"ok, {tasks}, {candidates}, {chains}"
 
@@ -46,6 +50,8 @@ def report(path: str, overrides: Sequence[str], fast: bool) -> Report:
         return Report(path, error.exit_code, str(error).splitlines())
     values = recipe.values
     number = sum(len(list(candidates(task))) for task in values.tasks.values())
+    if values.strategy:
+        return Report(path, 0, [], len(values.tasks), number, 0, values.strategy["name"])
     try:
         chosen = len(chains(values))
     except RecipeError:

@@ -7,7 +7,7 @@ from pathlib import Path
 from msml.report.table import NONE, say, show
 from msml.runs.status import STATES, Status, Unit
 
-_STAGES = ("pretrain", "posttrain", "evaluate")
+_STAGES = ("pretrain", "search", "posttrain", "evaluate")
 
 
 def show_runs(found: Sequence[Status], runs: Path) -> None:
@@ -23,7 +23,7 @@ def show_runs(found: Sequence[Status], runs: Path) -> None:
         if each.current:
             rows.append(("", *[""] * len(_STAGES), "at", each.current))
     headings = ("state", *_STAGES, "last", "run")
-    show(f"Runs in {runs}", headings, rows, numbers=range(1, 5))
+    show(f"Runs in {runs}", headings, rows, numbers=range(1, len(_STAGES) + 2))
     for state in dict.fromkeys(each.state for each in found):
         say(f"{state}: {STATES[state]}")
 

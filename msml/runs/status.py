@@ -18,6 +18,8 @@ from msml.runs.attempt import UNFINISHED
 from msml.runs.directory import read_json, run_directory
 
 STOPPED = (85, 130)
+# Stands for the chain until the search has chosen it.
+_TO_BE_CHOSEN = "(to be chosen)"
 
 STATES = {
     "done": "all stages have ended well",
@@ -133,19 +135,37 @@ def _units(path: Path, seen: Mapping[str, Mapping[str, Any]]) -> Iterator[Unit]:
     """Yield a run's work, as its recipe says; none where that is of another version."""
     try:
         recipe = load(path / "recipe.yaml", TrainRecipe).values
-        for task, spec in expand(recipe).items():
-            for name in spec.candidates:
-                file = path / "pretrain" / task / f"{name}.json"
-                yield _unit("pretrain", f"{task}/{name}", file, seen)
-        names = ["+".join(chain.values()) for chain in chains(recipe)]
-    except RecipeError:  # also where no chain is chosen: then there is only pre-training
+        tasks = expand(recipe)
+    except RecipeError:
         return
+    for task, spec in tasks.items():
+        for name in spec.candidates:
+            file = path / "pretrain" / task / f"{name}.json"
+            yield _unit("pretrain", f"{task}/{name}", file, seen)
+    strategy = recipe.strategy.get("name")
+    if strategy == "grid" or (path / "grid").exists():
+        for choice in product(*(spec.candidates for spec in tasks.values())):
+            name = "+".join(choice)
+            yield _unit("grid", name, path / "grid" / name / "metrics.json", seen)
+    if strategy:
+        yield _unit("search", str(strategy), path / "search" / "selection.json", seen)
     for stage in ("posttrain", "evaluate"):
-        for chain, mode in product(names, recipe.posttrain.modes):
+        for chain, mode in product(_chains(path, recipe), recipe.posttrain.modes):
             file = path / stage / chain / mode / "metrics.json"
             yield _unit(stage, f"{chain}/{mode}", file, seen)
     if recipe.evaluate.validity is not None:
         yield _unit("evaluate", "validity", path / "evaluate" / "validity.json", seen)
+
+
+def _chains(path: Path, recipe: TrainRecipe) -> list[str]:
+    """Names of the chains to train; none where the recipe chooses none."""
+    if recipe.strategy:
+        selection = _read(path / "search" / "selection.json")
+        return ["+".join(selection["chosen"].values()) if selection else _TO_BE_CHOSEN]
+    try:
+        return ["+".join(chain.values()) for chain in chains(recipe)]
+    except RecipeError:
+        return []
 
 
 def _unit(stage: str, name: str, file: Path, seen: Mapping[str, Mapping[str, Any]]) -> Unit:
@@ -154,11 +174,12 @@ def _unit(stage: str, name: str, file: Path, seen: Mapping[str, Mapping[str, Any
     key = f"{stage}/{name}"
     epoch = next((r for unit, r in seen.items() if f"{unit}/".startswith(f"{key}/")), {})
     facts = {**epoch, **(result or {})}
+    epochs = facts.get("epochs", facts.get("epoch"))
     return Unit(
         stage=stage,
         name=name,
         done=result is not None,
-        epochs=facts.get("epochs", facts.get("epoch")),
+        epochs=len(epochs) if isinstance(epochs, list) else epochs,
         best_epoch=facts.get("best_epoch"),
         best=facts.get("valid_loss", facts.get("best")),
         time=file.stat().st_mtime if result is not None else epoch.get("time"),

@@ -250,7 +250,7 @@ def _watch(session: Session, key: str, settings: Fit) -> Watch:
             "valid": history.valid[-1],
             **history.notes[-1],
             "best": history.best,
-            "best_epoch": history.best_epoch + 1,
+            "best_epoch": history.best_epoch + 1 or None,
             "patience_left": settings.patience - history.waited,
         }
         session.directory.log(facts)

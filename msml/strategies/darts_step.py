@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from msml.chain import weighted_total
@@ -90,7 +91,9 @@ class DartsStep:
         shared = TrainPass(objective, weights, given, scale)
         if self.alpha_optimizer is not None:
             found = self._alpha_gradients(shared, Given(valid, drawn=drawn))
-            self.alpha_optimizer.apply(found if scale is None else _finite(found), self.alphas)
+            descend = partial(self.alpha_optimizer.apply, found, self.alphas)
+            # An overflow leaves α as it is, as the weights' optimizer does with the weights.
+            descend() if scale is None else _if_finite(found, descend)
         if self.weighting.constant is None:
             losses = self._descend_weighed(weights, given)
         else:
@@ -150,11 +153,12 @@ def _is_float16(optimizer: Any) -> bool:
     return isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
 
 
-def _finite(gradients: list[Tensor]) -> list[Tensor]:
-    """Replace gradients that overflowed in float16 by zeros, as the weights' optimizer does."""
+def _if_finite(gradients: list[Tensor], act: Callable[[], None]) -> None:
+    import keras
+
     tf = tensorflow()
-    fine = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in gradients])
-    return [tf.where(fine, gradient, tf.zeros_like(gradient)) for gradient in gradients]
+    finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in gradients])
+    keras.ops.cond(finite, act, lambda: None)
 
 
 def values(variables: Sequence[Any]) -> list[Tensor]:

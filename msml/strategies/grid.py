@@ -2,7 +2,7 @@
 
 import math
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -65,11 +65,7 @@ def combinations(session: Session) -> list[Chain]:
 def choose(session: Session, strategy: str, chains: Sequence[Chain]) -> Selection:
     """Train combinations where that was not done, and rank them."""
     records = [_trained(session, chosen) for chosen in chains]
-    scores = [
-        Score(_number(record["score"]), np.array(record["replicas"], float), record["losses"])
-        for record in records
-    ]
-    ranking = rank(session, chains, scores)
+    ranking = rank(session, chains, [kept_score(record) for record in records])
     return Selection(
         strategy=strategy,
         by=ranked_by(session),
@@ -84,6 +80,19 @@ def choose(session: Session, strategy: str, chains: Sequence[Chain]) -> Selectio
 def combination_folder(session: Session, chosen: Chain) -> Path:
     """Where a combination's result is kept."""
     return session.directory.file("grid", chain_name(chosen))
+
+
+def kept_score(record: Mapping[str, Any]) -> Score:
+    """Read the score of a combination; its file has null for what is not finite."""
+    return Score(
+        value=_number(record["score"]),
+        replicas=np.array(record["replicas"], float),
+        losses={task: _number(loss) for task, loss in record["losses"].items()},
+    )
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _trained(session: Session, chosen: Chain) -> dict[str, Any]:
@@ -106,8 +115,3 @@ def _trained(session: Session, chosen: Chain) -> dict[str, Any]:
         metric = session.values.select.metric
         session.progress.done(f"grid {chain_name(chosen)}: {metric} {found.value:.5f}")
     return dict(read_json(folder / "metrics.json"))
-
-
-def _number(value: float | None) -> float:
-    """What JSON has instead of NaN."""
-    return math.nan if value is None else value

@@ -77,16 +77,15 @@ def rank(
 
     def key(number: int) -> tuple[float, float, tuple[str, ...]]:
         found = scores[number]
-        value = sign * found.value
         names = tuple(combinations[number].values())
-        return (value if np.isfinite(value) else np.inf, found.losses[last], names)
+        return (_or_infinity(sign * found.value), _or_infinity(found.losses[last]), names)
 
     order = sorted(range(len(scores)), key=key)
     first = scores[order[0]]
     ranking: list[Record] = []
     for number in order:
         found = scores[number]
-        behind = sign * (found.value - first.value)
+        behind = _or_infinity(sign * found.value) - sign * first.value
         error = float(np.std(found.replicas - first.replicas))
         ranking.append(
             {
@@ -96,7 +95,7 @@ def rank(
                 "losses": dict(found.losses),
                 "behind": behind,
                 "behind_error": error,
-                "worse": bool(behind > 2 * error),
+                "worse": behind == np.inf or bool(behind > 2 * error),
             }
         )
     return ranking
@@ -119,6 +118,11 @@ def ranked_by(session: Session) -> str:
     select = session.values.select
     split = "TEST (allowed by the recipe)" if select.split == "test" else select.split
     return f"{select.metric} on {split}"
+
+
+def _or_infinity(value: float) -> float:
+    """Put what is not finite last: it has no order."""
+    return value if np.isfinite(value) else np.inf
 
 
 def _event_losses(session: Session, task: str, target: Array, output: Array) -> Array:

@@ -117,8 +117,11 @@ def test_a_good_recipe_is_good():
 def test_every_shipped_recipe_is_good(path, events):
     found = report(str(path), [f"data.file={events}"], fast=False)
     assert found.problems == []
-    chains = {"quick": 1, "htautau_reoptimise": 9, "htautau_cnn_lstm": 1}
+    chains = {"htautau_reoptimise": 9, "htautau_cnn_lstm": 1}
     assert found.chains == chains.get(path.stem, 0)
+    strategies = {"quick": "darts", "htautau_darts": "darts", "htautau_grid": "grid"}
+    strategies["htautau_darts_published"] = "darts"
+    assert found.strategy == strategies.get(path.stem)
 
 
 @pytest.mark.parametrize(

@@ -197,3 +197,90 @@ def test_the_reference_of_a_validity_is_a_unit(directory):
     write_json(directory.file("evaluate", "validity.json"), {"epochs": 3})
     assert status(directory.path).state == "done"
     assert status(directory.path).current is None
+
+
+def searching(tmp_path, monkeypatch, strategy):
+    """A run that has just begun and is to search."""
+    monkeypatch.chdir(tmp_path)
+    chosen = f"strategy: {{name: {strategy}}}"
+    (tmp_path / "tiny.yaml").write_text(RECIPE.replace("chain: {momentum: mlp}", chosen))
+    text = load("tiny.yaml", TrainRecipe).resolved()
+    run = run_directory(tmp_path / "runs", "tiny", yaml.safe_load(text), [])
+    run.path.mkdir(parents=True)
+    run.file("recipe.yaml").write_text(text)
+    return run
+
+
+def units(found, *stages):
+    return {f"{u.stage}/{u.name}": u for u in found.units if u.stage in stages}
+
+
+def test_a_search(tmp_path, monkeypatch):
+    run = searching(tmp_path, monkeypatch, "darts")
+    found = status(run.path)
+    assert list(units(found, "search", "posttrain", "evaluate")) == [
+        "search/darts",
+        "posttrain/(to be chosen)/sequential",
+        "posttrain/(to be chosen)/joint",
+        "evaluate/(to be chosen)/sequential",
+        "evaluate/(to be chosen)/joint",
+    ]
+    run.log({"unit": "search/darts", "epoch": 1, "best": float("inf"), "best_epoch": None})
+    run.log({"unit": "search/darts", "epoch": 2, "best": 0.4, "best_epoch": 2})
+    found = status(run.path)
+    unit = units(found, "search")["search/darts"]
+    assert (unit.done, unit.epochs, unit.best_epoch, unit.best) == (False, 2, 2, 0.4)
+    assert (found.state, found.current) == ("partial", "search/darts")
+    chosen = {"momentum": "sf", "higgs": "mass"}
+    content = {"chosen": chosen, "epochs": [{}] * 5, "best_epoch": 3}
+    write_json(run.file("search", "selection.json"), content)
+    found = status(run.path)
+    unit = units(found, "search")["search/darts"]
+    assert (unit.done, unit.epochs, unit.best_epoch, unit.best) == (True, 5, 3, 0.4)
+    assert found.current is None
+    assert found.progress("search") == (1, 1)
+    assert "posttrain/sf+mass/joint" in units(found, "posttrain")
+    assert not any("to be chosen" in unit.name for unit in found.units)
+    assert CliRunner().invoke(cli, ["status"]).exit_code == 0
+
+
+def test_warm_up_has_no_best_epoch(tmp_path, monkeypatch):
+    run = searching(tmp_path, monkeypatch, "darts")
+    run.log({"unit": "search/darts", "epoch": 1, "best": float("inf"), "best_epoch": None})
+    unit = units(status(run.path), "search")["search/darts"]
+    assert (unit.epochs, unit.best_epoch, unit.best) == (1, None, None)
+    runner = CliRunner()
+    shown = runner.invoke(cli, ["status", "tiny.yaml"]).stdout
+    (line,) = (line.split() for line in shown.splitlines() if line.startswith("search"))
+    assert line[:2] == ["search", "darts"]
+    assert line[-4:-1] == ["1", "-", "-"]
+
+
+def test_a_grid_search(tmp_path, monkeypatch):
+    run = searching(tmp_path, monkeypatch, "grid")
+    log(run, "grid/mlp+mass", 4)
+    write_json(run.file("grid", "mlp+mass", "metrics.json"), {"epochs": 4})
+    log(run, "grid/sf+mass", 2)
+    found = status(run.path)
+    grid = units(found, "grid")
+    assert list(grid) == ["grid/mlp+mass", "grid/sf+mass"]
+    assert [(u.done, u.epochs) for u in grid.values()] == [(True, 4), (False, 2)]
+    assert found.current == "grid/sf+mass"
+    write_json(run.file("grid", "sf+mass", "metrics.json"), {"epochs": 3})
+    assert status(run.path).current is None
+    chosen = {"momentum": "mlp", "higgs": "mass"}
+    content = {"chosen": chosen, "epochs": None, "best_epoch": None}
+    write_json(run.file("search", "selection.json"), content)
+    found = status(run.path)
+    assert units(found, "search")["search/grid"].done
+    assert "evaluate/mlp+mass/joint" in units(found, "evaluate")
+
+
+def test_a_grid_beside_another_strategy(tmp_path, monkeypatch):
+    run = searching(tmp_path, monkeypatch, "darts")
+    assert not units(status(run.path), "grid")
+    log(run, "grid/mlp+mass", 1)
+    run.file("grid", "mlp+mass").mkdir(parents=True)
+    found = status(run.path)
+    assert list(units(found, "grid")) == ["grid/mlp+mass", "grid/sf+mass"]
+    assert found.current == "grid/mlp+mass"

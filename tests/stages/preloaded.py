@@ -4,7 +4,10 @@ import msml.cli
 import msml.stages.evaluate
 import msml.stages.opening
 import msml.stages.run
+import msml.stages.selected
 import msml.stages.tables
+import msml.strategies.darts
+import msml.strategies.grid
 from msml.training.environment import tensorflow
 
 tensorflow()

@@ -15,8 +15,9 @@ from tiny import RECIPE, log, metrics, only_run, results, runs, weights, write_r
 from msml.data.dataset import load_split
 from msml.data.splits import split_rows
 from msml.metrics import bootstrap
+from msml.recipe import load
 from msml.recipe.files import shipped
-from msml.recipe.schema import Data
+from msml.recipe.schema import Data, TrainRecipe
 from msml.registry import metrics as registered
 
 pytestmark = pytest.mark.xdist_group("stages")
@@ -341,6 +342,9 @@ def own(first, *, output):
 SHIPPED = {
     "quick.yaml": ("quick", 1),
     "sweep.yaml": ("sweep", 1),
+    "htautau_darts.yaml": ("htautau_darts", 1),
+    "htautau_darts_published.yaml": ("htautau_darts_published", 1),
+    "htautau_grid.yaml": ("htautau_grid", 1),
     "htautau_cnn_lstm.yaml": ("htautau_cnn_lstm", 1),
     "htautau_reoptimise.yaml": ("htautau_reoptimise", 9),
 }
@@ -348,13 +352,23 @@ SHIPPED = {
 
 def test_every_shipped_training_recipe_is_tested():
     bases = {"base/htautau.yaml", "base/htautau_dummies.yaml"}
+    sweeps = {"compare_strategies.yaml"}  # nothing is chosen but at its points
     found = {str(path.relative_to(shipped())) for path in shipped().rglob("*.yaml")}
-    assert {name for name in found if not name.startswith("events/")} == bases | set(SHIPPED)
+    assert {name for name in found if not name.startswith("events/")} == bases | sweeps | set(
+        SHIPPED
+    )
 
 
-@pytest.mark.parametrize("recipe", SHIPPED)
+SLOW = {"htautau_darts_published.yaml", "htautau_grid.yaml"}
+
+
+@pytest.mark.parametrize(
+    "recipe", [pytest.param(r, marks=pytest.mark.slow) if r in SLOW else r for r in SHIPPED]
+)
 def test_shipped_recipes(work, recipe):
-    short = ("data.file=events.h5", "pretrain.epochs=1", "posttrain.epochs=1", "xla=false")
+    short = ["data.file=events.h5", "pretrain.epochs=1", "posttrain.epochs=1", "xla=false"]
+    if "darts" in load(recipe, TrainRecipe).values.strategy.values():
+        short.append("strategy.epochs=1")
     limits = Limits(seconds_between_checkpoints=10)
     msml(work, "run", recipe, *short, "evaluate.bootstrap=5", limits=limits)
     name, chains = SHIPPED[recipe]

@@ -88,6 +88,18 @@ def test_epochs_of_the_warmup_are_never_the_best(tmp_path):
     assert [note["weight"] for note in history.notes] == [1, 2, 3, 4, 5, 6]
 
 
+def test_a_stop_in_the_warmup(tmp_path):
+    """There is no best epoch yet, and its loss is infinite; that survives the file."""
+    trained = replace(scripted(losses_of(0.1, 0.2, 4, 3, 5))[0], warmup=2)
+    with pytest.raises(StoppedError):
+        small.run(trained, settings(patience=2), tmp_path / "c.h5", stop=lambda: "SIGTERM")
+    history = load_arrays(tmp_path / "c.h5")[1]["history"]
+    assert (history["best"], history["best_epoch"], history["waited"]) == (math.inf, -1, 0)
+    again = replace(scripted(losses_of(0.1, 0.2, 4, 3, 5))[0], warmup=2)
+    history = small.run(again, settings(patience=2), tmp_path / "c.h5")
+    assert (history.epochs, history.best_epoch, history.best) == (6, 3, 3)
+
+
 @pytest.mark.parametrize("epoch", [1, 2, 4])
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_valid_loss_that_is_not_finite(tmp_path, epoch, bad):
