@@ -14,7 +14,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 run: install
-	$(BIN)/msml run recipes/htautau_cnn_lstm.yaml
+	$(BIN)/msml run recipes/htautau_darts.yaml
 
 test: install
 	$(BIN)/ruff check
@@ -28,6 +28,7 @@ test-slow: install
 bench: install
 	$(BIN)/python scripts/bench_events.py
 	$(BIN)/python scripts/bench_training.py
+	$(BIN)/python scripts/bench_search.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache

@@ -8,7 +8,7 @@ import numpy as np
 from msml.data.kinematics import Array
 from msml.data.schema import COLUMNS
 from msml.stages.session import Session
-from msml.stages.training import TOTAL, measurement, model_seed, numbered, optimise, use_xla
+from msml.stages.training import TOTAL, measurement, model_seed, numbered, optimise
 from msml.strategies.alphas import Alphas
 from msml.strategies.darts_choice import scores_of_alpha, scores_of_removal, selection
 from msml.strategies.darts_monitor import entropies, hessian_measurement, ranking_stays
@@ -56,10 +56,9 @@ class DartsSearch:
         self._optimizer = make_optimizer(settings.fit, self.supernet.variables, session.precision)
         self._alpha_optimizer = make_optimizer(settings.alpha_fit, self.alphas.variables, "float32")
         self._draws = tf.Variable([0, model_seed(session.values.seed, KEY) % 2**31], dtype="int32")
-        # XLA has no gamma distribution.
-        self._xla = settings.relaxation != "dirichlet" and use_xla(
-            session, self.supernet.candidates
-        )
+        # XLA compiles a second-order epoch for minutes and gains little at large batches; it has no
+        # gamma distribution.
+        self._xla = bool(session.values.xla) and settings.relaxation != "dirichlet"
         self._weighting = make_weighting(
             session.values.weighting,
             tasks_of(self.supernet.inputs, weights, model_seed(session.values.seed, KEY)),

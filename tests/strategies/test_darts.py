@@ -17,7 +17,8 @@ from synthetic import synthetic_events, write_events
 from tiny import log, metrics, only_run, results, runs, weights, write_recipe
 
 from msml.data.splits import split_rows
-from msml.strategies import darts
+from msml.strategies.darts_choice import scores_of_alpha
+from msml.strategies.darts_choice import selection as selection_of
 from msml.training.checkpoint import load_arrays
 from msml.training.fit import History
 
@@ -50,7 +51,7 @@ def test_a_search_keeps_what_led_to_the_choice(searched):
     losses += ["momentum", "higgs", "total"]
     for kept, logged in zip(found["epochs"], epochs(run), strict=True):
         assert list(kept["train"]) == list(kept["valid"]) == losses
-        assert kept == {key: logged[key] for key in ("train", "valid", "alpha")}
+        assert kept == {key: logged[key] for key in ("train", "valid", "alpha", "entropy")}
         total = 0.5 * kept["valid"]["momentum"] + 0.5 * kept["valid"]["higgs"]
         assert kept["valid"]["total"] == pytest.approx(total, rel=1e-5)
     assert len({str(kept["alpha"]) for kept in found["epochs"]}) == 4  # α moves
@@ -90,21 +91,22 @@ def choice(alphas, valid, best):
         notes=[{"alpha": {"task": dict(zip("ab", alpha, strict=True))}} for alpha in alphas],
         best_epoch=best,
     )
-    return darts._selection(SimpleNamespace(), SimpleNamespace(), history, 1.0)
+    kept = SimpleNamespace(
+        values=lambda: history.notes[best]["alpha"],  # of the epoch that was restored
+        shares=lambda: {"task": {"a": 0.5, "b": 0.5}},
+    )
+    return selection_of("alpha", scores_of_alpha(kept, history), history, 1.0)
 
 
-def test_not_the_last_alpha_chooses(monkeypatch):
-    kept = []
-    monkeypatch.setattr(darts, "keep_chain", lambda session, net, chosen: kept.append(chosen))
+def test_ties_go_to_the_lower_loss():
     alphas, valid = [(0.0, 0.3), (0.2, 0.1)], [(1.0, 2.0), (1.0, 2.0)]
     found = choice(alphas, valid, 0)
     assert (found.chosen, found.undetermined, found.best_epoch) == ({"task": "b"}, [], 1)
     assert choice(alphas, valid, 1).chosen == {"task": "a"}
-    tie = choice([(0.0, 0.0)], [(2.0, 1.0)], 0)  # goes to the lower loss of its own
+    tie = choice([(0.0, 0.0)], [(2.0, 1.0)], 0)
     assert (tie.chosen, tie.undetermined) == ({"task": "b"}, ["task"])
     tie = choice([(0.5, 0.5)], [(1.0, 1.0)], 0)
     assert (tie.chosen, tie.undetermined) == ({"task": "a"}, ["task"])
-    assert kept == [{"task": "b"}, {"task": "a"}, {"task": "b"}, {"task": "a"}]
 
 
 def test_training_and_measuring_go_on_from_the_choice(searched):
