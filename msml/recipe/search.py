@@ -8,7 +8,7 @@ from msml.arguments import bind
 from msml.errors import RecipeError
 from msml.recipe.messages import Problem, unknown
 from msml.recipe.schema import Select, TrainRecipe
-from msml.registry import Entry, metrics, strategies
+from msml.registry import Entry, metrics, models, strategies
 
 _SPLITS = ("valid", "test")
 _TOTAL = "total"
@@ -31,6 +31,8 @@ def check_search(recipe: TrainRecipe) -> Iterator[Problem]:
         return
     problems = bind(entry, 1, arguments) or [*_check_values(entry, arguments)]
     yield from ((f"strategy.{key or 'name'}", message) for key, message in problems)
+    if reason := entry.facts.get("no_dummies"):
+        yield from _check_dummies(recipe, entry.name, reason)
 
 
 def _check_values(entry: Entry, arguments: dict[str, Any]) -> Iterator[Problem]:
@@ -39,6 +41,16 @@ def _check_values(entry: Entry, arguments: dict[str, Any]) -> Iterator[Problem]:
     defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
     if check := entry.facts.get("check"):
         yield from check(defaults | arguments)
+
+
+def _check_dummies(recipe: TrainRecipe, strategy: str, reason: str) -> Iterator[Problem]:
+    """Refuse candidates that are registered as a dummy."""
+    known = set(models.names())
+    for task, spec in recipe.tasks.items():
+        for name, candidate in spec.candidates.items():
+            if candidate.model in known and models.get(candidate.model).facts.get("dummy"):
+                message = f"strategy '{strategy}' takes no dummy such as '{candidate.model}'"
+                yield f"tasks.{task}.candidates.{name}", f"{message}: {reason}"
 
 
 def _check_select(select: Select) -> Iterator[Problem]:

@@ -28,9 +28,7 @@ def grid(session: Session) -> Selection:
     Source: paper, section 4.4.1.
     """
     selection = every_combination(session)
-    winner = combination_folder(session, selection.chosen) / "weights.h5"
-    with atomic(chain_weights(session)) as temporary:
-        shutil.copy(winner, temporary)
+    keep_winner(session, selection)
     return selection
 
 
@@ -64,6 +62,13 @@ def choose(session: Session, strategy: str, chains: Sequence[Chain]) -> Selectio
         gradient_passes=float(sum(r["epochs"] * len(r["chain"]) for r in records)),
         ranking=ranking,
     )
+
+
+def keep_winner(session: Session, selection: Selection) -> None:
+    """Let the trained weights of the chosen combination be the search's."""
+    winner = combination_folder(session, selection.chosen) / "weights.h5"
+    with atomic(chain_weights(session)) as temporary:
+        shutil.copy(winner, temporary)
 
 
 def combination_folder(session: Session, chosen: Chain) -> Path:
