@@ -72,11 +72,10 @@ class Distribution:
         """
         tf = tensorflow()
         gains, shares = utilities(losses), _values(self.shares)
+        drawn = [tf.one_hot(numbers[:, i], share.shape[0]) for i, share in enumerate(shares)]
         gradients = [
-            tf.reduce_mean(
-                gains[:, None] * (tf.one_hot(numbers[:, i], share.shape[0]) - share), axis=0
-            )
-            for i, share in enumerate(shares)
+            tf.reduce_mean(gains[:, None] * (each - share), axis=0)
+            for each, share in zip(drawn, shares, strict=True)
         ]
         scaled = [g / tf.sqrt(share) for g, share in zip(gradients, shares, strict=True)]
         norm = tf.sqrt(_squares(scaled))

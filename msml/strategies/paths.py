@@ -211,7 +211,10 @@ def choose(number: Number, branches: Sequence[Callable[[], Any]]) -> Any:
     if isinstance(number, int) or len(branches) == 1:
         return branches[number if isinstance(number, int) else 0]()
     if len(branches) <= _LARGEST_SWITCH:
-        return tf.switch_case(number, list(branches))
+        # Inlined, the operations of all branches would be visited at each step.
+        kept = {"_noinline": True}
+        apart = partial(tf.function, autograph=False, experimental_attributes=kept)
+        return tf.switch_case(number, [apart(branch) for branch in branches])
     size = ceil(len(branches) / _LARGEST_SWITCH)
     groups = [branches[i : i + size] for i in range(0, len(branches), size)]
     inner = number % size
