@@ -62,11 +62,11 @@ class EpochDisplay:
             self._live.update(Text(line), refresh=True)
         elif now - self._last > _SECONDS_BETWEEN_LINES:
             self._last = now
-            self._console.print(line, highlight=False, soft_wrap=True)
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def done(self, line: str) -> None:
         """Say that something is finished."""
-        self._console.print(line, highlight=False, soft_wrap=True)
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _line(self, key: str, facts: Mapping[str, Any], now: float) -> str:
         losses = ", ".join(f"{name} {value:.5f}" for name, value in facts["valid"].items())

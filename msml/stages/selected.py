@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from rich.markup import escape
+
 from msml.report.table import NONE, say, show
 from msml.stages.tables import plain, with_error
 
@@ -23,7 +25,7 @@ def show_selection(selection: Record) -> None:
         doubt = ""
         if task in selection["undetermined"]:
             doubt = " (undetermined: others are as good within the uncertainty)"
-        say(f"{task}: {name}{doubt}")
+        say(escape(f"{task}: {name}{doubt}"))
 
 
 def _show_alpha(selection: Record) -> None:

@@ -181,11 +181,14 @@ def test_with_xla(searched, tmp_path, name):
 def test_random(searched, tmp_path):
     work = beside(searched, tmp_path)
     write_recipe(work, TINY.replace(SEARCH, "strategy: {name: random, n: 2}"))
-    msml(work, "search", "tiny.yaml")
+    command = msml(work, "search", "tiny.yaml")
     found = selection(work)
+    name = "+".join(found["chosen"].values())
+    assert "[units=" in name
+    assert f"search random: chose {name}" in command.errors
+    assert f"higgs: {found['chosen']['higgs']}" in command.output
     assert len(found["ranking"]) == 2
     assert found["trained"] is True
-    name = "+".join(found["chosen"].values())
     run = only_run(work)
     assert weights(run / "search/weights.h5") == weights(run / "grid" / name / "weights.h5")
 
@@ -193,7 +196,7 @@ def test_random(searched, tmp_path):
 @pytest.mark.parametrize(
     "overrides",
     [
-        ("strategy={name: spos, epochs: 1, choice: evolution}",),
+        ("strategy={name: spos, epochs: 1, exhaustive_up_to: 1}",),
         pytest.param(("strategy={name: asng, epochs: 1}",), marks=pytest.mark.slow),
         pytest.param(("strategy={name: random, n: 1}",), marks=pytest.mark.slow),
         pytest.param(("strategy={name: darts, epochs: 1}",), marks=pytest.mark.slow),
@@ -205,7 +208,7 @@ def test_one_task(work, overrides):
     msml(work, "search", "one.yaml", *overrides)
     found = selection(work, "one_task")
     assert list(found["chosen"]) == ["higgs"]
-    if "evolution" in overrides[0]:
+    if "spos" in overrides[0]:
         assert found["by"] == "total on valid, evolution, shared weights"
         assert len(found["ranking"]) == 2
 
