@@ -106,7 +106,11 @@ models = Registry(
 )
 losses = Registry("loss", "losses", ("msml.losses",))
 metrics = Registry("metric", "metrics", ("msml.metrics",))
-strategies = Registry("strategy", "strategies", ("msml.strategies.darts", "msml.strategies.grid"))
+strategies = Registry(
+    "strategy",
+    "strategies",
+    tuple(f"msml.strategies.{name}" for name in ("asng", "darts", "grid", "random", "spos")),
+)
 weightings = Registry(
     "weighting",
     "weightings",

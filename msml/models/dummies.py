@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 
 
-@models.register("zeros", parameters=0)
+@models.register("zeros", parameters=0, dummy=True)
 def zeros(first: Shape, *others: Shape, output: Shape) -> "keras.Model":
     """Answer 0 for every event.
 
@@ -30,7 +30,7 @@ def zeros(first: Shape, *others: Shape, output: Shape) -> "keras.Model":
     return _of_first((first, *others), Zeros(output, dtype="float32", name="zeros"))
 
 
-@models.register("noise", parameters=0)
+@models.register("noise", parameters=0, dummy=True)
 def noise(first: Shape, *others: Shape, output: Shape) -> "keras.Model":
     """Answer with draws of N(0, 1), anew at each call, in training and after it.
 

@@ -6,7 +6,7 @@ from msml.arguments import bind
 from msml.errors import RecipeError
 from msml.recipe.messages import Problem, unknown
 from msml.recipe.schema import Select, TrainRecipe
-from msml.registry import metrics, strategies
+from msml.registry import metrics, models, strategies
 
 _SPLITS = ("valid", "test")
 _TOTAL = "total"
@@ -29,6 +29,18 @@ def check_search(recipe: TrainRecipe) -> Iterator[Problem]:
         return
     problems = bind(entry, 0, arguments) or [*entry.function(**arguments).problems()]
     yield from ((f"strategy.{key or 'name'}", message) for key, message in problems)
+    if reason := entry.facts.get("no_dummies"):
+        yield from _check_dummies(recipe, entry.name, reason)
+
+
+def _check_dummies(recipe: TrainRecipe, strategy: str, reason: str) -> Iterator[Problem]:
+    """Refuse candidates that are registered as a dummy."""
+    known = set(models.names())
+    for task, spec in recipe.tasks.items():
+        for name, candidate in spec.candidates.items():
+            if candidate.model in known and models.get(candidate.model).facts.get("dummy"):
+                message = f"strategy '{strategy}' takes no dummy such as '{candidate.model}'"
+                yield f"tasks.{task}.candidates.{name}", f"{message}: {reason}"
 
 
 def _check_select(select: Select) -> Iterator[Problem]:

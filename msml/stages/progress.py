@@ -74,13 +74,13 @@ class EpochDisplay:
         if self._terminal:
             self._live.update(Text(broken(line, self._console.width)), refresh=True)
         else:
-            self._console.print(line, highlight=False, soft_wrap=True)
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def done(self, line: str) -> None:
         """Say that something is finished."""
         if self._terminal:  # or the last epoch would stand below it until the next
             self._live.update(Group(), refresh=True)
-        self._console.print(line, highlight=False, soft_wrap=True)
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _line(self, key: str, facts: Mapping[str, Any], now: float) -> str:
         line = f"{key}: epoch {facts['epoch']}/{facts['epochs']}, "

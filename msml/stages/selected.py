@@ -3,23 +3,29 @@
 from collections.abc import Mapping
 from typing import Any
 
+from rich.markup import escape
+
 from msml.report.table import NONE, say, show
 from msml.stages.tables import plain, with_error
 
 Record = Mapping[str, Any]
+
+_LONGEST = 50  # rows of a table; the selection's file has all
 
 
 def show_selection(selection: Record) -> None:
     """Print what led to a choice, and the choice."""
     if selection["alpha"]:
         _show_alpha(selection)
+    if selection["distribution"]:
+        _show_distribution(selection)
     if selection["ranking"]:
         _show_ranking(selection)
     for task, name in selection["chosen"].items():
         doubt = ""
         if task in selection["undetermined"]:
             doubt = " (undetermined: others are as good within the uncertainty)"
-        say(f"{task}: {name}{doubt}")
+        say(escape(f"{task}: {name}{doubt}"))
 
 
 def _show_alpha(selection: Record) -> None:
@@ -40,6 +46,17 @@ def _show_alpha(selection: Record) -> None:
     show(f"{selection['strategy']}: α of {epochs}", headings, rows, numbers=range(2, 5))
 
 
+def _show_distribution(selection: Record) -> None:
+    rows = [
+        (task, name, f"{share:.3f}", "chosen" if selection["chosen"][task] == name else "")
+        for task, candidates in selection["distribution"].items()
+        for name, share in candidates.items()
+    ]
+    epochs = f"epoch {selection['best_epoch']} of {len(selection['epochs'])}"
+    headings = ("task", "candidate", "probability", "")
+    show(f"{selection['strategy']}: distribution of {epochs}", headings, rows, numbers=[2])
+
+
 def _show_ranking(selection: Record) -> None:
     first = selection["ranking"][0]
     rows = [
@@ -51,8 +68,10 @@ def _show_ranking(selection: Record) -> None:
             else NONE,
             *map(plain, record["losses"].values()),
         )
-        for record in selection["ranking"]
+        for record in selection["ranking"][:_LONGEST]
     ]
     headings = ("combination", selection["by"], "behind", *(f"loss {t}" for t in first["losses"]))
-    title = f"{selection['strategy']}: {len(rows)} combinations, ranked by {selection['by']}"
+    count = f"{len(selection['ranking'])} combinations"
+    count = f"best {len(rows)} of {count}" if len(rows) < len(selection["ranking"]) else count
+    title = f"{selection['strategy']}: {count}, ranked by {selection['by']}"
     show(title, headings, rows, numbers=range(1, len(headings)))

@@ -197,19 +197,27 @@ def fixed_noise(models: Iterable[Any]) -> Iterator[None]:
 
 def predict(session: Session, chain: Chain, split: str) -> dict[str, Array]:
     """Outputs of a chain's tasks on a split, `(events, ...) float32`."""
+    return predictor(chain)(session.on_device(split))
+
+
+def predictor(chain: Chain) -> Callable[[Mapping[str, Tensor]], dict[str, Array]]:
+    """Compile a chain: a function of columns that returns its tasks' outputs, as `predict`."""
     from msml.training.environment import tensorflow
 
     tf = tensorflow()
-    tensors = session.on_device(split)
-    columns = {name: tensors[name] for name in chain.columns()}
     compiled = tf.function(lambda batch: chain.outputs(batch, training=False), autograph=False)
-    events = len(session.split(split))
-    with fixed_noise(chain.models.values()):
-        blocks = [
-            compiled({name: t[i : i + _EVALUATION_BATCH] for name, t in columns.items()})
-            for i in range(0, events, _EVALUATION_BATCH)
-        ]
-    return {task: np.concatenate([b[task].numpy() for b in blocks]) for task in chain.models}
+
+    def run(tensors: Mapping[str, Tensor]) -> dict[str, Array]:
+        columns = {name: tensors[name] for name in chain.columns()}
+        events = len(next(iter(columns.values())))
+        with fixed_noise(chain.models.values()):
+            blocks = [
+                compiled({name: t[i : i + _EVALUATION_BATCH] for name, t in columns.items()})
+                for i in range(0, events, _EVALUATION_BATCH)
+            ]
+        return {task: np.concatenate([b[task].numpy() for b in blocks]) for task in chain.models}
+
+    return run
 
 
 def load_weights(chain: Chain, path: Path, tasks: Mapping[str, str] | None = None) -> None:

@@ -1,9 +1,11 @@
 """How a DARTS search that has ended chooses one candidate of each task."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from msml.strategies.alphas import Alphas
+from msml.strategies.ranking import Record, undetermined
 from msml.strategies.selection import Selection
 from msml.training.fit import History
 
@@ -63,11 +65,21 @@ def selection(select_by: str, scores: Scores, history: History, passes: float) -
         trained=False,
         gradient_passes=passes,
         alpha=scores,
-        epochs=[
-            {"train": train, "valid": valid, **notes}
-            for train, valid, notes in zip(history.train, history.valid, history.notes, strict=True)
-        ],
+        epochs=history.by_epoch(),
         best_epoch=history.best_epoch + 1,
+    )
+
+
+def by_ranking(
+    ranking: Sequence[Record], by: str, scores: Scores, history: History, passes: float
+) -> Selection:
+    """Choose the combination that is best with the shared weights."""
+    return replace(
+        selection("alpha", scores, history, passes),
+        by=f"{by}, shared weights",
+        chosen=dict(ranking[0]["chain"]),
+        undetermined=undetermined(ranking),
+        ranking=ranking,
     )
 
 

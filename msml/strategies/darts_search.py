@@ -10,12 +10,14 @@ from msml.data.schema import COLUMNS
 from msml.stages.session import Session
 from msml.stages.training import TOTAL, measurement, model_seed, numbered, optimise
 from msml.strategies.alphas import Alphas
-from msml.strategies.darts_choice import scores_of_alpha, scores_of_removal, selection
+from msml.strategies.darts_choice import by_ranking, scores_of_alpha, scores_of_removal, selection
 from msml.strategies.darts_monitor import entropies, hessian_measurement, ranking_stays
 from msml.strategies.darts_step import DartsStep, Objective, make_supernet_loss_step
 from msml.strategies.pretrained import keep_chain, models_variables, pretrained_models, streams
+from msml.strategies.ranking import ranked_by
 from msml.strategies.relaxation import Relaxation
 from msml.strategies.selection import Selection
+from msml.strategies.shared import rank_supernet
 from msml.strategies.supernet import Supernet
 from msml.training.environment import tensorflow
 from msml.training.epoch import EpochResult, compile_epoch, shuffled
@@ -156,12 +158,11 @@ class DartsSearch:
         scores = scores_of_alpha(self.alphas, history)
         if settings.select_by == "perturbation":
             scores = scores_of_removal(self.alphas, scores, lambda: float(self.measure()[-1]))
-        return selection(
-            settings.select_by,
-            scores,
-            history,
-            passes * len(self.supernet.candidates) * history.epochs,
-        )
+        passes *= len(self.supernet.candidates) * history.epochs
+        if settings.select_by == "supernet":
+            ranking = rank_supernet(self._session, self.supernet.models)
+            return by_ranking(ranking, ranked_by(self._session), scores, history, passes)
+        return selection(settings.select_by, scores, history, passes)
 
 
 def _angles(session: Session) -> dict[str, int]:

@@ -25,7 +25,8 @@ class Score:
 
     Attributes:
         value: The metric.
-        replicas: The metric on bootstrap replicas of the events, the same for every combination.
+        replicas: The metric on bootstrap replicas of the events, the same for every combination;
+            there may be none.
         losses: Loss of each task.
     """
 
@@ -34,12 +35,13 @@ class Score:
     losses: Mapping[str, float]
 
 
-def score(session: Session, outputs: Mapping[str, Array]) -> Score:
+def score(session: Session, outputs: Mapping[str, Array], *, replicas: bool = True) -> Score:
     """Measure a combination as the recipe's `select` says.
 
     Args:
         session: The run.
         outputs: Output of each task on the split of `select`.
+        replicas: Whether to take bootstrap replicas; without them it is far cheaper.
     """
     select = session.values.select
     split = session.split(select.split)
@@ -58,44 +60,58 @@ def score(session: Session, outputs: Mapping[str, Array]) -> Score:
         arrays = (split.columns[session.tasks[last].target], outputs[last])
     return Score(
         value=float(metric(*arrays, weight)),
-        replicas=replicate(metric, arrays, weight, _REPLICAS, _SEED),
+        replicas=replicate(metric, arrays, weight, _REPLICAS * replicas, _SEED),
         losses={task: average(values, weight) for task, values in per_event.items()},
     )
+
+
+def best_first(
+    session: Session, combinations: Sequence[Mapping[str, str]], scores: Sequence[Score]
+) -> list[int]:
+    """Order the positions of combinations; ties go to the lower loss of the last task."""
+    return sorted(range(len(scores)), key=lambda i: standing(session, combinations[i], scores[i]))
+
+
+def standing(
+    session: Session, chosen: Mapping[str, str], found: Score
+) -> tuple[float, float, tuple[str, ...]]:
+    """What combinations are ordered by, lowest first."""
+    value = _or_infinity(_sign(session) * found.value)
+    last = list(session.tasks)[-1]
+    return (value, _or_infinity(found.losses[last]), tuple(chosen.values()))
 
 
 def rank(
     session: Session, combinations: Sequence[Mapping[str, str]], scores: Sequence[Score]
 ) -> list[Record]:
-    """Order combinations, best first; ties go to the lower loss of the last task.
+    """Order combinations, best first; the first needs bootstrap replicas.
 
     Returns:
         Of each: chain, score, its bootstrap error, losses, how far it is behind the first with the
-        error of that difference, and whether that is more than twice this error.
+        error of that difference, and whether that is more than twice this error. Without replicas
+        the errors are None, and twice the largest of the others' counts.
     """
-    sign = -1.0 if higher_is_better(session.values.select.metric) else 1.0
-    last = list(session.tasks)[-1]
-
-    def key(number: int) -> tuple[float, float, tuple[str, ...]]:
-        found = scores[number]
-        names = tuple(combinations[number].values())
-        return (_or_infinity(sign * found.value), _or_infinity(found.losses[last]), names)
-
-    order = sorted(range(len(scores)), key=key)
+    order = best_first(session, combinations, scores)
     first = scores[order[0]]
+    errors = [
+        float(np.std(scores[i].replicas - first.replicas)) if len(scores[i].replicas) else None
+        for i in order
+    ]
+    largest = max(error for error in errors if error is not None)
     ranking: list[Record] = []
-    for number in order:
+    for number, error in zip(order, errors, strict=True):
         found = scores[number]
-        behind = _or_infinity(sign * found.value) - sign * first.value
-        error = float(np.std(found.replicas - first.replicas))
+        behind = _or_infinity(_sign(session) * found.value) - _sign(session) * first.value
         ranking.append(
             {
                 "chain": dict(combinations[number]),
                 "score": found.value,
-                "error": float(np.std(found.replicas)),
+                "error": None if error is None else float(np.std(found.replicas)),
                 "losses": dict(found.losses),
                 "behind": behind,
                 "behind_error": error,
-                "worse": behind == np.inf or bool(behind > 2 * error),
+                "worse": behind == np.inf
+                or bool(behind > 2 * (largest if error is None else error)),
             }
         )
     return ranking
@@ -123,6 +139,11 @@ def ranked_by(session: Session) -> str:
 def _or_infinity(value: float) -> float:
     """Put what is not finite last: it has no order."""
     return value if np.isfinite(value) else np.inf
+
+
+def _sign(session: Session) -> float:
+    """Factor on the metric that makes lower better."""
+    return -1.0 if higher_is_better(session.values.select.metric) else 1.0
 
 
 def _event_losses(session: Session, task: str, target: Array, output: Array) -> Array:

@@ -23,7 +23,8 @@ class Selection:
         gradient_passes: Weight gradients computed, in passes of one model over the train split.
         alpha: Of each task and candidate: α, its softmax, and the candidate's own loss on valid.
         ranking: Combinations, best first, each with chain, score, uncertainty and losses on valid.
-        epochs: α and all losses of each epoch.
+        distribution: Of each task and candidate: its probability at the end.
+        epochs: All losses of each epoch, and α or the distribution after it.
         best_epoch: The one whose state was kept, from 1.
     """
 
@@ -35,6 +36,7 @@ class Selection:
     gradient_passes: float
     alpha: Mapping[str, Mapping[str, Mapping[str, float]]] | None = None
     ranking: Sequence[Mapping[str, Any]] | None = None
+    distribution: Mapping[str, Mapping[str, float]] | None = None
     epochs: Sequence[Mapping[str, Any]] | None = None
     best_epoch: int | None = None
 

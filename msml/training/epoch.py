@@ -81,7 +81,8 @@ def compile_epoch(step: Step, *streams: Stream, losses: int, xla: bool) -> Epoch
         xla: Whether XLA compiles it.
 
     Returns:
-        A function of the order of the events of each stream, `(events,) int32`.
+        A function of the order of the events of each stream, `(events,) int32`. An order may
+        take events more than once, and as many as it likes.
     """
     tf = tensorflow()
     names = [sorted(stream.columns) for stream in streams]
@@ -186,25 +187,37 @@ def _stretches(
             yield ready
 
 
+def generator(seed: int, key: str, number: int) -> np.random.Generator:
+    """Random numbers that follow from seed, what is done, and a number such as the epoch."""
+    words = np.frombuffer(key.encode().ljust(4 * (-(-len(key.encode()) // 4)), b"\0"), np.uint32)
+    return np.random.default_rng(np.random.SeedSequence([seed, number, *words.tolist()]))
+
+
 def epoch_order(events: int, seed: int, key: str, epoch: int) -> Array:
     """Order of the events in an epoch: a pure function of seed, what is trained, and epoch."""
-    words = np.frombuffer(key.encode().ljust(4 * (-(-len(key.encode()) // 4)), b"\0"), np.uint32)
-    sequence = np.random.SeedSequence([seed, epoch, *words.tolist()])
-    return np.random.default_rng(sequence).permutation(events).astype(np.int32)
+    return generator(seed, key, epoch).permutation(events).astype(np.int32)
 
 
-def shuffled(epoch: Epoch, events: Sequence[int], seed: int, key: str) -> Callable[[int], Any]:
+def shuffled(
+    epoch: Epoch,
+    events: Sequence[int],
+    seed: int,
+    key: str,
+    others: Callable[[int], Sequence[Array]] = lambda number: (),
+) -> Callable[[int], Any]:
     """Give an epoch the orders of its streams: a function of the epoch's number.
 
     Args:
         epoch: The compiled epoch.
-        events: Number of events of each stream.
+        events: Number of events of each stream that is shuffled.
         seed: Seed of the run.
         key: What is trained.
+        others: Orders of the streams that follow, by the epoch's number.
     """
 
     def numbered(number: int) -> EpochResult:
         keys = [key, *(f"{key}/stream {i}" for i in range(1, len(events)))]
-        return epoch(*(epoch_order(n, seed, k, number) for n, k in zip(events, keys, strict=True)))
+        orders = [epoch_order(n, seed, k, number) for n, k in zip(events, keys, strict=True)]
+        return epoch(*orders, *others(number))
 
     return numbered

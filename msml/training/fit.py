@@ -41,6 +41,13 @@ class History:
         """Epochs done."""
         return len(self.valid)
 
+    def by_epoch(self) -> list[dict[str, Any]]:
+        """Losses on train and valid of each epoch, with what else there was to note."""
+        return [
+            {"train": train, "valid": valid, **notes}
+            for train, valid, notes in zip(self.train, self.valid, self.notes, strict=True)
+        ]
+
 
 @dataclass(frozen=True)
 class Trainee:

@@ -1,0 +1,157 @@
+"""ASNG: a distribution over paths learns from their losses on valid while one path trains."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+
+from msml.data.kinematics import Array
+from msml.recipe.messages import Problem
+from msml.registry import strategies
+from msml.stages.session import Session
+from msml.stages.training import TOTAL, measurement, optimise, use_xla
+from msml.strategies.natural import Distribution
+from msml.strategies.paths import Paths
+from msml.strategies.pretrained import keep_chain, models_variables, pretrained_models, streams
+from msml.strategies.selection import Selection
+from msml.strategies.spos import (
+    NO_DUMMIES,
+    PathTraining,
+    optimizer_variables,
+    trainable_paths,
+)
+from msml.training.environment import tensorflow
+from msml.training.epoch import (
+    Batch,
+    Step,
+    Stream,
+    Tensor,
+    compile_epoch,
+    generator,
+    shuffled,
+    to_device,
+)
+from msml.training.fit import History, Trainee
+
+_KEY = "search/asng"
+_UNIFORM = 2**16  # different random numbers
+
+
+@strategies.register("asng", no_dummies=NO_DUMMIES, only_fixed_weights=True)
+@dataclass(frozen=True, kw_only=True)
+class Asng(PathTraining):
+    """Train paths drawn from a distribution that moves to the better ones; its mode is chosen.
+
+    Attributes:
+        samples: λ, paths that are compared on each batch of valid.
+        step: δ, length of the distribution's first step.
+        margin: Probability shared evenly among the candidates of a task.
+
+    Early stopping goes by the mode. Source: Akimoto et al. 2019, arXiv:1905.08537; one path a batch
+    as in SPOS.
+    """
+
+    samples: int = 2
+    step: float = 1.0
+    margin: float = 0.1
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield the arguments whose values make no sense."""
+        yield from super().problems()
+        if self.samples < 2:
+            yield "samples", f"expected 2 or more, got {self.samples}"
+        if not 0 < self.step < np.inf:
+            yield "step", f"expected a number above 0, got {self.step:g}"
+        if not 0 < self.margin < 1:
+            yield "margin", f"expected a number between 0 and 1, got {self.margin:g}"
+
+    def search(self, session: Session) -> Selection:
+        """Search in a run whose candidates are pre-trained."""
+        paths = trainable_paths(session, pretrained_models(session), self.fit)
+        counts = {task: len(known) for task, known in paths.names.items()}
+        distribution = Distribution(counts, self.step, self.margin)
+        path = session.directory.file("search", "supernet.h5")
+        trainee, xla = self._trainee(session, paths, distribution)
+        history = optimise(session, trainee, self.fit, path, {"xla": xla})
+        return _selection(session, paths, history)
+
+    def _trainee(
+        self, session: Session, paths: Paths, distribution: Distribution
+    ) -> tuple[Trainee, bool]:
+        names, candidates = paths.names, paths.supernet.candidates
+        train, valid = streams(session, self.batch_size)
+        numbers = Stream(_uniform_numbers(), (1 + self.samples) * len(names))
+        losses, xla = (*names, TOTAL), use_xla(session, candidates)
+        work = make_asng_step(paths, distribution)
+        epoch = compile_epoch(work, train, valid, numbers, losses=len(losses), xla=xla)
+        seed, count = session.values.seed, ceil(train.events / self.batch_size) * numbers.batch_size
+
+        def drawn(epoch: int) -> list[Array]:
+            return [generator(seed, f"{_KEY}/paths", epoch).integers(_UNIFORM, size=count)]
+
+        def mode(batch: Batch) -> Tensor:
+            return paths.losses(batch, distribution.mode())
+
+        shares = {f"share/{task}": share for task, share in distribution.shares.items()}
+        trainee = Trainee(
+            key=_KEY,
+            losses=losses,
+            weights=models_variables(paths.supernet.models) | shares,
+            state=optimizer_variables(paths) | distribution.state,
+            train=shuffled(epoch, [train.events, valid.events], seed, _KEY, drawn),
+            valid=measurement(mode, valid.columns, candidates, len(losses), xla),
+            notes=lambda: {"distribution": _named(paths, distribution)},
+        )
+        return trainee, xla
+
+
+def make_asng_step(paths: Paths, distribution: Distribution) -> Step:
+    """Train a sampled path on train; compare others on valid, and move the distribution."""
+    tf = tensorflow()
+
+    def step(train: Batch, valid: Batch, draws: Batch) -> Tensor:
+        uniform = tf.reshape(draws["uniform"], [-1, len(paths.names)])
+        numbers = distribution.sample(uniform)
+        losses = paths.descend(train, tf.unstack(numbers[0]))
+        compared = [tf.unstack(one) for one in tf.unstack(numbers[1:])]
+        found = [paths.losses(valid, one)[-1] for one in compared]
+        distribution.update(numbers[1:], tf.stack(found))
+        return losses
+
+    return step
+
+
+def _uniform_numbers() -> dict[str, Tensor]:
+    """Numbers of U(0, 1) to draw from, evenly spread."""
+    return to_device({"uniform": ((np.arange(_UNIFORM) + 0.5) / _UNIFORM).astype(np.float32)})
+
+
+def _named(paths: Paths, distribution: Distribution) -> dict[str, dict[str, float]]:
+    """Probabilities by task and candidate."""
+    return {
+        task: dict(zip(names, distribution.shares[task].numpy().tolist(), strict=True))
+        for task, names in paths.names.items()
+    }
+
+
+def _selection(session: Session, paths: Paths, history: History) -> Selection:
+    """Choose the mode of the restored epoch's distribution; ties go to the first by name."""
+    final = history.notes[history.best_epoch]["distribution"]
+    chosen = {task: max(shares, key=lambda name: shares[name]) for task, shares in final.items()}
+    keep_chain(session, paths.supernet.models, chosen)
+    return Selection(
+        strategy="asng",
+        by="distribution",
+        chosen=chosen,
+        undetermined=[
+            task
+            for task, shares in final.items()
+            if list(shares.values()).count(max(shares.values())) > 1
+        ],
+        trained=False,
+        gradient_passes=float(history.epochs * len(paths.names)),
+        distribution=final,
+        epochs=history.by_epoch(),
+        best_epoch=history.best_epoch + 1,
+    )

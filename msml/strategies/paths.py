@@ -1,0 +1,221 @@
+"""One path through the candidates, one of each task, trained as if the others were not there.
+
+A candidate's number is its position among the sorted names of its task, so that the order in the
+recipe does not matter. Each candidate is one branch of a switch, forward and backward: the graph
+grows linearly with their number, and only what was drawn is computed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from math import ceil
+from typing import Any
+
+from msml.chain import Chain, weighted_total
+from msml.strategies.supernet import Supernet
+from msml.training.environment import tensorflow
+from msml.training.epoch import Batch, Tensor
+
+# Every branch of a switch is given the variables of all its branches, which is quadratic.
+_LARGEST_SWITCH = 8
+
+Outputs = Mapping[str, Tensor]
+Number = int | Tensor
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The paths through a supernet.
+
+    Numbers say which path: the number of each task's candidate in the order of the tasks, int32
+    scalars or plain numbers.
+
+    Attributes:
+        supernet: All candidates.
+        weights: v_t of each task; 0 leaves a task's loss out.
+        optimizers: Of each candidate by task and name; needed for training only.
+    """
+
+    supernet: Supernet
+    weights: Mapping[str, float]
+    optimizers: Mapping[str, Mapping[str, Any]] | None = None
+
+    @cached_property
+    def names(self) -> dict[str, list[str]]:
+        """Candidates of each task by number."""
+        return {task: sorted(models) for task, models in self.supernet.models.items()}
+
+    @cached_property
+    def upstream(self) -> dict[str, list[str]]:
+        """The tasks whose outputs a task sees."""
+        tasks = self.supernet.tasks
+        return {t: [s for s in dict.fromkeys(tasks[t].inputs) if s in tasks] for t in tasks}
+
+    @property
+    def chain(self) -> Chain:
+        """The tasks wired to each other; it finds inputs and losses."""
+        return self.supernet.inputs
+
+    def losses(self, batch: Batch, numbers: Sequence[Number]) -> Tensor:
+        """Losses of a path's tasks and their weighted sum, not in training, `(tasks + 1,)`."""
+        outputs = self._outputs(batch, numbers, list(self.names), training=False)
+        return self._with_total(self.chain.task_losses(batch, outputs))
+
+    def descend(self, batch: Batch, numbers: Sequence[Number]) -> Tensor:
+        """Do one step of training of a path; returns its losses, as `losses` in training."""
+        inner = {source for sources in self.upstream.values() for source in sources}
+        outputs = self._outputs(batch, numbers, [t for t in self.names if t in inner], True)
+        losses, gradients = self._gradients(batch, numbers, outputs)
+        self._apply(batch, numbers, outputs, gradients)
+        return self._with_total(losses)
+
+    def _with_total(self, losses: Sequence[Tensor]) -> Tensor:
+        shares = [self.weights[task] for task in self.names]
+        return tensorflow().stack([*losses, weighted_total(shares, losses)])
+
+    def _outputs(
+        self, batch: Batch, numbers: Sequence[Number], tasks: Sequence[str], training: bool
+    ) -> dict[str, Tensor]:
+        """Outputs of these tasks."""
+        done: dict[str, Tensor] = {}
+        known = dict(zip(self.names, numbers, strict=True))
+        for task in tasks:
+            inputs = self.chain.inputs(task, batch, done)
+            branch = partial(self._output, inputs=inputs, training=training)
+            done[task] = self._switch(task, known[task], branch)
+        return done
+
+    def _gradients(
+        self, batch: Batch, numbers: Sequence[Number], outputs: Outputs
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Losses of the tasks, and of each the flat gradient of Σ v_t L_t by its candidate."""
+        tf = tensorflow()
+        # What the tasks downstream make of an output: the gradient of their losses by it.
+        wanted = {task: tf.zeros_like(output) for task, output in outputs.items()}
+        losses, gradients = [], []
+        for task, number in reversed(list(zip(self.names, numbers, strict=True))):
+            branch = partial(self._backward, batch=batch, outputs=outputs, wanted=wanted.get(task))
+            loss, gradient, *onward = self._switch(task, number, branch)
+            losses.append(loss)
+            gradients.append(gradient)
+            for source, more in zip(self.upstream[task], onward, strict=True):
+                wanted[source] += more
+        return losses[::-1], gradients[::-1]
+
+    def _backward(
+        self, task: str, name: str, batch: Batch, outputs: Outputs, wanted: Tensor | None
+    ) -> list[Tensor]:
+        """Loss of a candidate, its flat gradient, and the gradients by the outputs that it sees."""
+        tf = tensorflow()
+        scale = self._optimizer(task, name).scale_loss(1.0)
+        variables = self.supernet.models[task][name].trainable_variables
+        values = [tf.convert_to_tensor(variable.value) for variable in variables]
+        seen = {source: tf.identity(outputs[source]) for source in self.upstream[task]}
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([values, seen])
+            inputs = self.chain.inputs(task, batch, seen)
+            output, _ = self._call(task, name, inputs, True, values)
+            loss = self.chain.task_loss(task, batch, output)
+        targets, factors = [], []
+        if self.weights[task] > 0:
+            targets.append(loss)
+            factors.append(self.weights[task] * scale)
+        if wanted is not None:
+            targets.append(output)
+            factors.append(wanted * scale)
+        sources = [*values, *seen.values()]
+        found = [tf.zeros_like(source) for source in sources]
+        if targets:
+            factors = [tf.convert_to_tensor(f, tf.float32) for f in factors]
+            none = tf.UnconnectedGradients.ZERO
+            found = tape.gradient(targets, sources, factors, unconnected_gradients=none)
+        found = [tf.convert_to_tensor(gradient) / scale for gradient in found]
+        return [loss, self._flat(task, found[: len(values)]), *found[len(values) :]]
+
+    def _apply(
+        self,
+        batch: Batch,
+        numbers: Sequence[Number],
+        outputs: Outputs,
+        gradients: Sequence[Tensor],
+    ) -> None:
+        """Let the optimizers of a path's candidates act, and their other state move on."""
+        tf = tensorflow()
+
+        def branch(task: str, name: str, gradient: Tensor) -> Tensor:
+            model, optimizer = self.supernet.models[task][name], self._optimizer(task, name)
+            state = model.non_trainable_variables
+            if state:
+                inputs = self.chain.inputs(task, batch, outputs)
+                _, new = self._call(task, name, inputs, True)
+                for variable, value in zip(state, new, strict=True):
+                    variable.assign(value)
+            variables = model.trainable_variables
+            if variables:
+                sizes = [variable.shape.num_elements() for variable in variables]
+                parts = tf.split(gradient[: sum(sizes)], sizes)
+                optimizer.apply(
+                    [
+                        optimizer.scale_loss(tf.reshape(part, variable.shape))
+                        for part, variable in zip(parts, variables, strict=True)
+                    ],
+                    variables,
+                )
+            return tf.constant(0)
+
+        for (task, number), gradient in zip(
+            zip(self.names, numbers, strict=True), gradients, strict=True
+        ):
+            self._switch(task, number, partial(branch, gradient=gradient))
+
+    def _output(self, task: str, name: str, inputs: Any, training: bool) -> Tensor:
+        return self._call(task, name, inputs, training)[0]
+
+    def _call(
+        self,
+        task: str,
+        name: str,
+        inputs: Any,
+        training: bool,
+        values: Sequence[Tensor] | None = None,
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Output of a candidate and its new state, which is not kept: twice gives the same."""
+        model = self.supernet.models[task][name]
+        if values is None:
+            values = [variable.value for variable in model.trainable_variables]
+        return model.stateless_call(
+            values, model.non_trainable_variables, inputs, training=training
+        )
+
+    def _switch(self, task: str, number: Number, branch: Callable[[str, str], Any]) -> Any:
+        """What a function of task and name gives for the candidate of this number."""
+        return choose(number, [partial(branch, task, name) for name in self.names[task]])
+
+    def _optimizer(self, task: str, name: str) -> Any:
+        assert self.optimizers is not None
+        return self.optimizers[task][name]
+
+    def _flat(self, task: str, gradients: Sequence[Tensor]) -> Tensor:
+        """Concatenate gradients; zeros follow, so that all candidates of a task give as many."""
+        tf = tensorflow()
+        models = self.supernet.models[task].values()
+        largest = max(model.count_params() for model in models)
+        parts = [tf.reshape(gradient, [-1]) for gradient in gradients]
+        size = sum(int(gradient.shape.num_elements()) for gradient in gradients)
+        return tf.concat([*parts, tf.zeros(largest - size)], 0)
+
+
+def choose(number: Number, branches: Sequence[Callable[[], Any]]) -> Any:
+    """Run one of the branches, and nothing of the others."""
+    tf = tensorflow()
+    if isinstance(number, int) or len(branches) == 1:
+        return branches[number if isinstance(number, int) else 0]()
+    if len(branches) <= _LARGEST_SWITCH:
+        # Inlined, the operations of all branches would be visited at each step.
+        kept = {"_noinline": True}
+        apart = partial(tf.function, autograph=False, experimental_attributes=kept)
+        return tf.switch_case(number, [apart(branch) for branch in branches])
+    size = ceil(len(branches) / _LARGEST_SWITCH)
+    groups = [branches[i : i + size] for i in range(0, len(branches), size)]
+    inner = number % size
+    return tf.switch_case(number // size, [partial(choose, inner, group) for group in groups])

@@ -1,0 +1,50 @@
+"""Random search: some combinations of candidates are trained, and the best on valid is chosen."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from msml.recipe.expand import Chain
+from msml.recipe.messages import Problem, at_least_1
+from msml.registry import strategies
+from msml.stages.session import Session
+from msml.strategies.grid import choose, keep_winner
+from msml.strategies.selection import Selection
+from msml.training.epoch import generator
+
+
+@strategies.register("random")
+@dataclass(frozen=True, kw_only=True)
+class Random:
+    """Train n combinations drawn by the seed, as a grid search does; the best on valid wins.
+
+    Attributes:
+        n: Combinations, none of them twice; all where there are fewer.
+    """
+
+    n: int = 10
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield the arguments whose values make no sense."""
+        if self.n < 1:
+            yield "n", at_least_1(self.n)
+
+    def search(self, session: Session) -> Selection:
+        """Train and rank; the winner's weights are the result."""
+        names = {task: sorted(spec.candidates) for task, spec in session.tasks.items()}
+        selection = choose(session, "random", drawn(names, self.n, session.values.seed))
+        keep_winner(session, selection)
+        return selection
+
+
+def drawn(names: Mapping[str, list[str]], n: int, seed: int) -> list[Chain]:
+    """Draw combinations without repetition; their order is that in which they were drawn."""
+    sizes = [len(known) for known in names.values()]
+    rng = generator(seed, "search/random", 0)
+    positions = rng.choice(prod(sizes), size=min(n, prod(sizes)), replace=False)
+    return [
+        {task: known[i] for (task, known), i in zip(names.items(), numbers, strict=True)}
+        for numbers in zip(*np.unravel_index(positions, sizes), strict=True)
+    ]

@@ -1,0 +1,98 @@
+"""Ranking combinations with the weights that they share in a supernet, without training."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+from msml.chain import Chain, output_column
+from msml.data.kinematics import Array
+from msml.recipe.expand import Chain as Chosen
+from msml.stages.session import Session
+from msml.stages.training import predictor
+from msml.strategies.ranking import Record, Score, best_first, rank, score
+
+# Bootstrap replicas take far longer than all else.
+_WITH_REPLICAS = 50
+
+Models = Mapping[str, Mapping[str, Any]]
+
+
+class SharedWeights:
+    """Measures combinations of candidates; the outputs that several need are computed once.
+
+    That holds for combinations in the order of `every`. As many outputs are kept as there are
+    candidates.
+
+    Args:
+        session: The run.
+        models: The candidates by task and name.
+    """
+
+    def __init__(self, session: Session, models: Models) -> None:
+        self._session = session
+        self._models = models
+        self._split = session.values.select.split
+        self._compiled: dict[tuple[str, str], Any] = {}
+        self._given: dict[str, tuple[str, ...]] = {}
+        self._known: dict[str, dict[str, Array]] = {}
+
+    def score(self, chosen: Chosen, *, replicas: bool) -> Score:
+        """Measure a combination on the split of `select`."""
+        self._session.check_stop()
+        return score(self._session, self.outputs(chosen), replicas=replicas)
+
+    def outputs(self, chosen: Chosen) -> dict[str, Array]:
+        """Output of each task of a combination, `(events, ...) float32`."""
+        done: dict[str, Array] = {}
+        for task in self._models:
+            given = tuple(chosen[earlier] for earlier in self._before(task))
+            if self._given.get(task) != given:
+                self._given[task], self._known[task] = given, {}
+            known = self._known[task]
+            if chosen[task] not in known:
+                known[chosen[task]] = self._computed(task, chosen[task], done)
+            done[task] = known[chosen[task]]
+        return done
+
+    def _computed(self, task: str, name: str, done: Mapping[str, Array]) -> Array:
+        if (task, name) not in self._compiled:
+            upstream = frozenset(self._session.tasks[task].inputs) & frozenset(self._models)
+            chain = Chain(self._session.tasks, {task: self._models[task][name]}, upstream)
+            self._compiled[task, name] = predictor(chain)
+        columns = self._session.on_device(self._split)
+        added = {output_column(earlier): output for earlier, output in done.items()}
+        return self._compiled[task, name]({**columns, **added})[task]
+
+    def _before(self, task: str) -> list[str]:
+        """The tasks that an output depends on, in order."""
+        needed, found = list(self._session.tasks[task].inputs), set()
+        while needed:
+            source = needed.pop()
+            if source in self._models:
+                found.add(source)
+                needed.extend(self._session.tasks[source].inputs)
+        return [name for name in self._models if name in found]
+
+
+def every(models: Models) -> list[Chosen]:
+    """Every combination of candidates, by name; the first task varies slowest."""
+    names = [sorted(candidates) for candidates in models.values()]
+    return [dict(zip(models, choice, strict=True)) for choice in product(*names)]
+
+
+def rank_supernet(session: Session, models: Models) -> list[Record]:
+    """Rank every combination as `select` says, with the weights that the candidates have now."""
+    shared, chains = SharedWeights(session, models), every(models)
+    return ranked(session, shared, chains, [shared.score(c, replicas=False) for c in chains])
+
+
+def ranked(
+    session: Session, shared: SharedWeights, chains: Sequence[Chosen], scores: Sequence[Score]
+) -> list[Record]:
+    """Rank combinations after taking bootstrap replicas of the best."""
+    complete = list(scores)
+    for number in sorted(best_first(session, chains, scores)[:_WITH_REPLICAS]):
+        found = shared.score(chains[number], replicas=True)
+        complete[number] = replace(scores[number], replicas=found.replicas)
+    return rank(session, chains, complete)

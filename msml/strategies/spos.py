@@ -1,0 +1,228 @@
+"""SPOS: each batch trains one path through the candidates; then all paths are ranked on valid."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from math import ceil, prod
+from typing import Any, Literal
+
+import numpy as np
+
+from msml.chain import WEIGHT
+from msml.data.kinematics import Array
+from msml.recipe.fits import check_fit
+from msml.recipe.messages import Problem, at_least_1
+from msml.recipe.schema import Fit
+from msml.registry import strategies
+from msml.stages.session import Session
+from msml.stages.training import TOTAL, measurement, numbered, optimise, use_xla
+from msml.strategies.evolution import Evolution, Genes, evolve
+from msml.strategies.paths import Paths
+from msml.strategies.pretrained import Models, keep_chain, models_variables, pretrained_models
+from msml.strategies.ranking import Record, Score, ranked_by, standing, undetermined
+from msml.strategies.sampling import draw
+from msml.strategies.selection import Selection
+from msml.strategies.shared import SharedWeights, rank_supernet, ranked
+from msml.strategies.supernet import Supernet
+from msml.training.checkpoint import assign, load_arrays
+from msml.training.environment import tensorflow
+from msml.training.epoch import (
+    Batch,
+    Step,
+    Stream,
+    Tensor,
+    compile_epoch,
+    generator,
+    shuffled,
+    to_device,
+)
+from msml.training.fit import History, Trainee
+from msml.training.steps import make_optimizer
+
+_KEY = "search/spos"
+NO_DUMMIES = (
+    "it passes on nothing of its input, and in a single path all others are trained on what it "
+    "passes on, which spoils their weights"
+)
+
+
+def adam() -> dict[str, Any]:
+    """Return the paper's optimizer."""
+    return {"name": "adam", "learning_rate": 1e-3}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathTraining:
+    """How candidates are trained on single paths.
+
+    Attributes:
+        optimizer: Of each candidate.
+        batch_size: Train events of a step.
+        epochs: Most passes over the events.
+        patience: Epochs without improvement on valid after which it stops.
+    """
+
+    optimizer: dict[str, Any] = field(default_factory=adam)
+    batch_size: int = 100
+    epochs: int = 100
+    patience: int = 20
+
+    @property
+    def fit(self) -> Fit:
+        """The same for the loop."""
+        return Fit(self.optimizer, self.batch_size, self.epochs, self.patience)
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield the arguments whose values make no sense."""
+        yield from check_fit(self.fit)
+
+
+@strategies.register("spos", no_dummies=NO_DUMMIES)
+@dataclass(frozen=True, kw_only=True)
+class Spos(PathTraining):
+    """Train one path a batch with weights that paths share, and choose the best path on valid.
+
+    Attributes:
+        sampling: Whether paths are drawn by chance, or so that each candidate of a task is
+            trained equally often.
+        choice: Whether all paths are measured at the end, or those that evolution finds.
+        exhaustive_up_to: With more paths than these it is evolution in any case.
+
+    Early stopping goes by the mean over paths that together cover all candidates. Source: paper,
+    section 3.2 and algorithm 2.
+    """
+
+    sampling: Literal["uniform", "fair"] = "uniform"
+    choice: Literal["exhaustive", "evolution"] = "exhaustive"
+    exhaustive_up_to: int = 1000
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield the arguments whose values make no sense."""
+        yield from super().problems()
+        if self.exhaustive_up_to < 1:
+            yield "exhaustive_up_to", at_least_1(self.exhaustive_up_to)
+
+    def search(self, session: Session) -> Selection:
+        """Search in a run whose candidates are pre-trained."""
+        paths = trainable_paths(session, pretrained_models(session), self.fit)
+        history = _trained(session, paths, self.fit, self.sampling)
+        if (
+            self.choice == "evolution"
+            or prod(map(len, paths.names.values())) > self.exhaustive_up_to
+        ):
+            ranking, by = _evolved(session, paths), f"{ranked_by(session)}, evolution"
+        else:
+            ranking, by = rank_supernet(session, paths.supernet.models), ranked_by(session)
+        chosen = dict(ranking[0]["chain"])
+        keep_chain(session, paths.supernet.models, chosen)
+        return Selection(
+            strategy="spos",
+            by=f"{by}, shared weights",
+            chosen=chosen,
+            undetermined=undetermined(ranking),
+            trained=False,
+            gradient_passes=float(history.epochs * len(paths.names)),
+            ranking=ranking,
+            epochs=history.by_epoch(),
+            best_epoch=history.best_epoch + 1,
+        )
+
+
+def trainable_paths(session: Session, models: Models, settings: Fit) -> Paths:
+    """Give each candidate an optimizer of its own."""
+    supernet = Supernet(session.tasks, models, epsilon=0.0)
+    optimizers = {
+        task: {
+            name: make_optimizer(settings, model.trainable_variables, session.precision)
+            for name, model in candidates.items()
+        }
+        for task, candidates in models.items()
+    }
+    return Paths(supernet, {t: spec.weight for t, spec in session.tasks.items()}, optimizers)
+
+
+def optimizer_variables(paths: Paths) -> dict[str, Any]:
+    """The variables of all optimizers by task, name and position."""
+    return {
+        f"{task}/{name}/{number}": variable
+        for task, optimizers in (paths.optimizers or {}).items()
+        for name, optimizer in optimizers.items()
+        for number, variable in numbered(optimizer.variables).items()
+    }
+
+
+def covering(counts: list[int]) -> list[tuple[int, ...]]:
+    """Paths by candidates' numbers, as many as the largest count, that cover all candidates."""
+    return [tuple(i % count for count in counts) for i in range(max(counts))]
+
+
+def make_covering_step(paths: Paths) -> Step:
+    """Measure the mean losses of paths that cover all candidates, and of their totals."""
+    tf = tensorflow()
+    chosen = covering([len(names) for names in paths.names.values()])
+
+    def step(batch: Batch) -> Tensor:
+        return tf.add_n([paths.losses(batch, numbers) for numbers in chosen]) / len(chosen)
+
+    return step
+
+
+def _trained(session: Session, paths: Paths, settings: Fit, sampling: Any) -> History:
+    """Train the paths, unless that was done; the weights are those of the best epoch."""
+    supernet = paths.supernet
+    path = session.directory.file("search", "supernet.h5")
+    weights = models_variables(supernet.models)
+    if path.exists():  # what follows takes long where there are many paths
+        arrays, about = load_arrays(path)
+        assign(weights, arrays, str(path))
+        return History(**about["history"])
+    columns = [*supernet.inputs.columns(), WEIGHT]
+    train, valid = ({n: session.on_device(s)[n] for n in columns} for s in ("train", "valid"))
+    stream = Stream(train, settings.batch_size)
+    draws = [
+        Stream(to_device({"number": np.arange(len(names), dtype=np.int32)}), 1)
+        for names in paths.names.values()
+    ]
+    losses, xla = (*paths.names, TOTAL), use_xla(session, supernet.candidates)
+
+    def step(batch: Batch, *drawn: Batch) -> Tensor:
+        return paths.descend(batch, [one["number"][0] for one in drawn])
+
+    epoch = compile_epoch(step, stream, *draws, losses=len(losses), xla=xla)
+    steps, seed = ceil(stream.events / settings.batch_size), session.values.seed
+    drawn = partial(_drawn, paths, sampling, steps, seed)
+    measure = make_covering_step(paths)
+    trainee = Trainee(
+        key=_KEY,
+        losses=losses,
+        weights=weights,
+        state=optimizer_variables(paths),
+        train=shuffled(epoch, [stream.events], seed, _KEY, drawn),
+        valid=measurement(measure, valid, supernet.candidates, len(losses), xla),
+    )
+    return optimise(session, trainee, settings, path, {"xla": xla})
+
+
+def _drawn(paths: Paths, sampling: Any, steps: int, seed: int, epoch: int) -> list[Array]:
+    """Candidates of each task that an epoch's steps train."""
+    return [
+        draw(sampling, len(names), steps, seed, f"{_KEY}/{task}", epoch)
+        for task, names in paths.names.items()
+    ]
+
+
+def _evolved(session: Session, paths: Paths) -> list[Record]:
+    """Rank the paths that an evolutionary search measures."""
+    shared = SharedWeights(session, paths.supernet.models)
+    scores: dict[Genes, Score] = {}
+
+    def chain(genes: Genes) -> dict[str, str]:
+        return {t: names[i] for (t, names), i in zip(paths.names.items(), genes, strict=True)}
+
+    def measure(generation: list[Genes]) -> list[Any]:
+        scores.update({genes: shared.score(chain(genes), replicas=False) for genes in generation})
+        return [standing(session, chain(genes), scores[genes]) for genes in generation]
+
+    sizes = [len(names) for names in paths.names.values()]
+    evolve(sizes, measure, generator(session.values.seed, f"{_KEY}/evolution", 0), Evolution())
+    return ranked(session, shared, [chain(genes) for genes in scores], list(scores.values()))
