@@ -77,7 +77,7 @@ class PathTraining:
         yield from check_fit(self.fit)
 
 
-@strategies.register("spos", no_dummies=NO_DUMMIES)
+@strategies.register("spos", no_dummies=NO_DUMMIES, only_fixed_weights=True)
 @dataclass(frozen=True, kw_only=True)
 class Spos(PathTraining):
     """Train one path a batch with weights that paths share, and choose the best path on valid.
@@ -106,10 +106,8 @@ class Spos(PathTraining):
         """Search in a run whose candidates are pre-trained."""
         paths = trainable_paths(session, pretrained_models(session), self.fit)
         history = _trained(session, paths, self.fit, self.sampling)
-        if (
-            self.choice == "evolution"
-            or prod(map(len, paths.names.values())) > self.exhaustive_up_to
-        ):
+        combinations = prod(map(len, paths.names.values()))
+        if self.choice == "evolution" or combinations > self.exhaustive_up_to:
             ranking, by = _evolved(session, paths), f"{ranked_by(session)}, evolution"
         else:
             ranking, by = rank_supernet(session, paths.supernet.models), ranked_by(session)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from math import isfinite, nan, sqrt
+from math import inf, isfinite, log, nan, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -138,12 +138,18 @@ def ranking(selection: Mapping[str, Any]) -> dict[str, float]:
     """Combinations with a number that is higher for a better one, from what a search decided."""
     if selection["ranking"]:
         return {"+".join(r["chain"].values()): -r["behind"] for r in selection["ranking"]}
-    if not selection["alpha"]:
+    if selection["alpha"]:
+        tasks = [
+            {name: numbers["alpha"] for name, numbers in found.items()}
+            for found in selection["alpha"].values()
+        ]
+    elif selection["distribution"]:
+        tasks = [
+            {name: log(share) if share > 0 else -inf for name, share in found.items()}
+            for found in selection["distribution"].values()
+        ]
+    else:
         return {}
-    tasks = [
-        {name: numbers["alpha"] for name, numbers in found.items()}
-        for found in selection["alpha"].values()
-    ]
     return {
         "+".join(names): sum(task[name] for task, name in zip(tasks, names, strict=True))
         for names in product(*tasks)

@@ -41,8 +41,8 @@ def test_good_searches_are_good():
     [
         ("name=dart", "strategy.name: unknown strategy 'dart'; did you mean 'darts'?"),
         ("name=grdi", "strategy.name: unknown strategy 'grdi'; did you mean 'grid'?"),
-        ("name=evolution", "strategy.name: unknown strategy 'evolution'; known: darts, grid"),
-        ("name=null", "strategy.name: unknown strategy 'None'; known: darts, grid"),
+        ("name=evolution", "strategy.name: unknown strategy 'evolution'; known: asng, darts, grid, random, spos"),
+        ("name=null", "strategy.name: unknown strategy 'None'; known: asng, darts, grid, random, spos"),
         (
             "epsilom=1",
             "strategy.epsilom: unknown argument of strategy 'darts'; did you mean 'epsilon'?",
@@ -98,7 +98,7 @@ def test_mistakes_in_a_strategy_are_found_at_once():
 
 def test_a_strategy_without_a_name():
     (problem,) = mistakes(RECIPE + "strategy: {epochs: 3}\n")
-    assert problem == "r.yaml:25: strategy.name: missing; expected one of darts, grid"
+    assert problem == "r.yaml:25: strategy.name: missing; expected one of asng, darts, grid, random, spos"
 
 
 def test_a_grid_search_has_no_arguments():

@@ -3,6 +3,7 @@
 import json
 from math import nan
 
+import numpy as np
 import pytest
 
 from msml.errors import RecipeError
@@ -60,13 +61,16 @@ def test_rankings_of_alpha_and_of_combinations():
         "first": {"a": {"alpha": 1.0}, "b": {"alpha": 0.0}},
         "second": {"c": {"alpha": -1.0}, "d": {"alpha": 0.5}},
     }
-    assert ranking({"ranking": None, "alpha": alpha}) == {
+    assert ranking({"ranking": None, "alpha": alpha, "distribution": None}) == {
         "a+c": 0.0, "a+d": 1.5, "b+c": -1.0, "b+d": 0.5,
     }  # fmt: skip
     ranked = [{"chain": {"first": "a", "second": "c"}, "behind": 0.0},
               {"chain": {"first": "b", "second": "c"}, "behind": 0.2}]  # fmt: skip
     assert ranking({"ranking": ranked, "alpha": None}) == {"a+c": 0.0, "b+c": -0.2}
-    assert ranking({"ranking": None, "alpha": None}) == {}
+    assert ranking({"ranking": None, "alpha": None, "distribution": None}) == {}
+    shares = {"first": {"a": 0.75, "b": 0.25}, "second": {"c": 1.0}}
+    found = ranking({"ranking": None, "alpha": None, "distribution": shares})
+    assert found["a+c"] - found["b+c"] == pytest.approx(np.log(3))
 
 
 def test_means():
