@@ -97,7 +97,7 @@ def rank(
         float(np.std(scores[i].replicas - first.replicas)) if len(scores[i].replicas) else None
         for i in order
     ]
-    largest = max(error for error in errors if error is not None)
+    largest = max((e for e in errors if e is not None and np.isfinite(e)), default=0.0)
     ranking: list[Record] = []
     for number, error in zip(order, errors, strict=True):
         found = scores[number]

@@ -17,6 +17,8 @@ from msml.recipe.validate import validate
 DARTS = RECIPE + "strategy: {name: darts}\n"
 GRID = RECIPE + "strategy: {name: grid}\n"
 
+ALL = "asng, darts, grid, random, spos"
+
 
 @pytest.fixture(autouse=True)
 def events():
@@ -41,8 +43,8 @@ def test_good_searches_are_good():
     [
         ("name=dart", "strategy.name: unknown strategy 'dart'; did you mean 'darts'?"),
         ("name=grdi", "strategy.name: unknown strategy 'grdi'; did you mean 'grid'?"),
-        ("name=evolution", "strategy.name: unknown strategy 'evolution'; known: asng, darts, grid, random, spos"),
-        ("name=null", "strategy.name: unknown strategy 'None'; known: asng, darts, grid, random, spos"),
+        ("name=evolution", f"strategy.name: unknown strategy 'evolution'; known: {ALL}"),
+        ("name=null", f"strategy.name: unknown strategy 'None'; known: {ALL}"),
         (
             "epsilom=1",
             "strategy.epsilom: unknown argument of strategy 'darts'; did you mean 'epsilon'?",
@@ -98,7 +100,7 @@ def test_mistakes_in_a_strategy_are_found_at_once():
 
 def test_a_strategy_without_a_name():
     (problem,) = mistakes(RECIPE + "strategy: {epochs: 3}\n")
-    assert problem == "r.yaml:25: strategy.name: missing; expected one of asng, darts, grid, random, spos"
+    assert problem == f"r.yaml:25: strategy.name: missing; expected one of {ALL}"
 
 
 def test_a_grid_search_has_no_arguments():
