@@ -116,8 +116,14 @@ class DartsSearch:
         )
 
     def _epoch(self, alpha_optimizer: Any | None) -> Callable[[int], EpochResult]:
+        train, valid, step = self._train, self._valid, self._step(alpha_optimizer)
+        epoch = compile_epoch(step, train, valid, losses=len(self.losses), xla=self._xla)
+        epoch = with_epoch_end(epoch, self._weighting, self._task_losses)
+        return shuffled(epoch, [train.events, valid.events], self._session.values.seed, KEY)
+
+    def _step(self, alpha_optimizer: Any | None) -> DartsStep:
         settings = self._settings
-        step = DartsStep(
+        return DartsStep(
             objective=self.objective,
             alphas=self.alphas.variables,
             optimizer=self._optimizer,
@@ -127,10 +133,6 @@ class DartsSearch:
             draws=self._draws,
             weighting=self._weighting,
         )
-        train, valid = self._train, self._valid
-        epoch = compile_epoch(step, train, valid, losses=len(self.losses), xla=self._xla)
-        epoch = with_epoch_end(epoch, self._weighting, self._task_losses)
-        return shuffled(epoch, [train.events, valid.events], self._session.values.seed, KEY)
 
     def _task_losses(self, losses: Array) -> Array:
         """What the tasks' weights are trained for, from the losses of an epoch."""

@@ -54,7 +54,7 @@ class TrainPass:
         self, problem: Problem, weights: Tensors, batch: Any, scale: Tensor | None = None
     ) -> None:
         tf = tensorflow()
-        self._problem, self._weights, self._batch = problem, list(weights), batch
+        self._problem, self._weights, self.batch = problem, list(weights), batch
         self.scale = scale
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as self._tape:
             self._tape.watch(self._weights)
@@ -105,7 +105,7 @@ class TrainPass:
         tf = tensorflow()
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([*self._weights, *self._roots])
-            losses = self._problem.losses(self._weights, alphas, self._roots, self._batch)
+            losses = self._problem.losses(self._weights, alphas, self._roots, self.batch)
         by_roots, by_weights = tape.gradient(losses[-1], [self._roots, self._weights])
         filled = [
             tf.zeros_like(root) if gradient is None else gradient
@@ -124,7 +124,7 @@ class TrainPass:
         for sign in (1, -1):
             pairs = zip(self._weights, direction, strict=True)
             weights = [weight + sign * radius * along for weight, along in pairs]
-            sides.append(alpha_gradient(self._problem, weights, alphas, self._batch, self.scale))
+            sides.append(alpha_gradient(self._problem, weights, alphas, self.batch, self.scale))
         return [tf.math.divide_no_nan(p - m, 2 * radius) for p, m in zip(*sides, strict=True)]
 
 

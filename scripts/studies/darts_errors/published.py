@@ -1,0 +1,89 @@
+"""DARTS with two mistakes of the published code, to see what they do; nothing for real use.
+
+Mixed splits: train and valid events are stacked, not interleaved, and cut into batches, of which
+the first three quarters train the weights and the rest α: most valid events train weights. Kept
+look-ahead: the virtual step of the weights is never taken back, and the mixed derivative is the
+difference of ∇_α L_train at w' + r g and w', not w ± r g, over 2 r, with r = 0.01/|g|².
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from msml.registry import strategies
+from msml.strategies.darts import Darts
+from msml.strategies.darts_search import DartsSearch
+from msml.strategies.darts_step import DartsStep, values
+from msml.strategies.supernet import Given
+from msml.strategies.unrolled import TrainPass, alpha_gradient
+from msml.training.environment import tensorflow
+from msml.training.epoch import EpochResult, Stream, compile_epoch
+
+
+@strategies.register("darts_published")
+@dataclass(frozen=True, kw_only=True)
+class DartsPublished(Darts):
+    """DARTS as published: with the mistakes that are switched on.
+
+    Attributes:
+        mixed_splits: Whether valid events train weights and train events train α.
+        kept_look_ahead: Whether the virtual step of the weights stays.
+    """
+
+    mixed_splits: bool = True
+    kept_look_ahead: bool = True
+
+    def search(self, session: Any) -> Any:
+        """Search in a run whose candidates are pre-trained."""
+        return _Search(session, self).run()
+
+
+class _Search(DartsSearch):
+    def _epoch(self, alpha_optimizer: Any | None) -> Callable[[int], EpochResult]:
+        if not self._settings.mixed_splits:
+            return super()._epoch(alpha_optimizer)
+        streams = mixed(self._train, self._valid)
+        step = self._step(alpha_optimizer)
+        epoch = compile_epoch(step, *streams, losses=len(self.losses), xla=self._xla)
+        orders = [np.arange(stream.events, dtype=np.int32) for stream in streams]
+        return lambda number: epoch(*orders)  # the published code does not shuffle
+
+    def _step(self, alpha_optimizer: Any | None) -> DartsStep:
+        step = super()._step(alpha_optimizer)
+        return _KeptLookAhead(**vars(step)) if self._settings.kept_look_ahead else step
+
+
+def mixed(train: Stream, valid: Stream) -> tuple[Stream, Stream]:
+    """Cut stacked train and valid events as the published code does."""
+    tf = tensorflow()
+    size = train.batch_size + valid.batch_size
+    steps = (train.events + valid.events) // size
+    rows = np.arange(steps * size).reshape(steps, size)
+    parts = rows[:, : train.batch_size].ravel(), rows[:, train.batch_size :].ravel()
+    stacked = {name: tf.concat([c, valid.columns[name]], 0) for name, c in train.columns.items()}
+    first, second = ({n: tf.gather(c, part) for n, c in stacked.items()} for part in parts)
+    return Stream(first, train.batch_size), Stream(second, valid.batch_size)
+
+
+@dataclass(frozen=True)
+class _KeptLookAhead(DartsStep):
+    def _alpha_gradients(self, shared: TrainPass, valid: Given) -> list[Any]:
+        tf = tensorflow()
+        now, weights = values(self.alphas), values(self.objective.supernet.variables)
+        gradient, _ = shared.gradient(now)
+        moved = [w - self.rate * g for w, g in zip(weights, gradient, strict=True)]
+        for variable, value in zip(self.objective.supernet.variables, moved, strict=True):
+            variable.assign(value)  # and here it stays
+        shared.__init__(self.objective, moved, shared.batch)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(moved)
+            loss = self.objective.losses(moved, now, self.objective.roots(moved, valid), valid)[-1]
+        direction = tape.gradient(loss, moved, unconnected_gradients="zero")
+        radius = 0.01 / tf.linalg.global_norm(direction) ** 2
+        ahead = [w + radius * d for w, d in zip(moved, direction, strict=True)]
+        sides = [alpha_gradient(self.objective, w, now, shared.batch) for w in (ahead, moved)]
+        direct = alpha_gradient(self.objective, moved, now, valid)
+        mixed = [(p - m) / (2 * radius) for p, m in zip(*sides, strict=True)]
+        return [d - self.rate * m for d, m in zip(direct, mixed, strict=True)]
