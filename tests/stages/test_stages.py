@@ -345,6 +345,10 @@ SHIPPED = {
     "htautau_darts.yaml": ("htautau_darts", 1),
     "htautau_darts_published.yaml": ("htautau_darts_published", 1),
     "htautau_grid.yaml": ("htautau_grid", 1),
+    "htautau_spos.yaml": ("htautau_spos", 1),
+    "htautau_asng.yaml": ("htautau_asng", 1),
+    "htautau_random.yaml": ("htautau_random", 1),
+    "model_size.yaml": ("model_size", 1),
     "htautau_cnn_lstm.yaml": ("htautau_cnn_lstm", 1),
     "htautau_reoptimise.yaml": ("htautau_reoptimise", 9),
 }
@@ -359,15 +363,15 @@ def test_every_shipped_training_recipe_is_tested():
     )
 
 
-SLOW = {"htautau_darts_published.yaml", "htautau_grid.yaml"}
+FAST = {"quick.yaml", "htautau_darts.yaml", "htautau_cnn_lstm.yaml"}
 
 
 @pytest.mark.parametrize(
-    "recipe", [pytest.param(r, marks=pytest.mark.slow) if r in SLOW else r for r in SHIPPED]
+    "recipe", [r if r in FAST else pytest.param(r, marks=pytest.mark.slow) for r in SHIPPED]
 )
 def test_shipped_recipes(work, recipe):
     short = ["data.file=events.h5", "pretrain.epochs=1", "posttrain.epochs=1", "xla=false"]
-    if "darts" in load(recipe, TrainRecipe).values.strategy.values():
+    if load(recipe, TrainRecipe).values.strategy.get("name") in ("darts", "spos", "asng"):
         short.append("strategy.epochs=1")
     limits = Limits(seconds_between_checkpoints=10)
     msml(work, "run", recipe, *short, "evaluate.bootstrap=5", limits=limits)
