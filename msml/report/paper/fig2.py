@@ -20,7 +20,7 @@ TITLE = "AUC of all pairs with and without re-optimisation"
 CAPTION = (
     "AUC of task 2 on test for each pair of candidates (task 1 above task 2), trained in sequence "
     "(without re-optimisation) and jointly (with). Lines in a violin: minimum, quartiles and "
-    "maximum of the runs; of fewer than five runs, points and their mean."
+    "maximum of the runs; of fewer than five runs, points, their mean and its standard error."
 )
 MODES = {"joint": "With re-optimisation", "sequential": "Without re-optimisation"}
 

@@ -94,6 +94,23 @@ def _patch(index: int) -> dict[str, Any]:
     return {"facecolor": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0.4}
 
 
+def _intervals(ax: "Axes", shown: "DataFrame", name: str, at: dict[float, int]) -> None:
+    """Draw the interval of a pair's fraction at each weight, also where it was not selected."""
+    for weight, here in shown.groupby("v1"):
+        count = int(here[here["pair"] == name]["selected"].sum())
+        part = fraction(count, int(here["runs"].iloc[0])) or Fraction(0, 0, 0)
+        ends = [[part.value - part.low], [part.high - part.value]]
+        ax.errorbar(
+            at[weight],
+            part.value,
+            yerr=ends,
+            fmt="none",
+            color="black",
+            elinewidth=1.1,
+            capsize=2,
+        )
+
+
 def _panel(ax: "Axes", shown: "DataFrame", named: list[str], at: dict[float, int]) -> None:
     """Stack the pairs, the commonest of this strategy lowest, with its interval."""
     order = list(shown.groupby("pair")["selected"].sum().sort_values(ascending=False).index)
@@ -105,10 +122,9 @@ def _panel(ax: "Axes", shown: "DataFrame", named: list[str], at: dict[float, int
         look = _patch(named.index(name)) if name in named else shape
         heights = here["fraction"].to_numpy(float)
         ax.bar(x, heights, 0.72, bottom=top[x], **look)
-        if rank == 0:
-            ends = [heights - here["low"], here["high"] - heights]
-            ax.errorbar(x, heights, yerr=ends, fmt="none", color="black", elinewidth=1.1, capsize=2)
         top[x] += heights
+        if rank == 0:
+            _intervals(ax, shown, name, at)
     for weight, here in shown.groupby("v1"):
         open_ = int(here["undetermined"].sum())
         text = f"{here['runs'].iloc[0]}" + (f" ({open_})" if open_ else "")

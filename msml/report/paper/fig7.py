@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,7 +41,7 @@ COLUMNS = {
 }
 _FITTED = ("train_seconds", "gradient_passes")
 _FIRST = {"spos": 6}
-_SHIFT = 0.04  # of the abscissa, so that bars of the strategies stand beside each other
+_SPREAD = 0.6  # of the least distance of two abscissas, over which bars stand beside each other
 
 
 @dataclass(frozen=True)
@@ -114,10 +115,13 @@ def draw(table: "DataFrame") -> "Figure":
 
     found = curves(table)
     largest = max((curve.events or 0) for curve in found)
-    figure, axes = new_figure(11.2, 4.0, (1.0,), columns=len(COLUMNS))
+    models = sorted({int(m) for curve in found for m in curve.rows["models"]})
+    least = min((after / before for before, after in pairwise(models)), default=2.0)
+    figure, axes = new_figure(9.0, 3.7, (1.0,), columns=len(COLUMNS))
     for letter, ax, (column, label) in zip("abc", axes, COLUMNS.items(), strict=True):
         for number, curve in enumerate(found):
-            shift = 1 + _SHIFT * (number - (len(found) - 1) / 2) if column == "auc" else 1
+            place = (number - (len(found) - 1) / 2) / len(found) if column == "auc" else 0.0
+            shift = least ** (_SPREAD * place)
             _draw_curve(ax, curve, column, shift, (curve.events or 0) == largest)
         ax.set_xscale("log")
         if column in _FITTED:
@@ -130,7 +134,6 @@ def draw(table: "DataFrame") -> "Figure":
         ax.set_xlabel("Models per task")
         ax.set_ylabel(label)
         ax.set_title(f"({letter})", loc="left")
-        models = sorted({int(m) for curve in found for m in curve.rows["models"]})
         ax.xaxis.set_major_locator(FixedLocator(_apart(models)))
         ax.xaxis.set_major_formatter(ScalarFormatter())
         ax.xaxis.set_minor_formatter(NullFormatter())

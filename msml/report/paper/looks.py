@@ -28,6 +28,7 @@ V1 = r"Weight of task 1, $v_1$"
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _FEWEST_OF_A_SHAPE = 5
 _POINTS = 81
+_FEW_WEIGHTS = 5
 
 
 class NothingToDraw(Exception):  # noqa: N818 - a reason, not an error
@@ -75,6 +76,8 @@ def places(values: Sequence[float]) -> dict[float, int]:
 def weight_axis(ax: "Axes", at: dict[float, int]) -> None:
     """Label an axis of equally spaced weights."""
     ax.set_xticks(list(at.values()), [f"{value:g}" for value in at])
+    if len(at) > _FEW_WEIGHTS:
+        ax.tick_params(axis="x", labelrotation=50)
     ax.tick_params(axis="x", which="minor", bottom=False, top=False)
     ax.tick_params(axis="x", labelsize=7)
     ax.set_xlim(-0.6, len(at) - 0.4)
@@ -94,15 +97,12 @@ def final(table: "DataFrame") -> "DataFrame":
 def violin(ax: "Axes", place: float, values: Array, colour: str, marker: str, width: float) -> None:
     """Draw the shape of a distribution with lines at its quartiles and ends.
 
-    Few values are drawn as points, with a line at their mean.
+    Few values are drawn as points, with a bar at their mean and its standard error.
     """
     ordered = np.sort(values[np.isfinite(values)])
     if len(ordered) < _FEWEST_OF_A_SHAPE or ordered[0] == ordered[-1]:
-        shifts = np.linspace(-0.25, 0.25, len(ordered)) * width if len(ordered) > 1 else [0.0]
-        ax.plot(place + np.array(shifts), ordered, marker, color=colour, markersize=3)
         if len(ordered):
-            ends = place - width / 2, place + width / 2
-            ax.hlines(ordered.mean(), *ends, color=colour, linewidth=1.2)
+            _few(ax, place, ordered, colour, marker, width)
         return
     from scipy.stats import gaussian_kde
 
@@ -118,3 +118,15 @@ def violin(ax: "Axes", place: float, values: Array, colour: str, marker: str, wi
         half_line = max(half_line, width / 8)
         ax.hlines(line, place - half_line, place + half_line, color=colour, linewidth=thick)
     ax.vlines(place, lines[0], lines[-1], color=colour, linewidth=0.7)
+
+
+def _few(ax: "Axes", place: float, values: Array, colour: str, marker: str, width: float) -> None:
+    """Draw values as points, their mean as a line, and its standard error as a band."""
+    shifts = np.linspace(-0.25, 0.25, len(values)) * width if len(values) > 1 else np.zeros(1)
+    ax.plot(place + shifts, values, marker, color=colour, markersize=3)
+    middle, left, right = float(values.mean()), place - width / 2, place + width / 2
+    ax.hlines(middle, left, right, color=colour, linewidth=1.2)
+    if len(values) > 1:
+        error = float(values.std(ddof=1)) / len(values) ** 0.5
+        low, high = middle - error, middle + error
+        ax.fill_between([left, right], low, high, color=colour, alpha=0.25, linewidth=0)

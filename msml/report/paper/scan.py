@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 METRICS = ("mse", "auc", "validity")
 _LETTERS = "abc"
 _SHIFT = 0.12
+_MOST_KEPT = 0.7
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def draw(series: Sequence[Series]) -> "Figure":
     shown = summarise(series)
     at = places([w for each in series if not each.flat for w in each.rows["v1"]])
     metrics = [m for m in METRICS if shown[m].notna().any()]
-    figure, axes = new_figure(3.3 * len(metrics) + 0.2, 3.3, (1.0,), columns=len(metrics))
+    figure, axes = new_figure(2.6 * len(metrics) + 0.2, 3.1, (1.0,), columns=len(metrics))
     for letter, ax, metric in zip(_LETTERS, axes, metrics, strict=False):
         moving = [each for each in series if not each.flat]
         for each in series:
@@ -71,6 +72,7 @@ def draw(series: Sequence[Series]) -> "Figure":
         ax.set_ylabel(AXES[metric])
         ax.set_title(f"({letter})", loc="left")
         ax.margins(y=0.1)
+        _keep_scale(ax, [shown[shown["series"] == each.name] for each in moving], metric, at)
     handles, names = axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=len(names))
     return figure
@@ -100,6 +102,41 @@ def _points(
         markersize=4,
         label=each.name,
     )
+
+
+def _keep_scale(
+    ax: "Axes", series: Sequence["DataFrame"], metric: str, at: dict[float, int]
+) -> None:
+    """Let a few values far below all others not decide the scale: an arrow and a number say them.
+
+    At v_1 = 1 nothing trains task 2, and its AUC is that of chance or of pre-training.
+    """
+    low, high = ax.get_ylim()
+    values = [(at[w], v) for rows in series for w, v in zip(rows["v1"], rows[metric], strict=True)]
+    found = sorted(value for _, value in values if value == value)
+    kept = [value for value in found if value > (low + high) / 2]
+    if metric != "auc" or len(kept) < _MOST_KEPT * len(found) or len(kept) == len(found):
+        return
+    span = max(kept[-1] - kept[0], 0.02 * (high - low))
+    if span > (high - low) / 4:
+        return
+    ax.set_ylim(kept[0] - 0.6 * span, kept[-1] + 0.3 * span)
+    outside: dict[int, list[float]] = {}
+    for place, value in values:
+        if value < kept[0] - 0.6 * span:
+            outside.setdefault(place, []).append(value)
+    for place, several in outside.items():
+        text = " to ".join(dict.fromkeys(f"{v:.2f}" for v in (min(several), max(several))))
+        ax.annotate(
+            text,
+            (place, 0.0),
+            (0, 14),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            ha="right",
+            fontsize=7,
+            arrowprops={"arrowstyle": "->", "linewidth": 0.7},
+        )
 
 
 def _band(ax: "Axes", each: Series, row: Any, metric: str) -> None:
