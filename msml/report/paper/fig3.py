@@ -16,8 +16,9 @@ CAPTION = (
     "of task 2, and (c) fraction of events whose intermediate output lies within two standard "
     "deviations of the Gaussian process, on test, for the best pair of each run. Thick bars: "
     "standard error over the runs; thin ones: standard deviation of the runs; of a single run, the "
-    "statistical error of its test events. Without re-optimisation nothing depends on the weight: "
-    "a line with its standard error, of the pair with the lowest loss of task 2 on valid."
+    "statistical error of its test events. An arrow: a mean below the scale. Without "
+    "re-optimisation nothing depends on the weight: a line with its standard error, of the pair "
+    "with the lowest loss of task 2 on valid."
 )
 
 

@@ -14,7 +14,8 @@ CAPTION = (
     "(a) mean squared error of task 1, (b) AUC of task 2 and (c) fraction of events within two "
     "standard deviations of the Gaussian process, on test, of the pair that each strategy selects, "
     "re-optimised. Thick bars: standard error over the runs; thin ones: standard deviation of the "
-    "runs; of a single run, the statistical error of its test events."
+    "runs; of a single run, the statistical error of its test events. An arrow: a mean below the "
+    "scale."
 )
 
 

@@ -27,6 +27,15 @@ SHORT = {
 """Metrics of the first and of the last task that have a column of their own."""
 
 
+COLUMNS = (
+    *("run", "directory", "chain", "mode", "first", "last", "seed", "v1", "strategy", "models"),
+    *("events", "dummies", "selected", "undetermined", "gradient_passes", "train_seconds"),
+    *("seconds", "mse", "mse error", "validity", "validity error", "auc", "auc error"),
+    "valid_loss",
+)
+"""Columns of every table."""
+
+
 @dataclass(frozen=True)
 class _Block:
     """The part of a recipe that is about reports."""
@@ -136,16 +145,8 @@ def tidy(rows: Sequence[Row]) -> "DataFrame":
     return DataFrame(made, columns=_columns(made))
 
 
-_ALWAYS = (
-    *("run", "directory", "chain", "mode", "first", "last", "seed", "v1", "strategy", "models"),
-    *("events", "dummies", "selected", "undetermined", "gradient_passes", "train_seconds"),
-    *("seconds", "mse", "mse error", "validity", "validity error", "auc", "auc error"),
-    "valid_loss",
-)
-
-
 def _columns(rows: Sequence[Row]) -> list[str]:
-    return list(dict.fromkeys([*_ALWAYS, *(name for row in rows for name in row)]))
+    return list(dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)]))
 
 
 def _tidied(row: Row, about: Facts) -> Row:
