@@ -59,7 +59,7 @@ def test_fig2_gain_is_paired_by_seed():
     assert found.loc[("cnn+lstm", "joint"), "gain"] == pytest.approx(0.010, abs=0.001)
     assert found.loc[("sf+mass", "joint"), "gain"] == pytest.approx(0.002, abs=0.001)
     # Far below the spread of the AUC itself, which the seeds share.
-    spread = found.loc[("cnn+lstm", "joint"), "spread"]
+    spread = found.loc[("cnn+lstm", "joint"), "auc spread"]
     assert found.loc[("cnn+lstm", "joint"), "gain error"] < 0.6 * spread / 20**0.5
 
 

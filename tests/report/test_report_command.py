@@ -114,8 +114,8 @@ def test_an_incomplete_sweep_is_shown_and_what_is_missing_is_said(swept):
     assert list(found["runs"]) == [1, 1, 1, 1]
     (measured,) = swept.glob("runs/tiny/*/evaluate/sf+mlp/joint/metrics.json")
     expected = json.loads(measured.read_text())["metrics"]["higgs"]["auc"]
-    assert found.loc[("sf+mlp", "joint"), "mean"] == pytest.approx(expected["value"])
-    assert found.loc[("sf+mlp", "joint"), "error"] == pytest.approx(expected["error"])
+    assert found.loc[("sf+mlp", "joint"), "auc"] == pytest.approx(expected["value"])
+    assert found.loc[("sf+mlp", "joint"), "auc error"] == pytest.approx(expected["error"])
 
 
 def test_a_run_has_a_report_of_its_own(swept):

@@ -48,7 +48,9 @@ def summary(table: "DataFrame") -> "DataFrame":
             each = here[here["mode"] == mode]
             if each.empty:
                 continue
-            row = {"chain": chain, "mode": mode, **mean_and_error(each["auc"], each["auc error"])}
+            found = mean_and_error(each["auc"], each["auc error"])
+            row = {"chain": chain, "mode": mode, "runs": found["runs"], "auc": found["mean"]}
+            row |= {"auc error": found["error"], "auc spread": found["spread"]}
             row |= {f"q{int(100 * q)}": each["auc"].quantile(q) for q in QUANTILES}
             if mode == "joint" and gain:
                 row |= {"gain": gain["mean"], "gain error": gain["error"]}
