@@ -1,13 +1,15 @@
 """Loss curves of all runs: searches and re-optimisation."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from msml.report.evaluation.looks import Look, look
 from msml.report.paper.facts import log
-from msml.report.paper.looks import NothingToDraw, look, new_figure, title
+from msml.report.paper.looks import NothingToDraw, new_figure, pair, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,6 +24,16 @@ CAPTION = (
 )
 _MOST_WEIGHTS = 3
 _KINDS = {"search": "search", "posttrain": "re-optimisation"}
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """One training: its kind, the run's weight of task 1, its entry in the legend, its epochs."""
+
+    kind: str
+    weight: float
+    name: str
+    records: list[dict[str, Any]]
 
 
 def summary(table: "DataFrame") -> "DataFrame":
@@ -46,24 +58,18 @@ def summary(table: "DataFrame") -> "DataFrame":
 
 def draw(table: "DataFrame") -> "Figure":
     """Draw a column for each of a few weights, a row for each kind of training."""
-    weights = _some(sorted({run["v1"] for run in _runs(table)}))
-    curves = [
-        (kind, run, records)
-        for run in _runs(table)
-        if run["v1"] in weights
-        for unit, records in _units(Path(run["directory"]))
-        for kind in [unit.partition("/")[0]]
-    ]
-    kinds = [kind for kind in _KINDS if any(c[0] == kind for c in curves)]
-    if not curves:
+    found = list(_curves(table))
+    if not found:
         raise NothingToDraw("nothing was searched or re-optimised")
-    size = 3.3 * len(weights) + 1.2, 2.5 * len(kinds) + 0.5
+    weights = _some(sorted({curve.weight for curve in found}))
+    kinds = [kind for kind in _KINDS if any(curve.kind == kind for curve in found)]
+    looks = {name: look(i) for i, name in enumerate(dict.fromkeys(c.name for c in found))}
+    size = 3.3 * len(weights) + 1.2, 2.6 * len(kinds) + 0.5
     figure, columns = new_figure(*size, (1.0,) * len(kinds), columns=len(weights))
     axes = np.array(columns).reshape(len(weights), len(kinds))
     for column, weight in zip(axes, weights, strict=True):
         for kind, ax in zip(kinds, column, strict=True):
-            here = [c for c in curves if c[0] == kind and c[1]["v1"] == weight]
-            _panel(ax, here)
+            _panel(ax, [c for c in found if c.kind == kind and c.weight == weight], looks)
             ax.set_title(f"{_KINDS[kind]}, $v_1$ = {weight:g}", loc="left")
             ax.set_ylabel("Total loss")
             ax.tick_params(labelbottom=True)
@@ -73,19 +79,28 @@ def draw(table: "DataFrame") -> "Figure":
     return figure
 
 
-def _panel(ax: "Axes", curves: list[tuple[str, Mapping[str, Any], list[dict[str, Any]]]]) -> None:
-    for _, run, records in curves:
-        colour, marker, _ = look(run["strategy"])
-        epochs = [record["epoch"] for record in records]
-        valid = [record["valid"].get("total") for record in records]
-        train = [record["train"].get("total") for record in records]
-        name = title(run["strategy"]) or "given pairs"
+def _panel(ax: "Axes", curves: Sequence[_Curve], looks: Mapping[str, Look]) -> None:
+    for curve in curves:
+        colour, line = looks[curve.name]
+        epochs = [record["epoch"] for record in curve.records]
+        valid = [record["valid"].get("total") for record in curve.records]
+        train = [record["train"].get("total") for record in curve.records]
         ax.plot(epochs, train, color=colour, alpha=0.2, linewidth=0.7, label="_train")
-        ax.plot(epochs, valid, color=colour, alpha=0.8, linewidth=0.8, label=name)
-        best = records[-1].get("best_epoch")
+        ax.plot(
+            epochs, valid, color=colour, linestyle=line, alpha=0.8, linewidth=0.9, label=curve.name
+        )
+        best = curve.records[-1].get("best_epoch")
         if best is not None and best in epochs:
-            place = epochs.index(best)
-            ax.plot(best, valid[place], marker, color=colour, markersize=3, label="_best")
+            ax.plot(best, valid[epochs.index(best)], "o", color=colour, markersize=3, label="_best")
+
+
+def _curves(table: "DataFrame") -> Iterator[_Curve]:
+    """Yield all trainings, named by the strategy, or by the pair where there is none."""
+    for run in _runs(table):
+        for unit, records in _units(Path(run["directory"])):
+            kind, _, rest = unit.partition("/")
+            name = title(run["strategy"]) or pair(rest.rpartition("/")[0])
+            yield _Curve(kind, run["v1"], name, records)
 
 
 def _shown(line: Any) -> bool:

@@ -35,6 +35,9 @@ COLUMNS = (
 )
 """Columns of every table."""
 
+_TEXTS = ("run", "directory", "chain", "mode", "first", "last", "strategy", "dummies", "selected")
+_NUMBERS = [name for name in COLUMNS if name not in (*_TEXTS, "undetermined")]
+
 
 @dataclass(frozen=True)
 class _Block:
@@ -127,6 +130,8 @@ def of_runs(directories: Sequence[Path]) -> Results:
 def tidy(rows: Sequence[Row]) -> "DataFrame":
     """Give every row what its run's recipe says, and metrics the names that figures use.
 
+    Runs that several sweeps share are there once.
+
     Returns:
         Columns `run`, `directory`, `chain`, `mode`, `first` and `last` (the candidates of the first
         and the last task), `seed`, `v1` (weight of the first task), `strategy` (empty for none),
@@ -134,7 +139,7 @@ def tidy(rows: Sequence[Row]) -> "DataFrame":
         `gradient_passes`, `train_seconds`, `seconds`, `mse` (GeV² where the recipe has that),
         `validity`, `auc`, each with `… error`, and `valid_loss` of the last task.
     """
-    from pandas import DataFrame
+    from pandas import DataFrame, to_numeric
 
     known: dict[str, Facts] = {}
     made = []
@@ -142,11 +147,10 @@ def tidy(rows: Sequence[Row]) -> "DataFrame":
         directory = row["directory"]
         about = known.setdefault(directory, facts(Path(directory)))
         made.append(_tidied(row, about))
-    return DataFrame(made, columns=_columns(made))
-
-
-def _columns(rows: Sequence[Row]) -> list[str]:
-    return list(dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)]))
+    table = DataFrame(made, columns=list(COLUMNS))
+    for name in _NUMBERS:
+        table[name] = to_numeric(table[name], errors="coerce")
+    return table.drop_duplicates(["directory", "chain", "mode"], ignore_index=True)
 
 
 def _tidied(row: Row, about: Facts) -> Row:
