@@ -237,7 +237,7 @@ def test_loss_curves(tmp_path):
             "best_epoch": epoch,
             "time": 1.0,
         }
-        for unit in ("search/darts", "posttrain/cnn+lstm/joint", "pretrain/tau/cnn")
+        for unit in ("search/darts", "posttrain/cnn+lstm/joint", "pretrain/tau/cnn", "grid/a+b")
         for epoch in (1, 2, 3)
     ]
     lines = "".join(json.dumps(record) + "\n" for record in records)
@@ -252,5 +252,7 @@ def test_loss_curves(tmp_path):
         "search, $v_1$ = 0.5",
         "re-optimisation, $v_1$ = 0.5",
     ]
+    chosen = table([row(directory=str(tmp_path), run="r", strategy="grid", selected="a+b")])
+    assert "grid/a+b" in losses.summary(chosen)["unit"].tolist()
     valid = next(line for line in axes[0].get_lines() if line.get_label() == "DARTS")
     np.testing.assert_allclose(valid.get_ydata(), [2, 1, 2 / 3])

@@ -24,6 +24,11 @@ def test_errors_go_beside_their_values():
     assert rows == [["cnn+lstm", "0.9451 ± 0.0021", "20", "x"], ["a_b|<c>", "0.9", "1", ""]]
 
 
+def test_rounding_is_no_error():
+    table = pd.DataFrame({"a": [25.199999999999996], "a error": [1.8e-15]})
+    assert cells(table)[1] == [["25.2"]]
+
+
 def test_csv_keeps_all_digits_and_columns():
     back = pd.read_csv(io.StringIO(text(TABLE, ".csv")))
     assert list(back.columns) == list(TABLE.columns)

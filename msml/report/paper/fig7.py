@@ -41,6 +41,7 @@ COLUMNS = {
 }
 _FITTED = ("train_seconds", "gradient_passes")
 _FIRST = {"spos": 6}
+_PLAIN = 10  # a range below this factor has plain numbers on its axis
 _SPREAD = 0.6  # of the least distance of two abscissas, over which bars stand beside each other
 
 
@@ -111,7 +112,7 @@ def summary(table: "DataFrame") -> "DataFrame":
 
 def draw(table: "DataFrame") -> "Figure":
     """Draw the three panels."""
-    from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, ScalarFormatter
 
     found = curves(table)
     largest = max((curve.events or 0) for curve in found)
@@ -127,6 +128,9 @@ def draw(table: "DataFrame") -> "Figure":
         if column in _FITTED:
             ax.set_yscale("log")
             low, high = ax.get_ylim()
+            if high < _PLAIN * low:
+                ax.yaxis.set_major_formatter(FuncFormatter(_plain))
+                ax.yaxis.set_minor_formatter(FuncFormatter(_plain))
             ax.set_ylim(low, high * (high / low) ** (0.09 * (len(found) + 1)))
             ax.legend(loc="upper left", title=r"$C\,x^a$", fontsize=7, title_fontsize=7)
         else:
@@ -172,6 +176,11 @@ def _law(law: Power | None) -> str:
         return "no fit"
     error = f" ± {law.exponent_error:.2f}" if np.isfinite(law.exponent_error) else ""
     return rf"$C$ = {law.factor:.3g}, $a$ = {law.exponent:.2f}{error}"
+
+
+def _plain(value: float, _: int) -> str:
+    """The text of a tick."""
+    return f"{value:g}"
 
 
 def _means(rows: "DataFrame") -> Iterator[tuple[str, dict[str, float]]]:

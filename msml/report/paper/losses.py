@@ -24,6 +24,7 @@ CAPTION = (
 )
 _MOST_WEIGHTS = 3
 _KINDS = {"search": "search", "posttrain": "re-optimisation"}
+_GRID = "grid/"
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def summary(table: "DataFrame") -> "DataFrame":
 
     made = []
     for run in _runs(table):
-        for unit, records in _units(Path(run["directory"])):
+        for unit, records in _units(run):
             last = records[-1]
             row = {"run": run["run"], "v1": run["v1"], "strategy": run["strategy"], "unit": unit}
             row |= {"epochs": last["epoch"], "best epoch": last.get("best_epoch")}
@@ -97,8 +98,8 @@ def _panel(ax: "Axes", curves: Sequence[_Curve], looks: Mapping[str, Look]) -> N
 def _curves(table: "DataFrame") -> Iterator[_Curve]:
     """Yield all trainings, named by the strategy, or by the pair where there is none."""
     for run in _runs(table):
-        for unit, records in _units(Path(run["directory"])):
-            kind, _, rest = unit.partition("/")
+        for unit, records in _units(run):
+            kind, _, rest = unit.replace(_GRID, "posttrain/").partition("/")
             name = title(run["strategy"]) or pair(rest.rpartition("/")[0])
             yield _Curve(kind, run["v1"], name, records)
 
@@ -111,12 +112,16 @@ def _runs(table: "DataFrame") -> list[Mapping[str, Any]]:
     return list(table.drop_duplicates("directory").to_dict("records"))
 
 
-def _units(directory: Path) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Yield searches and joint trainings with a loss on valid, and their epochs."""
+def _units(run: Mapping[str, Any]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Yield searches and joint trainings with a loss on valid, and their epochs.
+
+    Of a grid search, that is the training of the chosen pair.
+    """
     found: dict[str, list[dict[str, Any]]] = {}
-    for record in log(directory):
+    for record in log(Path(run["directory"])):
         kind, _, rest = record["unit"].partition("/")
         wanted = kind == "search" or (kind == "posttrain" and rest.endswith("/joint"))
+        wanted |= record["unit"] == f"{_GRID}{run['selected']}"
         if wanted and record["valid"]:
             found.setdefault(record["unit"], []).append(record)
     yield from found.items()

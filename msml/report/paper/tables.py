@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 FORMATS = (".csv", ".md", ".tex")
 _ERROR = " error"
+_ROUNDING = 1e-9  # an error below that part of its value is none
 _LATEX = {
     **{c: f"\\{c}" for c in "&%$#_{}"},
     **{"±": r"$\pm$", "²": r"$^2$", "α": r"$\alpha$", "–": "--"},
@@ -76,6 +77,6 @@ def _cell(row: dict[Any, Any], name: str) -> str:
     if value is None or value != value:
         return ""
     error = row.get(f"{name}{_ERROR}")
-    if error is not None and error == error:
+    if error is not None and error > _ROUNDING * abs(value):
         return with_error({"value": float(value), "error": float(error)})
     return f"{value:.5g}" if isinstance(value, float) else str(value)
