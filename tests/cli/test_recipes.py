@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -95,7 +96,7 @@ def test_copies_load_as_what_they_are_copies_of(name):
     found = msml("cp", name, "mine.yaml")
     assert (found.exit_code, found.stdout) == (0, "mine.yaml\n")
     assert Path("mine.yaml").read_bytes() == (shipped() / name).read_bytes()
-    if not name.startswith("events/"):
+    if not name.startswith("events/") and name != "paper/expected.yaml":
         assert load("mine.yaml", TrainRecipe).values == load(name, TrainRecipe).values
 
 
@@ -121,7 +122,7 @@ def test_ls_shows_a_line_for_each():
         "Convolutions on the images, then dense layers on their features and the jet."
     )
     recipes = msml("ls", "recipes").stdout
-    assert "quick.yaml                  A first look: small models" in recipes
+    assert re.search(r"^quick.yaml +A first look: small models", recipes, re.MULTILINE)
     everything = msml("ls").stdout.splitlines()
     kinds = [line.removesuffix(": none") for line in everything if not line.startswith(" ")]
     assert kinds == ["models", "losses", "metrics", "strategies", "weightings", "recipes"]

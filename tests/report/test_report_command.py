@@ -165,10 +165,13 @@ def test_images_need_no_runs(tmp_path, monkeypatch, event_file):
     monkeypatch.chdir(tmp_path)
     shutil.copy(event_file, tmp_path / "events.h5")
     write_recipe(tmp_path, OURS.replace("[fig2]", "[fig8]"))
-    run("report", "tiny.yaml")
+    shutil.copy(event_file, tmp_path / "other.h5")
+    run("report", "tiny.yaml", "data.file=other.h5")
     folder = tmp_path / "runs/tiny/report/tiny"
     assert check_page(folder / "index.html") == 1
-    assert "Missing" not in (folder / "index.html").read_text()
+    text = (folder / "index.html").read_text()
+    assert "Missing" not in text
+    assert "Events: other.h5." in text
 
 
 def test_a_figure_without_data_is_named(tmp_path):

@@ -60,9 +60,8 @@ def _searches(results: Results) -> list[fig4.Search]:
 
 def _events(results: Results) -> Path:
     """The event file of a recipe; there may be no runs yet."""
-    if results.runs:
-        raise NothingToDraw("ask for it with a recipe that names it")
-    loaded = load(results.name, TrainRecipe)
+    about_data = [each for each in results.overrides if each.startswith("data.")]
+    loaded = load(results.name, TrainRecipe, about_data)
     return loaded.locate("data.file", loaded.values.data.file)
 
 
@@ -128,4 +127,5 @@ def drawn(name: str, results: Results) -> Drawn:
     module = FIGURES[name].module
     source = FIGURES[name].source(results)
     table, figure = module.summary(source), module.draw(source)
-    return Drawn(name, module.TITLE, module.CAPTION, figure, table)
+    caption = f"{module.CAPTION} Events: {source}." if name in _NO_RUNS else module.CAPTION
+    return Drawn(name, module.TITLE, caption, figure, table)

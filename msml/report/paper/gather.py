@@ -32,7 +32,7 @@ def gather(asked: str, more: Sequence[str], runs: Path) -> tuple[Results, Path]:
     figures = named_figures(asked)
     check(figures)
     if not needs_runs(figures):
-        return Results(asked, figures, tidy([]), (), 0, ()), folder
+        return Results(asked, figures, tidy([]), (), 0, (), tuple(more)), folder
     return of_recipe(asked, more, runs), folder
 
 

@@ -57,6 +57,7 @@ class Results:
         runs: Directories of the runs that have begun.
         points: Number of runs in all.
         missing: What is not there, a line or more for each unit.
+        overrides: Those of the command line.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Results:
     runs: tuple[Path, ...]
     points: int
     missing: tuple[str, ...]
+    overrides: tuple[str, ...] = ()
 
     @cached_property
     def selections(self) -> dict[Path, Mapping[str, Any]]:
@@ -101,6 +103,7 @@ def of_recipe(recipe: str, overrides: Sequence[str], runs: Path) -> Results:
         runs=tuple(d for d in directories if (d / "recipe.yaml").exists()),
         points=len(directories),
         missing=tuple(lines),
+        overrides=tuple(overrides),
     )
 
 
