@@ -43,7 +43,8 @@ def report(
         click.echo(f"{name}: {reason}", err=True)
     if results.missing:
         units = sum(not line.startswith(" ") for line in results.missing)
-        click.echo(f"{units} units have no result; the page names them", err=True)
+        what = "unit has" if units == 1 else "units have"
+        click.echo(f"{units} {what} no result; the page names them", err=True)
     click.echo(f"written: {written.page} and {len(written.files) - 1} files beside it")
 
 

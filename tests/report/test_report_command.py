@@ -98,7 +98,7 @@ def run(*arguments):
 
 def test_an_incomplete_sweep_is_shown_and_what_is_missing_is_said(swept):
     result = run("report", "tiny.yaml")
-    assert "1 units have no result; the page names them" in result.output
+    assert "1 unit has no result; the page names them" in result.output
     assert "written: runs/tiny/report/tiny/index.html" in result.output
     folder = swept / "runs/tiny/report/tiny"
     names = {path.name for path in folder.iterdir()}
