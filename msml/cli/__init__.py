@@ -11,6 +11,7 @@ from msml import __version__
 from msml.cli.doctor import doctor
 from msml.cli.events import generate, import_, inspect
 from msml.cli.recipes import cp, ls, show, validate
+from msml.cli.report import check, report
 from msml.cli.stages import evaluate, grid, posttrain, pretrain, run, search
 from msml.cli.status import status
 from msml.cli.sweep import collect, compare, plan, run_unit, sweep
@@ -28,6 +29,7 @@ for command in (
     *(validate, show, cp, ls),
     *(pretrain, search, grid, posttrain, evaluate, run),
     *(sweep, plan, run_unit, collect, compare),
+    *(report, check),
     *(status, doctor),
 ):
     cli.add_command(command)

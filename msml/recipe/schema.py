@@ -201,6 +201,19 @@ class Sweep:
 
 
 @dataclass(frozen=True)
+class Report:
+    """What `msml report` makes of the runs; no part of the runs themselves.
+
+    Attributes:
+        figures: Names of figures, such as `fig2`; all that the results allow where empty.
+        also: Recipes whose runs are shown beside this one's.
+    """
+
+    figures: list[str] = field(default_factory=list)
+    also: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class TrainRecipe:
     """A recipe of the training commands.
 
@@ -222,6 +235,7 @@ class TrainRecipe:
         weighting: What takes the place of the task weights v_t in joint training: `name` of a
             registered weighting and its arguments. Early stopping and ranking keep to v_t.
         sweep: Many runs of it; not part of a run's resolved recipe.
+        report: Figures of its runs; not part of a run's resolved recipe.
     """
 
     name: str
@@ -239,3 +253,4 @@ class TrainRecipe:
     evaluate: Evaluate = field(default_factory=Evaluate)
     weighting: dict[str, Any] = field(default_factory=lambda: {"name": "fixed"})
     sweep: Sweep = field(default_factory=Sweep, metadata=UNRESOLVED)
+    report: Report = field(default_factory=Report, metadata=UNRESOLVED)

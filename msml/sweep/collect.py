@@ -49,7 +49,7 @@ def collect(plan: Plan) -> tuple[list[Row], list[Missing]]:
     rows = [
         {**{name: _cell(value) for name, value in values.items()}, **row}
         for values, directory in plan.points
-        for row in _rows(plan.runs_folder / directory, directory)
+        for row in run_rows(plan.runs_folder / directory, directory)
     ]
     missing = [
         Missing(
@@ -98,8 +98,15 @@ def write(rows: Sequence[Row], folder: Path) -> Iterator[Path]:
     yield path
 
 
-def _rows(directory: Path, run: str) -> Iterator[Row]:
-    """A row for each chain and mode; where there is only a selection, one for that."""
+def run_rows(directory: Path, run: str) -> Iterator[Row]:
+    """Yield what a run has found, without the values on the axes; see `collect`.
+
+    A row for each chain and mode; where there is only a selection, one for that.
+
+    Args:
+        directory: The run.
+        run: What it is called.
+    """
     chosen = _selection(directory)
     sessions = (_read(directory / "manifest.json") or {}).get("sessions", [])
     seconds = sum(session["seconds"] or 0.0 for session in sessions)

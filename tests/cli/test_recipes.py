@@ -98,7 +98,7 @@ def test_copies_load_as_what_they_are_copies_of(name):
     found = msml("cp", name, "mine.yaml")
     assert (found.exit_code, found.stdout) == (0, "mine.yaml\n")
     assert Path("mine.yaml").read_bytes() == (shipped() / name).read_bytes()
-    if not name.startswith("events/"):
+    if not name.startswith("events/") and name != "paper/expected.yaml":
         assert load("mine.yaml", TrainRecipe).values == load(name, TrainRecipe).values
 
 

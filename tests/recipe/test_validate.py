@@ -11,7 +11,11 @@ from msml.recipe.schema import TrainRecipe
 from msml.recipe.validate import validate
 from msml.registry import models
 
-TRAINING = [p for p in shipped().rglob("*.yaml") if p.parent.name != "events"]
+TRAINING = [
+    path
+    for path in shipped().rglob("*.yaml")
+    if path.parent.name != "events" and path.name != "expected.yaml"
+]
 
 
 @pytest.fixture
@@ -115,9 +119,9 @@ def test_a_good_recipe_is_good():
 
 @pytest.mark.parametrize("path", TRAINING, ids=lambda p: p.stem)
 def test_every_shipped_recipe_is_good(path, events):
-    found = report(str(path), [f"data.file={events}"], fast=False)
+    found = report(str(path), [f"data.file={events}", "data.events=null"], fast=False)
     assert found.problems == []
-    chains = {"htautau_reoptimise": 9, "htautau_cnn_lstm": 1}
+    chains = {"htautau_reoptimise": 9, "htautau_cnn_lstm": 1, "fig2": 9}
     assert found.chains == chains.get(path.stem, 0)
     strategies = {"quick": "darts", "htautau_darts": "darts", "htautau_grid": "grid"}
     strategies |= {f"htautau_{name}": name for name in ("spos", "asng", "random")}

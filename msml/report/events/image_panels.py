@@ -113,7 +113,7 @@ def _fill(sample: Sample, axes: "list[list[Axes]]", images: Sequence[Array]) -> 
     norm = LogNorm(*energy_range(images))
     for column, image in enumerate(images):
         for row in range(len(LAYERS)):
-            _draw(axes[row][column], image[..., row], window, norm)
+            draw_layer(axes[row][column], image[..., row], window, norm)
             axes[row][column].tick_params(
                 which="both", labelbottom=row == len(LAYERS) - 1, labelleft=column == 0
             )
@@ -123,8 +123,8 @@ def _fill(sample: Sample, axes: "list[list[Axes]]", images: Sequence[Array]) -> 
         first.set_ylabel(label, loc="center", labelpad=2)
 
 
-def _draw(ax: "Axes", layer: Array, window: float | None, norm: "LogNorm") -> None:
-    """One layer: eta to the right, phi upwards; pixels without energy stay white."""
+def draw_layer(ax: "Axes", layer: Array, window: float | None, norm: "LogNorm") -> None:
+    """Draw one layer: eta to the right, phi upwards; pixels without energy stay white."""
     from matplotlib.ticker import MaxNLocator
 
     across, up = layer.shape

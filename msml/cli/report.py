@@ -1,0 +1,89 @@
+"""Commands that show the results of many runs, and hold them to what is expected."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from msml.cli.options import runs_option
+from msml.errors import IncompleteError
+
+
+@click.command()
+@click.argument("recipe")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE | RUN]...")
+@runs_option
+@click.option("--output", type=click.Path(path_type=Path), help="Folder of the report.")
+@click.option("--json", "as_json", is_flag=True, help="Print the files written as JSON.")
+def report(
+    recipe: str, overrides: tuple[str, ...], runs: Path, output: Path | None, as_json: bool
+) -> None:
+    """Draw the figures of a sweep, or of given run directories, into one HTML page.
+
+    Shows what is there and says what is missing. Figures go beside the page as PNG and PDF, their
+    numbers as CSV, Markdown and LaTeX; by default into RUNS/NAME/report/RECIPE.
+
+    \b
+    Example:
+      msml report recipes/paper/small/fig2.yaml
+      msml report runs/quick/seed=0-1a2b3c4d
+    """
+    from msml.report.paper.gather import gather
+    from msml.report.paper.write import write
+
+    results, folder = gather(recipe, overrides, runs)
+    written = write(results, output or folder)
+    if as_json:
+        found = {"files": list(map(str, written.files)), "undrawn": written.undrawn}
+        click.echo(json.dumps({**found, "missing": results.missing}, indent=2))
+        return
+    for name, reason in written.undrawn.items():
+        click.echo(f"{name}: {reason}", err=True)
+    if results.missing:
+        units = sum(not line.startswith(" ") for line in results.missing)
+        what = "unit has" if units == 1 else "units have"
+        click.echo(f"{units} {what} no result; the page names them", err=True)
+    click.echo(f"written: {written.page} and {len(written.files) - 1} files beside it")
+
+
+@click.command()
+@click.argument("recipe")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@runs_option
+@click.option(
+    "--expected",
+    default="recipes/paper/expected.yaml",
+    show_default=True,
+    help="File of the statements.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the verdicts as JSON.")
+def check(
+    recipe: str, overrides: tuple[str, ...], runs: Path, expected: str, as_json: bool
+) -> None:
+    """Compare the results of a sweep with what is expected of its figures.
+
+    Leaves with exit code 5 if a statement fails; one that the runs cannot decide is no failure.
+
+    \b
+    Example:
+      msml check recipes/paper/small/fig2.yaml
+    """
+    from msml.report.paper.expected import read, show, verdicts
+    from msml.report.paper.results import of_recipe
+    from msml.runs.directory import finite
+
+    statements = read(expected)
+    results = of_recipe(recipe, overrides, runs)
+    found = verdicts(statements, results.figures, results.table)
+    if as_json:
+        click.echo(json.dumps(finite([asdict(each) for each in found]), indent=2))
+    else:
+        show(found, recipe)
+    _fail([each.name for each in found if each.verdict == "fails"], len(found))
+
+
+def _fail(failed: Sequence[str], number: int) -> None:
+    if failed:
+        raise IncompleteError(f"{len(failed)} of {number} statements fail: {', '.join(failed)}")

@@ -1,0 +1,133 @@
+"""What a run's own files say about it: its settings, and how long training took."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from msml.errors import DataError, RecipeError
+from msml.recipe import load
+from msml.recipe.expand import candidates, weights
+from msml.recipe.schema import TrainRecipe
+from msml.runs.directory import read_json
+
+DUMMIES = ("zeros", "noise")
+"""Models that a selection must not choose."""
+
+_TRAINING = ("search/", "grid/", "posttrain/")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A run.
+
+    Attributes:
+        directory: Its directory.
+        tasks: Names of its tasks.
+        seed: Its seed.
+        weight: Weight of the first task, v_1.
+        strategy: Name of the strategy; empty for none.
+        models: Candidates of the task that has most.
+        dummies: Whether there are dummies among them.
+        events: Events of all splits; None where the file is not there any more.
+        train_seconds: Wall time of search and post-training, from the start of each process or
+            the end of pre-training to the last epoch; None where nothing was trained.
+    """
+
+    directory: Path
+    tasks: tuple[str, ...]
+    seed: int
+    weight: float
+    strategy: str
+    models: int
+    dummies: bool
+    events: int | None
+    train_seconds: float | None
+
+    def valid_loss(self, chain: str, mode: str) -> float | None:
+        """Loss of the last task on valid, of a trained chain; None where there is none."""
+        path = self.directory / "posttrain" / chain / mode / "metrics.json"
+        record = _read(path) or {}
+        loss: float | None = record.get("valid_losses", {}).get(self.tasks[-1])
+        return loss
+
+
+def facts(directory: Path) -> Facts:
+    """Read what a run's recipe and log say.
+
+    Raises:
+        DataError: The recipe is of another version of msml.
+    """
+    try:
+        recipe = load(directory / "recipe.yaml", TrainRecipe).values
+    except RecipeError as error:
+        raise DataError(f"{directory}: {error.problems[0]}") from error
+    specs = [spec for task in recipe.tasks.values() for _, spec in candidates(task)]
+    resolved = weights({name: task.weight for name, task in recipe.tasks.items()})
+    manifest = _read(directory / "manifest.json") or {}
+    file = manifest.get("data", {}).get("file", recipe.data.file)
+    return Facts(
+        directory=directory,
+        tasks=tuple(recipe.tasks),
+        seed=recipe.seed,
+        weight=next(iter(resolved.values())),
+        strategy=str(recipe.strategy.get("name", "")),
+        models=max(len(list(candidates(task))) for task in recipe.tasks.values()),
+        dummies=any(spec.model in DUMMIES for spec in specs),
+        events=recipe.data.events or _events(file),
+        train_seconds=train_seconds(manifest.get("sessions", []), list(log(directory))),
+    )
+
+
+def log(directory: Path) -> Iterator[dict[str, Any]]:
+    """Yield the logged epochs of a run; half a line, left by a kill, does not count."""
+    try:
+        lines = (directory / "metrics.jsonl").read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if "unit" in record and "time" in record:
+            yield record
+
+
+def train_seconds(sessions: list[Mapping[str, Any]], records: list[dict[str, Any]]) -> float | None:
+    """Add up the time that each session has spent on search and post-training.
+
+    It runs from the session's start, or from the end of its pre-training, to its last such epoch,
+    so that all strategies are measured alike: without pre-training, which runs share, and without
+    evaluation.
+    """
+    total, trained = 0.0, False
+    starts = [float(session["began"]) for session in sessions]
+    for begin, end in zip(starts, [*starts[1:], float("inf")], strict=True):
+        inside = [record for record in records if begin <= record["time"] < end]
+        done = [r["time"] for r in inside if r["unit"].startswith(_TRAINING)]
+        before = [r["time"] for r in inside if r["unit"].startswith("pretrain/")]
+        if done:
+            total += max(done) - max([begin, *before])
+            trained = True
+    return total if trained else None
+
+
+@cache
+def _events(file: str) -> int | None:
+    import h5py
+
+    try:
+        with h5py.File(file) as content:
+            return max(len(content[name]) for name in content)
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _read(path: Path) -> Any:
+    try:
+        return read_json(path)
+    except DataError:
+        return None

@@ -1,0 +1,66 @@
+"""Fits of a power law C·x^a."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from msml.data.kinematics import Array
+
+_PARAMETERS = 2
+
+
+@dataclass(frozen=True)
+class Power:
+    """A fitted power law.
+
+    Attributes:
+        factor: C.
+        factor_error: Its standard error.
+        exponent: a.
+        exponent_error: Its standard error.
+        points: Values that it was fitted to.
+    """
+
+    factor: float
+    factor_error: float
+    exponent: float
+    exponent_error: float
+    points: int
+
+    def __call__(self, x: Array) -> Array:
+        """The fitted values."""
+        return self.factor * np.asarray(x, float) ** self.exponent
+
+
+def fit(x: Array, y: Array) -> Power | None:
+    """Fit a line to the logarithms, all values with the same relative error.
+
+    That error is taken from the residuals, so that it holds for repeated measurements as well as
+    for what a power law does not describe.
+
+    Args:
+        x: `(values,)` above 0.
+        y: `(values,)` above 0; others are left out.
+
+    Returns:
+        None for fewer than two different x; of two values only, errors are NaN.
+    """
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    good = (x > 0) & (y > 0) & np.isfinite(y)
+    x, y = np.log(x[good]), np.log(y[good])
+    if len(np.unique(x)) < _PARAMETERS:
+        return None
+    design = np.stack([np.ones_like(x), x], axis=1)
+    parameters, *_ = np.linalg.lstsq(design, y, rcond=None)
+    residuals = y - design @ parameters
+    freedom = len(x) - _PARAMETERS
+    variance = residuals @ residuals / freedom if freedom else np.nan
+    errors = np.sqrt(np.diag(np.linalg.inv(design.T @ design)) * variance)
+    factor = float(np.exp(parameters[0]))
+    return Power(
+        factor=factor,
+        factor_error=factor * float(errors[0]),
+        exponent=float(parameters[1]),
+        exponent_error=float(errors[1]),
+        points=len(x),
+    )
