@@ -31,8 +31,6 @@ def check_search(recipe: TrainRecipe) -> Iterator[Problem]:
     yield from ((f"strategy.{key or 'name'}", message) for key, message in problems)
     if reason := entry.facts.get("no_dummies"):
         yield from _check_dummies(recipe, entry.name, reason)
-    if entry.facts.get("only_fixed_weights") and recipe.weighting.get("name") != "fixed":
-        yield "weighting.name", f"strategy '{entry.name}' trains by v_t only; expected fixed"
 
 
 def _check_dummies(recipe: TrainRecipe, strategy: str, reason: str) -> Iterator[Problem]:

@@ -18,8 +18,9 @@ from msml.strategies.selection import Selection
 from msml.strategies.spos import (
     NO_DUMMIES,
     PathTraining,
-    optimizer_variables,
+    told,
     trainable_paths,
+    training_variables,
 )
 from msml.training.environment import tensorflow
 from msml.training.epoch import (
@@ -38,7 +39,7 @@ _KEY = "search/asng"
 _UNIFORM = 2**16  # different random numbers
 
 
-@strategies.register("asng", no_dummies=NO_DUMMIES, only_fixed_weights=True)
+@strategies.register("asng", no_dummies=NO_DUMMIES)
 @dataclass(frozen=True, kw_only=True)
 class Asng(PathTraining):
     """Train paths drawn from a distribution that moves to the better ones; its mode is chosen.
@@ -98,8 +99,8 @@ class Asng(PathTraining):
             key=_KEY,
             losses=losses,
             weights=models_variables(paths.supernet.models) | shares,
-            state=optimizer_variables(paths) | distribution.state,
-            train=shuffled(epoch, [train.events, valid.events], seed, _KEY, drawn),
+            state=training_variables(paths) | distribution.state,
+            train=shuffled(told(epoch, paths), [train.events, valid.events], seed, _KEY, drawn),
             valid=measurement(mode, valid.columns, candidates, len(losses), xla),
             notes=lambda: {"distribution": _named(paths, distribution)},
         )

@@ -15,6 +15,7 @@ from msml.chain import Chain, weighted_total
 from msml.strategies.supernet import Supernet
 from msml.training.environment import tensorflow
 from msml.training.epoch import Batch, Tensor
+from msml.weighting.rule import Weighting
 
 # Every branch of a switch is given the variables of all its branches, which is quadratic.
 _LARGEST_SWITCH = 8
@@ -34,11 +35,13 @@ class Paths:
         supernet: All candidates.
         weights: v_t of each task; 0 leaves a task's loss out.
         optimizers: Of each candidate by task and name; needed for training only.
+        weighting: What weighs the losses in training; None for the weights.
     """
 
     supernet: Supernet
     weights: Mapping[str, float]
     optimizers: Mapping[str, Mapping[str, Any]] | None = None
+    weighting: Weighting | None = None
 
     @cached_property
     def names(self) -> dict[str, list[str]]:
@@ -65,8 +68,16 @@ class Paths:
         """Do one step of training of a path; returns its losses, as `losses` in training."""
         inner = {source for sources in self.upstream.values() for source in sources}
         outputs = self._outputs(batch, numbers, [t for t in self.names if t in inner], True)
-        losses, gradients = self._gradients(batch, numbers, outputs)
+        if self.weighting is None:
+            losses, gradients = self._gradients(batch, numbers, outputs, self.weights)
+            self._apply(batch, numbers, outputs, gradients)
+            return self._with_total(losses)
+        losses, gradients = self._weighed(batch, numbers, outputs, self.weighting)
         self._apply(batch, numbers, outputs, gradients)
+        if self.weighting.after is not None:
+            moved = self._outputs(batch, numbers, list(self.names), True)
+            after = self.chain.task_losses(batch, moved)
+            self.weighting.after(tensorflow().stack(losses), tensorflow().stack(after))
         return self._with_total(losses)
 
     def _with_total(self, losses: Sequence[Tensor]) -> Tensor:
@@ -85,8 +96,49 @@ class Paths:
             done[task] = self._switch(task, known[task], branch)
         return done
 
+    def _weighed(
+        self, batch: Batch, numbers: Sequence[Number], outputs: Outputs, weighting: Weighting
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Losses of the tasks, and of each the flat gradient that the weighting makes of theirs.
+
+        A candidate whose output later tasks see shares its weights with them.
+        """
+        tf = tensorflow()
+        rows = []
+        for task in self.names:
+            alone = {name: float(name == task) for name in self.names}
+            losses, gradients = self._gradients(batch, numbers, outputs, alone)
+            rows.append(gradients)
+        measured, gram = tf.stack(losses), None
+        shared = [self._is_seen(task) for task in self.names]
+        if weighting.on_gradients:
+            flat = tf.stack(
+                [tf.concat([g for g, s in zip(row, shared, strict=True) if s], 0) for row in rows]
+            )
+            gram = tf.reduce_sum(flat[:, None] * flat[None, :], axis=-1)
+        coefficients = tf.unstack(weighting.coefficients(measured, gram), num=len(rows))
+        if weighting.update is not None:
+            weighting.update(measured, gram)
+        weighed = [
+            tf.add_n([c * g for c, g in zip(coefficients, column, strict=True)])
+            if seen or not weighting.on_gradients
+            else column[number]
+            for number, (column, seen) in enumerate(
+                zip(zip(*rows, strict=True), shared, strict=True)
+            )
+        ]
+        return losses, weighed
+
+    def _is_seen(self, task: str) -> bool:
+        """Whether a later task depends on the output of a task."""
+        return any(task in sources for sources in self.upstream.values())
+
     def _gradients(
-        self, batch: Batch, numbers: Sequence[Number], outputs: Outputs
+        self,
+        batch: Batch,
+        numbers: Sequence[Number],
+        outputs: Outputs,
+        weights: Mapping[str, float],
     ) -> tuple[list[Tensor], list[Tensor]]:
         """Losses of the tasks, and of each the flat gradient of Σ v_t L_t by its candidate."""
         tf = tensorflow()
@@ -94,7 +146,13 @@ class Paths:
         wanted = {task: tf.zeros_like(output) for task, output in outputs.items()}
         losses, gradients = [], []
         for task, number in reversed(list(zip(self.names, numbers, strict=True))):
-            branch = partial(self._backward, batch=batch, outputs=outputs, wanted=wanted.get(task))
+            branch = partial(
+                self._backward,
+                batch=batch,
+                outputs=outputs,
+                wanted=wanted.get(task),
+                weight=weights[task],
+            )
             loss, gradient, *onward = self._switch(task, number, branch)
             losses.append(loss)
             gradients.append(gradient)
@@ -103,7 +161,13 @@ class Paths:
         return losses[::-1], gradients[::-1]
 
     def _backward(
-        self, task: str, name: str, batch: Batch, outputs: Outputs, wanted: Tensor | None
+        self,
+        task: str,
+        name: str,
+        batch: Batch,
+        outputs: Outputs,
+        wanted: Tensor | None,
+        weight: float,
     ) -> list[Tensor]:
         """Loss of a candidate, its flat gradient, and the gradients by the outputs that it sees."""
         tf = tensorflow()
@@ -117,9 +181,9 @@ class Paths:
             output, _ = self._call(task, name, inputs, True, values)
             loss = self.chain.task_loss(task, batch, output)
         targets, factors = [], []
-        if self.weights[task] > 0:
+        if weight > 0:
             targets.append(loss)
-            factors.append(self.weights[task] * scale)
+            factors.append(weight * scale)
         if wanted is not None:
             targets.append(output)
             factors.append(wanted * scale)

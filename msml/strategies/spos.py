@@ -15,7 +15,7 @@ from msml.recipe.messages import Problem, at_least_1
 from msml.recipe.schema import Fit
 from msml.registry import strategies
 from msml.stages.session import Session
-from msml.stages.training import TOTAL, measurement, numbered, optimise, use_xla
+from msml.stages.training import TOTAL, measurement, model_seed, numbered, optimise, use_xla
 from msml.strategies.evolution import Evolution, Genes, evolve
 from msml.strategies.paths import Paths
 from msml.strategies.pretrained import Models, keep_chain, models_variables, pretrained_models
@@ -28,6 +28,7 @@ from msml.training.checkpoint import assign, load_arrays
 from msml.training.environment import tensorflow
 from msml.training.epoch import (
     Batch,
+    Epoch,
     Step,
     Stream,
     Tensor,
@@ -38,6 +39,8 @@ from msml.training.epoch import (
 )
 from msml.training.fit import History, Trainee
 from msml.training.steps import make_optimizer
+from msml.weighting.rule import make_weighting, tasks_of
+from msml.weighting.step import with_epoch_end
 
 _KEY = "search/spos"
 NO_DUMMIES = (
@@ -77,7 +80,7 @@ class PathTraining:
         yield from check_fit(self.fit)
 
 
-@strategies.register("spos", no_dummies=NO_DUMMIES, only_fixed_weights=True)
+@strategies.register("spos", no_dummies=NO_DUMMIES)
 @dataclass(frozen=True, kw_only=True)
 class Spos(PathTraining):
     """Train one path a batch with weights that paths share, and choose the best path on valid.
@@ -136,17 +139,26 @@ def trainable_paths(session: Session, models: Models, settings: Fit) -> Paths:
         }
         for task, candidates in models.items()
     }
-    return Paths(supernet, {t: spec.weight for t, spec in session.tasks.items()}, optimizers)
+    weights = {task: spec.weight for task, spec in session.tasks.items()}
+    seed = model_seed(session.values.seed, "search/weighting")
+    weighting = make_weighting(session.values.weighting, tasks_of(supernet.inputs, weights, seed))
+    return Paths(supernet, weights, optimizers, None if weighting.constant else weighting)
 
 
-def optimizer_variables(paths: Paths) -> dict[str, Any]:
-    """The variables of all optimizers by task, name and position."""
+def training_variables(paths: Paths) -> dict[str, Any]:
+    """The variables of all optimizers by task, name and position, and those of the weighting."""
+    weighting = paths.weighting.state if paths.weighting else {}
     return {
         f"{task}/{name}/{number}": variable
         for task, optimizers in (paths.optimizers or {}).items()
         for name, optimizer in optimizers.items()
         for number, variable in numbered(optimizer.variables).items()
-    }
+    } | {f"weighting/{name}": variable for name, variable in weighting.items()}
+
+
+def told(epoch: Epoch, paths: Paths) -> Epoch:
+    """Tell the weighting, if there is one, how each epoch went."""
+    return with_epoch_end(epoch, paths.weighting) if paths.weighting else epoch
 
 
 def covering(counts: list[int]) -> list[tuple[int, ...]]:
@@ -194,8 +206,8 @@ def _trained(session: Session, paths: Paths, settings: Fit, sampling: Any) -> Hi
         key=_KEY,
         losses=losses,
         weights=weights,
-        state=optimizer_variables(paths),
-        train=shuffled(epoch, [stream.events], seed, _KEY, drawn),
+        state=training_variables(paths),
+        train=shuffled(told(epoch, paths), [stream.events], seed, _KEY, drawn),
         valid=measurement(measure, valid, supernet.candidates, len(losses), xla),
     )
     return optimise(session, trainee, settings, path, {"xla": xla})

@@ -1,5 +1,7 @@
 """A step of one path: the drawn candidates are trained as a chain of their own, others rest."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ from msml.strategies.paths import Paths, choose
 from msml.strategies.supernet import Supernet
 from msml.training.epoch import Stream, compile_epoch, to_device
 from msml.training.steps import make_fit_step, make_optimizer
+from msml.weighting.rule import make_weighting, tasks_of
+from msml.weighting.step import make_weighted_step
 
 
 def numbers_of(paths, names):
@@ -210,3 +214,29 @@ def test_the_graph_grows_linearly():
     sizes = [nodes(count) for count in (2, 4, 8)]
     first, second = sizes[1] - sizes[0], (sizes[2] - sizes[1]) / 2
     assert second < 1.25 * first
+
+
+RULES = ["dwa", "uncertainty", "imtl", "mgda", "cagrad", "famo"]
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_weighted_step_is_that_of_the_chain_alone(name):
+    weights = {"momentum": 0.5, "higgs": 0.5}
+    names = {"momentum": "mlp", "higgs": "mass"}
+    chain = small.chain(names)
+
+    def rule():
+        return make_weighting({"name": name}, tasks_of(chain, weights, 1))
+
+    paths = replace(small.paths(), weighting=rule())
+    step, numbers = compiled(paths), tf.constant(numbers_of(paths, names))
+    optimizer = make_optimizer(small.FIT, chain.variables(), "float32")
+    alone = tf.function(make_weighted_step(chain, rule(), optimizer, weights), autograph=False)
+    for seed in range(3):
+        batch = small.batch(seed=seed)
+        np.testing.assert_allclose(step(batch, numbers), alone(batch), rtol=1e-4)
+    for task, candidate in names.items():
+        found = values(paths.supernet.models[task][candidate].variables)
+        wanted = values(chain.models[task].variables)
+        for a, b in zip(found, wanted, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-3, atol=2e-5)
