@@ -84,6 +84,10 @@ class Chain:
         """Trainable variables of all models."""
         return [v for model in self.models.values() for v in model.trainable_variables]
 
+    def parameters(self) -> int:
+        """Number of trainable numbers."""
+        return sum(int(variable.shape.num_elements()) for variable in self.variables())
+
 
 def weighted_total(weights: Sequence[float], values: Sequence[Tensor]) -> Tensor:
     """Sum of v_t L_t; a task of weight zero is left out, so that its infinity would not count."""

@@ -119,6 +119,12 @@ weightings = Registry(
     ),
 )
 
+
+def is_dummy(model: str) -> bool:
+    """Say whether a model is registered as one that passes on nothing of its input."""
+    return model in models.names() and bool(models.get(model).facts.get("dummy"))
+
+
 REGISTRIES = {r.plural: r for r in (models, losses, metrics, strategies, weightings)}
 
 

@@ -16,6 +16,11 @@ Chain = dict[str, str]
 """The candidate of each task, tasks in order."""
 
 
+def chain_name(chosen: Mapping[str, str]) -> str:
+    """Name of a chain: its candidates in order."""
+    return "+".join(chosen.values())
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     """A model to build.

@@ -6,7 +6,7 @@ from msml.arguments import bind
 from msml.errors import RecipeError
 from msml.recipe.messages import Problem, unknown
 from msml.recipe.schema import Select, TrainRecipe
-from msml.registry import metrics, models, strategies
+from msml.registry import is_dummy, metrics, strategies
 
 _SPLITS = ("valid", "test")
 _TOTAL = "total"
@@ -35,10 +35,9 @@ def check_search(recipe: TrainRecipe) -> Iterator[Problem]:
 
 def _check_dummies(recipe: TrainRecipe, strategy: str, reason: str) -> Iterator[Problem]:
     """Refuse candidates that are registered as a dummy."""
-    known = set(models.names())
     for task, spec in recipe.tasks.items():
         for name, candidate in spec.candidates.items():
-            if candidate.model in known and models.get(candidate.model).facts.get("dummy"):
+            if is_dummy(candidate.model):
                 message = f"strategy '{strategy}' takes no dummy such as '{candidate.model}'"
                 yield f"tasks.{task}.candidates.{name}", f"{message}: {reason}"
 

@@ -119,6 +119,14 @@ def finite(content: Any) -> Any:
     return content
 
 
+def read_json_if_there(path: Path) -> Any:
+    """Read JSON; None where it is missing or broken."""
+    try:
+        return read_json(path)
+    except DataError:
+        return None
+
+
 def read_json(path: Path) -> Any:
     """Read JSON.
 

@@ -77,6 +77,11 @@ def earlier(directory: RunDirectory) -> dict[str, Any]:
     return found
 
 
+def total_seconds(manifest: Mapping[str, Any]) -> float:
+    """Time of all of a run's sessions; one that was killed left none."""
+    return float(sum(session.get("seconds") or 0.0 for session in manifest.get("sessions", [])))
+
+
 @contextmanager
 def recorded(
     directory: RunDirectory, facts: Mapping[str, Any], session: Mapping[str, Any]

@@ -9,13 +9,13 @@ from typing import Any
 
 import yaml
 
-from msml.errors import DataError, RecipeError
+from msml.errors import RecipeError
 from msml.files import is_locked
 from msml.recipe import load
-from msml.recipe.expand import chains, expand
+from msml.recipe.expand import chain_name, chains, expand
 from msml.recipe.schema import TrainRecipe
 from msml.runs.attempt import UNFINISHED
-from msml.runs.directory import read_json, run_directory
+from msml.runs.directory import read_json_if_there, run_directory
 
 STOPPED = (85, 130)
 # Stands for the chain until the search has chosen it.
@@ -102,7 +102,7 @@ def status(path: Path) -> Status:
         return Status(str(path), "not started", (), None, None, None)
     seen = _last_epochs(path / "metrics.jsonl")
     units = tuple(_units(path, seen))
-    attempt = _read(path / UNFINISHED)
+    attempt = read_json_if_there(path / UNFINISHED)
     last = max(seen.values(), key=lambda record: record["time"], default=None)
     current = last["unit"] if last and not _is_done(units, last["unit"]) else None
     error = (attempt or {}).get("error")
@@ -160,17 +160,17 @@ def _units(path: Path, seen: Mapping[str, Mapping[str, Any]]) -> Iterator[Unit]:
 def _chains(path: Path, recipe: TrainRecipe) -> list[str]:
     """Names of the chains to train; none where the recipe chooses none."""
     if recipe.strategy:
-        selection = _read(path / "search" / "selection.json")
-        return ["+".join(selection["chosen"].values()) if selection else _TO_BE_CHOSEN]
+        selection = read_json_if_there(path / "search" / "selection.json")
+        return [chain_name(selection["chosen"]) if selection else _TO_BE_CHOSEN]
     try:
-        return ["+".join(chain.values()) for chain in chains(recipe)]
+        return [chain_name(chain) for chain in chains(recipe)]
     except RecipeError:
         return []
 
 
 def _unit(stage: str, name: str, file: Path, seen: Mapping[str, Mapping[str, Any]]) -> Unit:
     """Describe a unit by its result, and by its last epoch."""
-    result = _read(file)
+    result = read_json_if_there(file)
     key = f"{stage}/{name}"
     epoch = next((r for unit, r in seen.items() if f"{unit}/".startswith(f"{key}/")), {})
     facts = {**epoch, **(result or {})}
@@ -200,10 +200,3 @@ def _last_epochs(path: Path) -> dict[str, dict[str, Any]]:
         except (ValueError, KeyError):
             continue
     return last
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        return dict(read_json(path))
-    except DataError:
-        return None

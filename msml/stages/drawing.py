@@ -8,8 +8,8 @@ import numpy as np
 
 from msml.data.kinematics import Array
 from msml.metrics import Estimate, auc, bootstrap
+from msml.recipe.expand import chain_name
 from msml.report.evaluation import Measured, TestEvents, draw_figures, momentum_task
-from msml.stages.posttrain import chain_name
 from msml.stages.session import Session
 from msml.stages.validity import Judge
 

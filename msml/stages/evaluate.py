@@ -10,10 +10,11 @@ import numpy as np
 from msml.chain import Chain
 from msml.data.kinematics import Array
 from msml.metrics import estimate, replicate
+from msml.recipe.expand import chain_name
 from msml.registry import metrics as registered
 from msml.runs.directory import finite, read_json, write_json
 from msml.stages.drawing import draw
-from msml.stages.posttrain import chain_name, folder_of, trained
+from msml.stages.posttrain import folder_of, trained
 from msml.stages.search import chosen_chains
 from msml.stages.session import Session
 from msml.stages.training import build_model, load_weights, predict

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from msml.chain import Chain, output_column
+from msml.recipe.expand import chain_name
 from msml.runs.directory import read_json, write_json
 from msml.stages.pretrain import pretrained
 from msml.stages.search import chosen_chains, searched
@@ -22,11 +23,6 @@ from msml.training.checkpoint import save_arrays, variable_arrays
 from msml.training.epoch import Tensor, to_device
 
 MODES = ("connected", "sequential", "joint")
-
-
-def chain_name(chosen: dict[str, str]) -> str:
-    """Name of a chain: its candidates in order."""
-    return "+".join(chosen.values())
 
 
 def posttrain(session: Session) -> dict[str, dict[str, Any]]:

@@ -59,7 +59,7 @@ def _pretrain(session: Session, task: str, candidate: str, folder: Path) -> None
     metrics = {
         "task": task,
         "candidate": candidate,
-        "parameters": sum(int(v.shape.num_elements()) for v in chain.variables()),
+        "parameters": chain.parameters(),
         "epochs": history.epochs,
         "best_epoch": history.best_epoch + 1,
         "valid_loss": best.get(task),

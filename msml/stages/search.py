@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from msml.errors import RecipeError
-from msml.recipe.expand import Chain, chains
+from msml.recipe.expand import Chain, chain_name, chains
 from msml.registry import strategies
 from msml.stages.pretrain import pretrain
 from msml.stages.session import Session
@@ -26,7 +26,7 @@ def search(session: Session) -> Selection:
         arguments = {key: value for key, value in settings.items() if key != "name"}
         strategies.get(settings["name"]).function(**arguments).search(session).write(path)
         found = Selection.read(path)
-        session.progress.done(f"search {found.strategy}: chose {'+'.join(found.chosen.values())}")
+        session.progress.done(f"search {found.strategy}: chose {chain_name(found.chosen)}")
     return Selection.read(path)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.markup import escape
 
+from msml.recipe.expand import chain_name
 from msml.report.table import NONE, say, show
 from msml.stages.tables import plain, with_error
 
@@ -61,7 +62,7 @@ def _show_ranking(selection: Record) -> None:
     first = selection["ranking"][0]
     rows = [
         (
-            "+".join(record["chain"].values()),
+            chain_name(record["chain"]),
             with_error({"value": record["score"], "error": record["error"]}),
             with_error({"value": record["behind"], "error": record["behind_error"]})
             if record is not first

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import floor, log10
 from typing import Any
 
+from msml.recipe.expand import chain_name
 from msml.registry import metrics
 from msml.report.table import NONE, say, show
 from msml.validity.bands import COMPONENTS, VALIDITY, is_validity
@@ -146,4 +147,4 @@ def with_error(estimate: Estimate, sign: bool = False) -> str:
 
 
 def _chain(record: Record) -> str:
-    return "+".join(record["chain"].values())
+    return chain_name(record["chain"])

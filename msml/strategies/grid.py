@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from msml.files import atomic
-from msml.recipe.expand import Chain
+from msml.recipe.expand import Chain, chain_name
 from msml.recipe.messages import Problem
 from msml.registry import strategies
 from msml.runs.directory import read_json, write_json
-from msml.stages.posttrain import chain_name, joint_training, pretrained_chain
+from msml.stages.posttrain import joint_training, pretrained_chain
 from msml.stages.search import chain_weights
 from msml.stages.session import Session
 from msml.stages.training import predict
@@ -106,7 +106,7 @@ def _trained(session: Session, chosen: Chain) -> dict[str, Any]:
         record = {
             "chain": chosen,
             **result,
-            "parameters": sum(int(v.shape.num_elements()) for v in chain.variables()),
+            "parameters": chain.parameters(),
             "score": found.value,
             "replicas": found.replicas.tolist(),
             "losses": found.losses,

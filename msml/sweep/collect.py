@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from msml.errors import DataError
 from msml.files import atomic
-from msml.runs.directory import finite, read_json
+from msml.recipe.expand import chain_name
+from msml.runs.directory import finite, read_json_if_there
+from msml.runs.manifest import total_seconds
 from msml.sweep.execute import left
 from msml.sweep.plan import Plan
 from msml.sweep.unit import tail
@@ -108,12 +109,12 @@ def run_rows(directory: Path, run: str) -> Iterator[Row]:
         run: What it is called.
     """
     chosen = _selection(directory)
-    sessions = (_read(directory / "manifest.json") or {}).get("sessions", [])
-    seconds = sum(session["seconds"] or 0.0 for session in sessions)
-    for record in _read(directory / "evaluate" / "metrics.json") or ([{}] if chosen else []):
+    seconds = total_seconds(read_json_if_there(directory / "manifest.json") or {})
+    records = read_json_if_there(directory / "evaluate" / "metrics.json")
+    for record in records or ([{}] if chosen else []):
         row: Row = {"run": run}
         if record:
-            row |= {"chain": "+".join(record["chain"].values()), "mode": record["mode"]}
+            row |= {"chain": chain_name(record["chain"]), "mode": record["mode"]}
         for task, metrics in record.get("metrics", {}).items():
             for name, found in metrics.items():
                 row[f"{task}/{name}"] = found["value"]
@@ -124,20 +125,13 @@ def run_rows(directory: Path, run: str) -> Iterator[Row]:
 def _selection(directory: Path) -> Row:
     """What a search, or else the grid, chose."""
     for stage in ("search", "grid"):
-        if found := _read(directory / stage / "selection.json"):
+        if found := read_json_if_there(directory / stage / "selection.json"):
             return {
-                "selected": "+".join(found["chosen"].values()),
+                "selected": chain_name(found["chosen"]),
                 "undetermined": ", ".join(found["undetermined"]),
                 "gradient_passes": found["gradient_passes"],
             }
     return {}
-
-
-def _read(path: Path) -> Any:
-    try:
-        return read_json(path)
-    except DataError:
-        return None
 
 
 def _cell(value: Any) -> Any:

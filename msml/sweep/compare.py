@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from msml.errors import DataError, RecipeError
+from msml.recipe.expand import chain_name
 from msml.registry import metrics
 from msml.runs.directory import read_json
+from msml.runs.manifest import total_seconds
 from msml.sweep.plan import Plan
 
 REFERENCE = "grid"
@@ -97,10 +99,10 @@ def results(plan: Plan, axis: str) -> Iterator[Result]:
         try:
             selection = read_json(run / "search" / "selection.json")
             record = read_json(run / "evaluate" / "metrics.json")[-1]
-            sessions = read_json(run / "manifest.json")["sessions"]
+            manifest = read_json(run / "manifest.json")
         except DataError:
             continue
-        selected = "+".join(record["chain"].values())
+        selected = chain_name(record["chain"])
         yield Result(
             variant=str(values[axis]),
             seed=", ".join(f"{name}={value}" for name, value in values.items() if name != axis),
@@ -114,7 +116,7 @@ def results(plan: Plan, axis: str) -> Iterator[Result]:
             valid=_valid(run / "posttrain" / selected / record["mode"] / "metrics.json"),
             ranking=ranking(selection),
             gradient_passes=selection["gradient_passes"],
-            seconds=sum(session["seconds"] or 0.0 for session in sessions),
+            seconds=total_seconds(manifest),
         )
 
 
@@ -137,7 +139,7 @@ def variants_axis(plan: Plan) -> str:
 def ranking(selection: Mapping[str, Any]) -> dict[str, float]:
     """Combinations with a number that is higher for a better one, from what a search decided."""
     if selection["ranking"]:
-        return {"+".join(r["chain"].values()): -r["behind"] for r in selection["ranking"]}
+        return {chain_name(r["chain"]): -r["behind"] for r in selection["ranking"]}
     if selection["alpha"]:
         tasks = [
             {name: numbers["alpha"] for name, numbers in found.items()}

@@ -12,7 +12,7 @@ import yaml
 from msml.errors import DataError, RecipeError
 from msml.files import fingerprint
 from msml.recipe import Recipe, load
-from msml.recipe.expand import candidates, chains
+from msml.recipe.expand import candidates, chain_name, chains
 from msml.recipe.messages import unknown
 from msml.recipe.schema import Sweep, TrainRecipe
 from msml.recipe.tree import COMMAND_LINE
@@ -166,7 +166,7 @@ def _results(recipe: TrainRecipe) -> dict[str, tuple[str, ...]]:
     names = ["*"]
     if not recipe.strategy:
         with suppress(RecipeError):
-            names = ["+".join(chain.values()) for chain in chains(recipe)]
+            names = [chain_name(chain) for chain in chains(recipe)]
     trained = [f"{name}/{mode}" for name in names for mode in recipe.posttrain.modes]
     return {
         "pretrain": tuple(f"pretrain/{each}.json" for each in alone),

@@ -10,7 +10,18 @@ import pytest
 import yaml
 from process import Limits, fails, msml
 from synthetic import synthetic_events, write_events
-from tiny import RECIPE, log, metrics, only_run, results, runs, weights, write_recipe
+from tiny import (
+    PAPER,
+    RECIPE,
+    log,
+    metrics,
+    only_run,
+    results,
+    runs,
+    spoil_test_split,
+    weights,
+    write_recipe,
+)
 
 from msml.data.dataset import load_split
 from msml.data.splits import split_rows
@@ -21,7 +32,6 @@ from msml.recipe.schema import Data, TrainRecipe
 from msml.registry import metrics as registered
 
 pytestmark = pytest.mark.xdist_group("stages")
-PAPER = {"train": 0.6, "valid": 0.2, "test": 0.2}
 
 
 def cached(folder: Path) -> dict[str, int]:
@@ -223,13 +233,7 @@ def test_chains_do_not_depend_on_those_trained_before(work, finished):
 
 def test_the_test_split_is_opened_by_evaluate_alone(finished, work):
     """Garbage in it, of finite numbers, changes nothing before."""
-    columns = synthetic_events()
-    rows = split_rows(400, PAPER, 1)["test"]
-    rng = np.random.default_rng(5)
-    for name in ("jets", "calo_images", "taus", "weight"):
-        columns[name][rows] = rng.uniform(1e3, 1e5, columns[name][rows].shape)
-    columns["label"][rows] = 1 - columns["label"][rows]
-    write_events(work / "events.h5", columns)
+    spoil_test_split(work / "events.h5")
     msml(work, "pretrain", "tiny.yaml")
     msml(work, "posttrain", "tiny.yaml")
     poisoned, clean = only_run(work), only_run(finished)

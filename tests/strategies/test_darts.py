@@ -13,10 +13,8 @@ import pytest
 import yaml
 from process import Command, Limits, fails, msml, until
 from searches import DARTS
-from synthetic import synthetic_events, write_events
-from tiny import log, metrics, only_run, results, runs, weights, write_recipe
+from tiny import log, metrics, only_run, results, runs, spoil_test_split, weights, write_recipe
 
-from msml.data.splits import split_rows
 from msml.strategies.darts_choice import scores_of_alpha
 from msml.strategies.darts_choice import selection as selection_of
 from msml.training.checkpoint import load_arrays
@@ -24,7 +22,6 @@ from msml.training.fit import History
 
 pytestmark = pytest.mark.xdist_group("darts")
 UNIT = "search/darts"
-PAPER = {"train": 0.6, "valid": 0.2, "test": 0.2}
 
 
 def selection(folder: Path, run: Path | None = None) -> dict:
@@ -227,13 +224,7 @@ def test_a_last_task_of_weight_zero_is_undetermined(with_cache):
 
 
 def test_the_test_split_does_not_matter(searched, darts_work):
-    columns = synthetic_events()
-    rows = split_rows(400, PAPER, 1)["test"]
-    rng = np.random.default_rng(5)
-    for name in ("jets", "calo_images", "taus", "weight"):
-        columns[name][rows] = rng.uniform(1e3, 1e5, columns[name][rows].shape)
-    columns["label"][rows] = 1 - columns["label"][rows]
-    write_events(darts_work / "events.h5", columns)
+    spoil_test_split(darts_work / "events.h5")
     msml(darts_work, "search", "tiny.yaml")
     assert selection(darts_work) == selection(searched)
 

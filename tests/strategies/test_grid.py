@@ -9,13 +9,9 @@ import pytest
 import yaml
 from process import Command, Limits, fails, msml, until
 from searches import GRID
-from synthetic import synthetic_events, write_events
-from tiny import log, metrics, only_run, results, weights, write_recipe
-
-from msml.data.splits import split_rows
+from tiny import log, metrics, only_run, results, spoil_test_split, weights, write_recipe
 
 pytestmark = pytest.mark.xdist_group("grid")
-PAPER = {"train": 0.6, "valid": 0.2, "test": 0.2}
 ALL = [f"{a}+mlp[units={n}]" for a in ("sf", "noise") for n in (8, 16)]
 
 
@@ -128,13 +124,7 @@ def test_a_grid_beside_darts(searched, tmp_path):
 
 def test_the_test_split_ranks_only_where_that_is_allowed(gridded, grid_work):
     """Garbage in it changes nothing; asked for, it is refused, and named where it is allowed."""
-    columns = synthetic_events()
-    rows = split_rows(400, PAPER, 1)["test"]
-    rng = np.random.default_rng(5)
-    for name in ("jets", "calo_images", "taus", "weight"):
-        columns[name][rows] = rng.uniform(1e3, 1e5, columns[name][rows].shape)
-    columns["label"][rows] = 1 - columns["label"][rows]
-    write_events(grid_work / "events.h5", columns)
+    spoil_test_split(grid_work / "events.h5")
     msml(grid_work, "search", "tiny.yaml")
     assert selection(grid_work) == selection(gridded)
     on_test = ("select.split=test", "posttrain.epochs=1")

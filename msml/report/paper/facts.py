@@ -11,10 +11,8 @@ from msml.errors import DataError, RecipeError
 from msml.recipe import load
 from msml.recipe.expand import candidates, weights
 from msml.recipe.schema import TrainRecipe
-from msml.runs.directory import read_json
-
-DUMMIES = ("zeros", "noise")
-"""Models that a selection must not choose."""
+from msml.registry import is_dummy
+from msml.runs.directory import read_json_if_there
 
 _TRAINING = ("search/", "grid/", "posttrain/")
 
@@ -49,7 +47,7 @@ class Facts:
     def valid_loss(self, chain: str, mode: str) -> float | None:
         """Loss of the last task on valid, of a trained chain; None where there is none."""
         path = self.directory / "posttrain" / chain / mode / "metrics.json"
-        record = _read(path) or {}
+        record = read_json_if_there(path) or {}
         loss: float | None = record.get("valid_losses", {}).get(self.tasks[-1])
         return loss
 
@@ -66,7 +64,7 @@ def facts(directory: Path) -> Facts:
         raise DataError(f"{directory}: {error.problems[0]}") from error
     specs = [spec for task in recipe.tasks.values() for _, spec in candidates(task)]
     resolved = weights({name: task.weight for name, task in recipe.tasks.items()})
-    manifest = _read(directory / "manifest.json") or {}
+    manifest = read_json_if_there(directory / "manifest.json") or {}
     file = manifest.get("data", {}).get("file", recipe.data.file)
     return Facts(
         directory=directory,
@@ -75,7 +73,7 @@ def facts(directory: Path) -> Facts:
         weight=next(iter(resolved.values())),
         strategy=str(recipe.strategy.get("name", "")),
         models=max(len(list(candidates(task))) for task in recipe.tasks.values()),
-        dummies=any(spec.model in DUMMIES for spec in specs),
+        dummies=any(is_dummy(spec.model) for spec in specs),
         events=recipe.data.events or _events(file),
         train_seconds=train_seconds(manifest.get("sessions", []), list(log(directory))),
     )
@@ -123,11 +121,4 @@ def _events(file: str) -> int | None:
         with h5py.File(file) as content:
             return max(len(content[name]) for name in content)
     except (OSError, ValueError, TypeError):
-        return None
-
-
-def _read(path: Path) -> Any:
-    try:
-        return read_json(path)
-    except DataError:
         return None

@@ -14,6 +14,7 @@ from msml import __version__
 from msml.errors import DataError
 from msml.report.paper.tables import html_table
 from msml.runs.directory import read_json
+from msml.runs.manifest import total_seconds
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
@@ -99,7 +100,7 @@ def _facts(about: About, manifests: Sequence[Mapping[str, Any]]) -> str:
         "Commit": _listed(_commit(session.get("git")) for session in sessions),
         "Versions": _listed(_versions(session) for session in sessions),
         "Machine": _listed(_machine(manifest) for manifest in manifests),
-        "Time of all processes": duration(sum(s.get("seconds") or 0.0 for s in sessions)),
+        "Time of all processes": duration(sum(map(total_seconds, manifests))),
         "Worked on": _between([s["began"] for s in sessions if s.get("began")]),
         "Report": f"msml {__version__}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     }
@@ -146,7 +147,7 @@ def _runs(runs: Sequence[Path], manifests: Sequence[Mapping[str, Any]], folder: 
     rows = []
     for run, manifest in zip(runs, manifests, strict=True):
         sessions = manifest.get("sessions", [])
-        seconds = sum(session.get("seconds") or 0.0 for session in sessions)
+        seconds = total_seconds(manifest)
         git = sessions[-1].get("git") if sessions else None
         parts = [_link(run, folder, run.name), escape(duration(seconds)), escape(_commit(git))]
         parts.append(_link(run / "recipe.yaml", folder, "recipe"))
