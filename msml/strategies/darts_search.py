@@ -20,7 +20,7 @@ from msml.strategies.selection import Selection
 from msml.strategies.shared import rank_supernet
 from msml.strategies.supernet import Supernet
 from msml.training.environment import tensorflow
-from msml.training.epoch import EpochResult, compile_epoch, shuffled
+from msml.training.epoch import EpochResult, Stream, compile_epoch, shuffled
 from msml.training.fit import History, Trainee
 from msml.training.steps import make_optimizer
 from msml.weighting.rule import make_weighting, tasks_of
@@ -54,7 +54,7 @@ class DartsSearch:
         self.alphas = Alphas(self.supernet)
         weights = {task: spec.weight for task, spec in session.tasks.items()}
         self.objective = Objective(self.supernet, weights)
-        self._train, self._valid = streams(session, settings.batch_size)
+        self._train, self._valid = self._streams()
         self._optimizer = make_optimizer(settings.fit, self.supernet.variables, session.precision)
         self._alpha_optimizer = make_optimizer(settings.alpha_fit, self.alphas.variables, "float32")
         self._draws = tf.Variable([0, model_seed(session.values.seed, KEY) % 2**31], dtype="int32")
@@ -84,6 +84,10 @@ class DartsSearch:
         found = self._chosen(history)
         keep_chain(self._session, self.supernet.models, found.chosen)
         return found
+
+    def _streams(self) -> tuple[Stream, Stream]:
+        """Events that the weights descend on, and events that α descends on and that judge."""
+        return streams(self._session, self._settings.batch_size)
 
     def _trainee(self) -> Trainee:
         settings = self._settings

@@ -17,6 +17,7 @@ from msml.recipe.messages import unknown
 from msml.recipe.schema import Sweep, TrainRecipe
 from msml.recipe.tree import COMMAND_LINE
 from msml.recipe.validate import validate
+from msml.registry import losses, models, plugin_fingerprint
 from msml.runs.directory import run_directory
 from msml.sweep.axes import SETTINGS, Space, space, split_settings
 
@@ -151,13 +152,14 @@ def _pretraining(recipe: Recipe[TrainRecipe]) -> Iterator[str]:
     """Mark what is pre-trained; only what differs between points of one sweep matters."""
     values = recipe.values
     data = asdict(values.data) | {"file": str(recipe.locate("data.file", values.data.file))}
-    common = [data, values.seed, values.precision, values.xla, values.plugins]
-    common.append(asdict(values.pretrain))
+    common = [data, values.seed, values.precision, values.xla, asdict(values.pretrain)]
     for name, task in values.tasks.items():
         upstream = [values.tasks[i].target for i in task.inputs if i in values.tasks]
         about = [name, task.inputs, task.target, task.loss, upstream]
         for candidate, spec in candidates(task):
-            yield fingerprint([common, about, candidate, spec.model, dict(spec.args)])
+            entries = models.get(spec.model), losses.get(task.loss["name"])
+            sources = [plugin_fingerprint(entry) for entry in entries]
+            yield fingerprint([common, about, sources, candidate, spec.model, dict(spec.args)])
 
 
 def _results(recipe: TrainRecipe) -> dict[str, tuple[str, ...]]:

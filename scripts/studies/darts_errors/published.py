@@ -1,9 +1,10 @@
 """DARTS with two mistakes of the published code, to see what they do; nothing for real use.
 
 Mixed splits: train and valid events are stacked, not interleaved, and cut into batches, of which
-the first three quarters train the weights and the rest α: most valid events train weights. Kept
-look-ahead: the virtual step of the weights is never taken back, and the mixed derivative is the
-difference of ∇_α L_train at w' + r g and w', not w ± r g, over 2 r, with r = 0.01/|g|².
+the first three quarters train the weights, and the rest α and the decision when to stop: most valid
+events train weights. Kept look-ahead: the virtual step of the weights is never taken back, and the
+mixed derivative is the difference of ∇_α L_train at w' + r g and w', not w ± r g, over 2 r, with
+r = 0.01/|g|².
 """
 
 from collections.abc import Callable
@@ -41,10 +42,14 @@ class DartsPublished(Darts):
 
 
 class _Search(DartsSearch):
+    def _streams(self) -> tuple[Stream, Stream]:
+        found = super()._streams()
+        return mixed(*found) if self._settings.mixed_splits else found
+
     def _epoch(self, alpha_optimizer: Any | None) -> Callable[[int], EpochResult]:
         if not self._settings.mixed_splits:
             return super()._epoch(alpha_optimizer)
-        streams = mixed(self._train, self._valid)
+        streams = self._train, self._valid
         step = self._step(alpha_optimizer)
         epoch = compile_epoch(step, *streams, losses=len(self.losses), xla=self._xla)
         orders = [np.arange(stream.events, dtype=np.int32) for stream in streams]
