@@ -102,7 +102,9 @@ class Registry:
 
 
 models = Registry(
-    "model", "models", ("msml.models.tau", "msml.models.higgs", "msml.models.dummies")
+    "model",
+    "models",
+    ("msml.models.tau", "msml.models.higgs", "msml.models.dummies", "msml.models.end_to_end"),
 )
 losses = Registry("loss", "losses", ("msml.losses",))
 metrics = Registry("metric", "metrics", ("msml.metrics",))

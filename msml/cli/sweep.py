@@ -56,7 +56,7 @@ def sweep(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) ->
 def compare(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) -> None:
     """Run the named variants of a recipe's sweep at the same seeds, and compare what they chose.
 
-    Does only what is left. The reference is the variant whose strategy is grid.
+    Does only what is left. The reference is the first variant whose strategy is grid.
 
     \b
     Example:
@@ -64,17 +64,18 @@ def compare(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) 
     """
     from msml.report.sweep import show_comparison
     from msml.runs.directory import finite
-    from msml.sweep.compare import REFERENCE, results, variants_axis
     from msml.sweep.compare import compare as work
+    from msml.sweep.compare import reference_variant, results, variants_axis
     from msml.sweep.plan import make
 
     axis = variants_axis(make(recipe, overrides, runs))
     plan, outcomes = _execute(recipe, overrides, runs)
-    lines = work(list(results(plan, axis)))
+    found = list(results(plan, axis))
+    lines = work(found)
     if as_json:
         click.echo(json.dumps(finite([asdict(line) for line in lines]), indent=2))
     elif lines:
-        show_comparison(lines, REFERENCE)
+        show_comparison(lines, reference_variant(found))
     if bad := [o for o in outcomes if o.exit_code]:
         raise IncompleteError(f"{len(bad)} of {len(plan.units)} units were not done")
 

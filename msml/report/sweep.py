@@ -55,11 +55,17 @@ def _cell(row: Row, name: str) -> str:
     return NONE if value is None else str(value)
 
 
-def show_comparison(lines: Sequence[Line], reference: str) -> None:
-    """Print variants in comparison: what they chose, how good that is, what it took."""
+def show_comparison(lines: Sequence[Line], reference: str | None) -> None:
+    """Print variants in comparison: what they chose, how good that is, what it took.
+
+    Args:
+        lines: The variants; not all need to have the same metrics.
+        reference: The variant that the others are compared with.
+    """
+    other = reference or "a grid"
     show(
         "What was chosen",
-        ("variant", "seeds", "selected", f"τ with {reference}", "gradient passes", "time [s]"),
+        ("variant", "seeds", "selected", f"τ with {other}", "gradient passes", "time [s]"),
         [
             (
                 line.variant,
@@ -73,19 +79,24 @@ def show_comparison(lines: Sequence[Line], reference: str) -> None:
         ],
         numbers=(1, 3, 4, 5),
     )
-    for name in lines[0].test:
-        rows = [(line.variant, _mean(line.test[name]), _mean(line.regret[name])) for line in lines]
+    for name in dict.fromkeys(name for line in lines for name in line.test):
+        rows = [
+            (line.variant, _mean(line.test.get(name)), _mean(line.regret.get(name)))
+            for line in lines
+        ]
         show(f"{name} on test", ("variant", "mean", "regret"), rows, numbers=(1, 2))
-    losses = list(lines[0].valid)
-    means = [(line.variant, *(_mean(line.valid[name]) for name in losses)) for line in lines]
+    losses = list(dict.fromkeys(name for line in lines for name in line.valid))
+    means = [(line.variant, *(_mean(line.valid.get(name)) for name in losses)) for line in lines]
     show("Losses on valid", ("variant", *losses), means, numbers=range(1, 1 + len(losses)))
-    say(f"regret: how much worse than {reference} at the same seed; below 0 it is better")
+    say(f"regret: how much worse than {other} at the same seed; below 0 it is better")
     say("τ: Kendall's, of the rankings of the combinations; ±: standard error of the mean")
     say("gradient passes: weight gradients, in passes of one model over the train split")
 
 
-def _mean(mean: Mean) -> str:
+def _mean(mean: Mean | None) -> str:
     from msml.stages.tables import with_error
 
+    if mean is None:
+        return NONE
     value, error = ((None if isnan(number) else number) for number in (mean.value, mean.error))
     return with_error({"value": value, "error": error})

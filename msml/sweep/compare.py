@@ -158,9 +158,15 @@ def ranking(selection: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
+def reference_variant(found: Sequence[Result]) -> str | None:
+    """The first variant whose strategy is grid; None where there is none."""
+    return next((r.variant for r in found if r.strategy == REFERENCE), None)
+
+
 def compare(found: Sequence[Result]) -> list[Line]:
-    """Compare variants with the grid's choice at the same seed."""
-    reference = {r.seed: r for r in found if r.strategy == REFERENCE}
+    """Compare variants with the choice of the reference at the same seed."""
+    name = reference_variant(found)
+    reference = {r.seed: r for r in found if r.variant == name}
     by_variant: dict[str, list[Result]] = {}
     for result in found:
         by_variant.setdefault(result.variant, []).append(result)

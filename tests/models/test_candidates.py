@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from zoo import ALL, HIGGS_INPUTS, JETS, TAU_INPUTS, TAU_MODELS, TAUS, arrays, call, make
+from zoo import ALL, INPUTS, JETS, TAU_MODELS, TAUS, arrays, call, make
 
 from msml.errors import RecipeError
 from msml.models.build import build
@@ -22,6 +22,7 @@ def test_parameter_counts(name, task):  # C16
         "higgs_mlp": 2_369,
         "higgs_lstm": 21_386,
         "higgs_mass": 4_353,
+        "end_to_end": 18_847 + 21_386,
     }
     assert model.count_params() == counts.get(name, 0)
 
@@ -47,9 +48,7 @@ def test_outputs_are_float32_of_the_right_shape(name, task, precision):
     assert outputs.dtype == np.float32
     assert outputs.shape == ((7, 2, 3) if task == "tau" else (7, 1))
     assert np.isfinite(outputs).all()
-    assert [tuple(i.shape) for i in model.inputs] == [
-        (None, *shape) for shape in (TAU_INPUTS if task == "tau" else HIGGS_INPUTS)
-    ]
+    assert [tuple(i.shape) for i in model.inputs] == [(None, *shape) for shape in INPUTS[task]]
     assert all(weight.dtype == "float32" for weight in model.weights)
 
 
@@ -180,4 +179,4 @@ def test_bad_sizes_are_one_line(arguments, message):
 
 def test_outputs_that_do_not_fit_the_task():
     with pytest.raises(RecipeError, match=r"'higgs_mlp' has outputs of shape \(1,\).*\(2, 3\)"):
-        build("higgs_mlp", HIGGS_INPUTS, TAUS, {}, seed=1)
+        build("higgs_mlp", [TAUS], TAUS, {}, seed=1)

@@ -8,15 +8,16 @@ JETS, IMAGES, TAUS = (2, 4), (2, 16, 16, 3), (2, 3)
 TAU_INPUTS, HIGGS_INPUTS = [JETS, IMAGES], [TAUS]
 TAU_MODELS = ["tau_mlp", "tau_cnn", "tau_scale_factor"]
 HIGGS_MODELS = ["higgs_mlp", "higgs_lstm", "higgs_mass"]
+INPUTS = {"tau": TAU_INPUTS, "higgs": HIGGS_INPUTS, "whole": TAU_INPUTS}
 ALL = [
     *((name, "tau") for name in (*TAU_MODELS, "zeros", "noise")),
     *((name, "higgs") for name in (*HIGGS_MODELS, "zeros", "noise")),
+    ("end_to_end", "whole"),
 ]
 
 
 def make(name, task, seed=1, precision="float32", **arguments):
-    shapes, output = (TAU_INPUTS, TAUS) if task == "tau" else (HIGGS_INPUTS, ())
-    return build(name, shapes, output, arguments, seed, precision)
+    return build(name, INPUTS[task], TAUS if task == "tau" else (), arguments, seed, precision)
 
 
 def arrays(task, events=7, seed=0):

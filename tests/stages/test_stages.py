@@ -353,6 +353,7 @@ SHIPPED = {
     "htautau_asng.yaml": ("htautau_asng", 1),
     "htautau_random.yaml": ("htautau_random", 1),
     "model_size.yaml": ("model_size", 1),
+    "end_to_end.yaml": ("end_to_end", 1),
     "htautau_cnn_lstm.yaml": ("htautau_cnn_lstm", 1),
     "htautau_reoptimise.yaml": ("htautau_reoptimise", 9),
 }

@@ -1,6 +1,7 @@
 """Variants of one recipe at the same seeds, from results made by hand."""
 
 import json
+from dataclasses import replace
 from math import nan
 
 import numpy as np
@@ -8,7 +9,16 @@ import pytest
 
 from msml.errors import RecipeError
 from msml.report.sweep import show_comparison
-from msml.sweep.compare import Result, compare, kendall_tau, mean, ranking, results, variants_axis
+from msml.sweep.compare import (
+    Result,
+    compare,
+    kendall_tau,
+    mean,
+    ranking,
+    reference_variant,
+    results,
+    variants_axis,
+)
 from msml.sweep.plan import Plan
 
 
@@ -44,6 +54,20 @@ def test_without_the_reference_there_is_no_regret():
     assert line.regret["higgs/auc"].value != line.regret["higgs/auc"].value
     (line, _) = compare([result("darts", 0, 0.8), result("grid", 1, 0.8)])
     assert line.tau.value != line.tau.value
+
+
+def test_the_first_grid_is_the_reference_and_metrics_may_differ(capsys):
+    found = [result("chain", seed, 0.8, strategy="grid") for seed in (0, 1)]
+    found += [replace(result("whole", 1, 0.7, strategy="grid"), test={"higgs/auc": 0.7})]
+    assert reference_variant(found) == "chain"
+    assert reference_variant([result("darts", 0, 0.8)]) is None
+    chain, whole = compare(found)
+    assert chain.regret["higgs/auc"].value == 0
+    assert whole.regret["higgs/auc"].value == pytest.approx(0.1)
+    show_comparison([whole, chain], "chain")
+    shown = capsys.readouterr().out
+    assert "momentum/momentum_mse on test" in shown
+    assert "τ with chain" in shown
 
 
 def test_tau():
