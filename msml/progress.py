@@ -14,6 +14,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from msml.report.table import duration
+
 _SECONDS_BETWEEN_LINES = 10.0
 
 
@@ -87,9 +89,5 @@ class Meter:
         left = sum(self._total.values()) - sum(self._done.values())
         if fresh and left:
             seconds = left * (time.monotonic() - self._start) / fresh
-            parts.append(f"about {_duration(seconds)} left")
+            parts.append(f"about {duration(seconds)} left")
         self._console.print(", ".join(parts), highlight=False, soft_wrap=True)
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

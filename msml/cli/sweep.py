@@ -81,26 +81,40 @@ def compare(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) 
 
 
 @_command
-def plan(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) -> None:
+@click.option(
+    "--estimate", is_flag=True, help="Say how long it may take, from a step of each model."
+)
+def plan(
+    recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool, estimate: bool
+) -> None:
     """List the units of a sweep, what each needs and whether it is done; write plan.json.
 
     Beside it go slurm.sh and htcondor.sub, which carry out the plan without Dask.
 
     \b
     Example:
-      msml plan recipes/quick.yaml seed=0:5
+      msml plan recipes/quick.yaml seed=0:5 --estimate
     """
-    from msml.report.sweep import show_plan
+    from msml.report.sweep import show_estimate, show_plan
     from msml.sweep.plan import make
 
     made = make(recipe, overrides, runs)
-    written = _write(made)
+    written, parts = _write(made), None
+    if estimate:
+        from msml.sweep.estimate import estimate as work
+
+        click.echo("timing a step of each model", err=True)
+        parts = work(made)
     if as_json:
         units = [{**asdict(unit), "state": made.state(unit)} for unit in made.units]
         found = {"plan": str(written[0]), "points": made.points, "units": units}
+        if parts is not None:
+            found["estimate"] = [asdict(part) for part in parts]
         click.echo(json.dumps(found, indent=2))
         return
     show_plan(made)
+    if parts is not None:
+        show_estimate(made, parts)
     click.echo(f"written: {', '.join(str(path) for path in written)}")
 
 

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from math import isnan
 
-from msml.report.table import NONE, say, show
+from msml.report.table import NONE, duration, say, show
 from msml.sweep.collect import Missing, Row, columns
 from msml.sweep.compare import Line, Mean
+from msml.sweep.estimate import LAUNCH, Part
 from msml.sweep.plan import Plan
 
 _HIDDEN = ("run", "seconds")
+_SUMMED = ("passes", "seconds", "launches")
 
 
 def show_plan(plan: Plan) -> None:
@@ -27,6 +29,24 @@ def show_plan(plan: Plan) -> None:
     headings = ("unit", "stage", "state", "needs", "run")
     show(f"Sweep of {plan.recipe}", headings, rows, numbers=range(1))
     say(f"{len(plan.points)} points, {len(rows)} units, {states.count('done')} done")
+
+
+def show_estimate(plan: Plan, parts: Sequence[Part]) -> None:
+    """Print how long all of a plan may take."""
+    sums = Part("all", *(sum(getattr(p, name) for p in parts) for name in _SUMMED))
+    rows = [
+        (p.name, f"{p.passes:,.0f}", duration(p.seconds), duration(p.launches))
+        for p in (*parts, sums)
+    ]
+    here = f"{plan.threads} {'thread' if plan.threads == 1 else 'threads'} here"
+    headings = ("part", "gradient passes", here, "a GPU")
+    show("Estimate, of all points together", headings, rows, numbers=(1, 2, 3))
+    say("an estimate of the most it can be, as if no training stopped early, one unit at a time")
+    say("without start-up, compilation and evaluation; here: a step of each model was timed")
+    say(
+        f"a GPU: not measured; {LAUNCH * 1e6:.0f} µs to launch each operation of a step, "
+        "which is what such small models cost there"
+    )
 
 
 def show_rows(rows: Sequence[Row], title: str) -> None:

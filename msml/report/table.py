@@ -41,3 +41,14 @@ def show(
 def say(text: str) -> None:
     """Print a line of text, however long."""
     Console().print(text, soft_wrap=True, highlight=False)
+
+
+def duration(seconds: float) -> str:
+    """Write a time in its natural units."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    hours = minutes // 60
+    return f"{hours} h {minutes % 60} min" if hours < 100 else f"{hours:,} h"

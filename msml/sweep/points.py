@@ -143,23 +143,29 @@ def _point(
         values=values,
         overrides=overrides,
         directory=directories.setdefault(fingerprint(resolved), directory),
-        pretraining=frozenset(_pretraining(loaded)),
+        pretraining=frozenset(pretraining(loaded)),
         results=_results(loaded.values),
     )
 
 
-def _pretraining(recipe: Recipe[TrainRecipe]) -> Iterator[str]:
-    """Mark what is pre-trained; only what differs between points of one sweep matters."""
+def pretraining(recipe: Recipe[TrainRecipe]) -> dict[str, tuple[str, str]]:
+    """Task and candidate of all that is pre-trained, by a mark that runs which share it share.
+
+    Only what can differ between points of one sweep matters.
+    """
     values = recipe.values
     data = asdict(values.data) | {"file": str(recipe.locate("data.file", values.data.file))}
     common = [data, values.seed, values.precision, values.xla, asdict(values.pretrain)]
+    found = {}
     for name, task in values.tasks.items():
         upstream = [values.tasks[i].target for i in task.inputs if i in values.tasks]
         about = [name, task.inputs, task.target, task.loss, upstream]
         for candidate, spec in candidates(task):
             entries = models.get(spec.model), losses.get(task.loss["name"])
             sources = [plugin_fingerprint(entry) for entry in entries]
-            yield fingerprint([common, about, sources, candidate, spec.model, dict(spec.args)])
+            described = [common, about, sources, candidate, spec.model, dict(spec.args)]
+            found[fingerprint(described)] = (name, candidate)
+    return found
 
 
 def _results(recipe: TrainRecipe) -> dict[str, tuple[str, ...]]:

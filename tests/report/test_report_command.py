@@ -20,9 +20,10 @@ from tiny import RECIPE, write_recipe
 
 from msml.cli import cli
 from msml.errors import DataError, IncompleteError, RecipeError
-from msml.report.paper.page import About, duration, page
+from msml.report.paper.page import About, page
 from msml.report.paper.results import Results
 from msml.report.paper.write import write
+from msml.report.table import duration
 
 OURS = RECIPE.replace("[connected, sequential, joint]", "[sequential, joint]")
 OURS = OURS.replace("{momentum: sf, higgs: mlp}", "{momentum: [sf, noise], higgs: mlp}")
@@ -192,3 +193,4 @@ def test_what_comes_from_outside_is_quoted(tmp_path):
 
 def test_durations():
     assert [duration(s) for s in (5, 119, 150, 7260)] == ["5 s", "119 s", "2 min", "2 h 1 min"]
+    assert duration(1e7) == "2,777 h"

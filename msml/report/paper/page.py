@@ -13,6 +13,7 @@ from typing import Any
 from msml import __version__
 from msml.errors import DataError
 from msml.report.paper.tables import html_table
+from msml.report.table import duration
 from msml.runs.directory import read_json
 from msml.runs.manifest import total_seconds
 
@@ -156,14 +157,6 @@ def _runs(runs: Sequence[Path], manifests: Sequence[Mapping[str, Any]], folder: 
         rows.append(parts)
     table = html_table(("run", "time", "commit", "recipe", "result"), rows)
     return f"<h2>Runs</h2><details><summary>{len(runs)} runs</summary>{table}</details>"
-
-
-def duration(seconds: float) -> str:
-    """Write a time in its natural units."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _link(path: Path, folder: Path, text: str) -> str:

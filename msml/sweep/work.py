@@ -1,0 +1,156 @@
+"""The work of runs before any of it is done: steps of training by model and batch size.
+
+Counted as if no training stopped early: it is the most there can be.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import ceil, prod
+from typing import Any
+
+from msml.data.events import describe
+from msml.errors import RecipeError
+from msml.recipe import Recipe
+from msml.recipe.expand import ModelSpec, TaskSpec, chains, expand
+from msml.recipe.schema import Fit, TrainRecipe
+from msml.registry import strategies
+from msml.sweep.points import pretraining
+
+PARTS = ("pretrain", "search", "posttrain")
+# A step of DARTS, in forward-backward passes of its supernet: scripts/bench_search.py.
+_DARTS_PASSES = {"first": 1.14, "second": 3.05}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What the time of a step depends on.
+
+    Attributes:
+        model: Name of a registered builder.
+        args: Its arguments, as text.
+        inputs: What it sees: columns, or targets of earlier tasks.
+        batch_size: Events of a step.
+    """
+
+    model: str
+    args: str
+    inputs: tuple[str, ...]
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class Example:
+    """One candidate of one recipe, which can be built to be timed."""
+
+    recipe: int
+    task: str
+    candidate: str
+
+
+@dataclass
+class Work:
+    """Work of some runs.
+
+    Attributes:
+        steps: By part, then by what is trained; a step of several models counts for each of them.
+        passes: By part, passes of one model over the train split.
+        examples: A candidate for each thing that is trained.
+    """
+
+    steps: dict[str, Counter[Trained]]
+    passes: dict[str, float]
+    examples: dict[Trained, Example]
+
+
+# Steps by task and candidate.
+_Steps = Counter[tuple[str, str]]
+
+
+def work(recipes: Iterable[Recipe[TrainRecipe]]) -> Work:
+    """Count the steps of some runs; pre-training that they share counts once.
+
+    Raises:
+        DataError: An event file cannot be read.
+        RecipeError: A strategy comes from a plugin, and nobody knows its work.
+    """
+    found = Work({part: Counter() for part in PARTS}, dict.fromkeys(PARTS, 0.0), {})
+    pretrained: set[str] = set()
+    for number, recipe in enumerate(recipes):
+        values, tasks = recipe.values, expand(recipe.values)
+        events = _train_events(recipe)
+        marks = pretraining(recipe)
+        new = [where for mark, where in marks.items() if mark not in pretrained]
+        pretrained |= marks.keys()
+        search_fit, searched = _search(values, tasks)
+        for part, fit, steps in (
+            ("pretrain", values.pretrain, Counter(new)),
+            ("search", search_fit, searched),
+            ("posttrain", values.posttrain, _posttrain(values, tasks)),
+        ):
+            for (task, candidate), count in steps.items():
+                size = min(fit.batch_size, events)
+                trained = _trained(tasks, task, tasks[task].candidates[candidate], size)
+                found.steps[part][trained] += count * fit.epochs * ceil(events / size)
+                found.passes[part] += count * fit.epochs
+                found.examples.setdefault(trained, Example(number, task, candidate))
+    return found
+
+
+def _train_events(recipe: Recipe[TrainRecipe]) -> int:
+    data = recipe.values.data
+    total = data.events or describe(recipe.locate("data.file", data.file)).events
+    return int(total * data.split.train)
+
+
+def _trained(tasks: Mapping[str, TaskSpec], task: str, spec: ModelSpec, size: int) -> Trained:
+    inputs = tuple(tasks[i].target if i in tasks else i for i in tasks[task].inputs)
+    return Trained(spec.model, repr(sorted(spec.args.items())), inputs, size)
+
+
+def _search(values: TrainRecipe, tasks: Mapping[str, TaskSpec]) -> tuple[Fit, _Steps]:
+    """Trainings of each candidate in a search, in those of the whole search."""
+    name = values.strategy.get("name", "")
+    settings: Any = None
+    if name:
+        arguments = {key: value for key, value in values.strategy.items() if key != "name"}
+        settings = strategies.get(name).function(**arguments)
+    if name in ("grid", "random"):
+        pairs = prod(len(task.candidates) for task in tasks.values())
+        share = 1.0 if name == "grid" else min(1.0, settings.n / pairs)
+        return values.posttrain, _each(tasks, lambda known: share * pairs / known)
+    if name == "darts":
+        return settings.fit, _each(tasks, lambda known: _DARTS_PASSES[settings.order])
+    if name in ("spos", "asng"):
+        return settings.fit, _each(tasks, lambda known: 1 / known)
+    if name:
+        raise RecipeError(f"strategy.name: no estimate of the work of '{name}'")
+    return values.posttrain, Counter()
+
+
+def _posttrain(values: TrainRecipe, tasks: Mapping[str, TaskSpec]) -> _Steps:
+    """Trainings of each candidate after the search; of a choice not yet made, the mean of all."""
+    found: _Steps = Counter()
+    modes = set(values.posttrain.modes)
+    if values.strategy.get("name") in ("grid", "random"):
+        modes -= {"joint"}  # done by the search
+    alone = [t for t, spec in tasks.items() if not any(i in tasks for i in spec.inputs)]
+    for mode in modes - {"connected"}:
+        trained = [task for task in tasks if mode == "joint" or task not in alone]
+        if values.strategy:
+            mean = _each({t: tasks[t] for t in trained}, lambda known: 1 / known)
+            found.update(mean)
+        else:
+            found.update((task, chain[task]) for chain in chains(values) for task in trained)
+    return found
+
+
+def _each(tasks: Mapping[str, TaskSpec], count: Any) -> _Steps:
+    """The same number, of the number of candidates, for each candidate of a task."""
+    return Counter(
+        {
+            (task, name): count(len(spec.candidates))
+            for task, spec in tasks.items()
+            for name in spec.candidates
+        }
+    )

@@ -1,0 +1,112 @@
+"""Work of a sweep, counted by hand, and how long it may take."""
+
+import json
+from collections import Counter
+
+import pytest
+from sweeping import msml
+
+from msml.errors import RecipeError
+from msml.recipe import load
+from msml.recipe.schema import TrainRecipe
+from msml.registry import load_plugins
+from msml.sweep.work import work
+
+STEPS = 4 * 5  # epochs, and batches of 50 of 240 train events
+MINE = """\
+from dataclasses import dataclass
+from msml.registry import strategies
+
+@strategies.register("mine")
+@dataclass(frozen=True)
+class Mine:
+    '''Chooses by nothing.'''
+    def problems(self):
+        return ()
+    def search(self, session):
+        return None
+"""
+
+
+def count(*overrides):
+    return work([load("tiny.yaml", TrainRecipe, list(each)) for each in overrides])
+
+
+def steps(found, part):
+    by_model = Counter()
+    for trained, number in found.steps[part].items():
+        by_model[trained.model, trained.batch_size] += number
+    return dict(by_model)
+
+
+def test_a_given_chain(folder):
+    found = count([])
+    alone = {("tau_scale_factor", 50): STEPS, ("noise", 50): STEPS, ("higgs_mlp", 50): STEPS}
+    assert steps(found, "pretrain") == alone
+    assert steps(found, "search") == {}
+    # Joint trains both, sequential the second one, connected nothing.
+    assert steps(found, "posttrain") == {
+        ("tau_scale_factor", 50): STEPS,
+        ("higgs_mlp", 50): 2 * STEPS,
+    }
+    assert found.passes == {"pretrain": 12, "search": 0, "posttrain": 12}
+
+
+def test_shared_pretraining_counts_once(folder):
+    joint = "posttrain.modes=[joint]"
+    found = count(
+        ["seed=0", joint],
+        ["seed=0", joint, "tasks.momentum.weight=0.9"],
+        ["seed=1", joint],
+    )
+    assert found.passes == {"pretrain": 2 * 12, "search": 0, "posttrain": 3 * 8}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "expected"),
+    [
+        ("{name: grid}", {"tau_scale_factor": 20, "noise": 20, "higgs_mlp": 40}),
+        ("{name: random, n: 1}", {"tau_scale_factor": 10, "noise": 10, "higgs_mlp": 20}),
+        (
+            "{name: darts, order: first, batch_size: 50, epochs: 2}",
+            dict.fromkeys(("tau_scale_factor", "noise", "higgs_mlp"), 1.14 * 10),
+        ),
+        (
+            "{name: asng, batch_size: 50, epochs: 2}",
+            {"tau_scale_factor": 5, "noise": 5, "higgs_mlp": 10},
+        ),
+    ],
+)
+def test_searches(folder, strategy, expected):
+    found = count(["chain=null", f"strategy={strategy}"])
+    assert steps(found, "search") == pytest.approx({(n, 50): c for n, c in expected.items()})
+    joint = "grid" not in strategy and "random" not in strategy
+    wanted = {("higgs_mlp", 50): STEPS * (1 + joint)}
+    if joint:  # of one of the two
+        wanted |= {("tau_scale_factor", 50): STEPS / 2, ("noise", 50): STEPS / 2}
+    assert steps(found, "posttrain") == wanted
+
+
+def test_large_batches_are_the_whole_split(folder):
+    found = count(["pretrain.batch_size=1000"])
+    assert steps(found, "pretrain")["noise", 240] == 4
+
+
+def test_nobody_knows_the_work_of_a_plugin(folder):
+    (folder / "mine.py").write_text(MINE)
+    load_plugins([folder / "mine.py"])
+    with pytest.raises(RecipeError, match="no estimate of the work of 'mine'"):
+        count(["chain=null", "strategy.name=mine"])
+
+
+def test_an_estimate_from_the_command_line(folder):
+    arguments = ("plan", "tiny.yaml", "seed=0:2", "--estimate")
+    parts = json.loads(msml(folder, 0, *arguments, "--json")[0])["estimate"]
+    assert [part["name"] for part in parts] == ["pretrain", "search", "posttrain"]
+    assert [part["passes"] for part in parts] == [24, 0, 24]
+    assert all((part["seconds"] > 0) == (part["name"] != "search") for part in parts)
+    # 24 passes of 5 steps; the multilayer perceptron's third of them has 20 operations and more.
+    assert parts[0]["launches"] > 24 / 3 * 5 * 20 * 5e-6
+    output, errors = msml(folder, 0, *arguments)
+    assert "an estimate" in output
+    assert "timing a step of each model" in errors
