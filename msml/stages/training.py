@@ -18,8 +18,8 @@ from msml.training.checkpoint import assign, load_arrays, save_arrays, variable_
 from msml.training.epoch import Step, Stream, Tensor, compile_epoch, shuffled
 from msml.training.fit import History, Trainee, Watch, fit
 from msml.training.steps import make_loss_step, make_optimizer
-from msml.weighting.diagnosis import chain_diagnosis
-from msml.weighting.rule import Weighting, make_weighting, tasks_of
+from msml.weighting.diagnosis import chain_diagnosis, weighting_notes
+from msml.weighting.rule import make_weighting, tasks_of
 from msml.weighting.step import make_weighted_step, with_epoch_end
 
 # Events measured at once; the result depends on it in the last digit only.
@@ -116,23 +116,14 @@ def train(session: Session, unit: Unit) -> History:
         train=shuffled(
             with_epoch_end(epoch, weighting), [stream.events], session.values.seed, order
         ),
-        notes=_weighting_notes(chain, weighting, stream),
+        notes=weighting_notes(
+            weighting, names[:-1], stream, lambda: chain_diagnosis(chain, weighting)
+        ),
         valid=validation(session, chain, unit.weights, tensors["valid"]),
     )
     # Nothing changes from epoch to epoch where there is nothing to train.
     settings = unit.settings if chain.variables() else replace(unit.settings, epochs=1)
     return optimise(session, trainee, settings, unit.folder / "weights.h5", {"xla": xla})
-
-
-def _weighting_notes(
-    chain: Chain, weighting: Weighting, stream: Stream
-) -> Callable[[], dict[str, Any]]:
-    """How a weighting sees the tasks, on the first train batch; nothing where it never changes."""
-    if weighting.constant is not None or len(chain.models) < 2:
-        return dict
-    look = chain_diagnosis(chain, weighting)
-    batch = {name: column[: stream.batch_size] for name, column in stream.columns.items()}
-    return lambda: {"weighting": look(batch)}
 
 
 def optimise(

@@ -18,6 +18,7 @@ from msml.strategies.selection import Selection
 from msml.strategies.spos import (
     NO_DUMMIES,
     PathTraining,
+    path_notes,
     told,
     trainable_paths,
     training_variables,
@@ -94,6 +95,7 @@ class Asng(PathTraining):
         def mode(batch: Batch) -> Tensor:
             return paths.losses(batch, distribution.mode())
 
+        weighed = path_notes(paths, train)
         shares = {f"share/{task}": share for task, share in distribution.shares.items()}
         trainee = Trainee(
             key=_KEY,
@@ -102,7 +104,7 @@ class Asng(PathTraining):
             state=training_variables(paths) | distribution.state,
             train=shuffled(told(epoch, paths), [train.events, valid.events], seed, _KEY, drawn),
             valid=measurement(mode, valid.columns, candidates, len(losses), xla),
-            notes=lambda: {"distribution": _named(paths, distribution)},
+            notes=lambda: {"distribution": _named(paths, distribution), **weighed()},
         )
         return trainee, xla
 

@@ -12,17 +12,18 @@ from msml.stages.training import TOTAL, measurement, model_seed, numbered, optim
 from msml.strategies.alphas import Alphas
 from msml.strategies.darts_choice import by_ranking, scores_of_alpha, scores_of_removal, selection
 from msml.strategies.darts_monitor import entropies, hessian_measurement, ranking_stays
-from msml.strategies.darts_step import DartsStep, Objective, make_supernet_loss_step
+from msml.strategies.darts_step import DartsStep, Objective, make_supernet_loss_step, values
 from msml.strategies.pretrained import keep_chain, models_variables, pretrained_models, streams
 from msml.strategies.ranking import ranked_by
 from msml.strategies.relaxation import Relaxation
 from msml.strategies.selection import Selection
 from msml.strategies.shared import rank_supernet
-from msml.strategies.supernet import Supernet
+from msml.strategies.supernet import Given, Supernet
 from msml.training.environment import tensorflow
-from msml.training.epoch import EpochResult, Stream, compile_epoch, shuffled
+from msml.training.epoch import Batch, EpochResult, Stream, Tensor, compile_epoch, shuffled
 from msml.training.fit import History, Trainee
 from msml.training.steps import make_optimizer
+from msml.weighting.diagnosis import Diagnosis, make_diagnosis, weighting_notes
 from msml.weighting.rule import make_weighting, tasks_of
 from msml.weighting.step import with_epoch_end
 
@@ -148,13 +149,26 @@ class DartsSearch:
             curvature = hessian_measurement(
                 self.objective, self.alphas.variables, self._valid.columns, self._xla
             )
+        tasks = list(self.supernet.models)
+        weighed = weighting_notes(self._weighting, tasks, self._train, self._diagnosis)
 
         def notes() -> dict[str, Any]:
             shares = self.alphas.shares()
             found: dict[str, Any] = {"alpha": self.alphas.values(), "entropy": entropies(shares)}
-            return found | ({"hessian": curvature()} if curvature else {})
+            return found | weighed() | ({"hessian": curvature()} if curvature else {})
 
         return notes
+
+    def _diagnosis(self) -> Diagnosis:
+        """How the tasks pull at the weights of all candidates, each with its own sum of losses."""
+        supernet, objective = self.supernet, self.objective
+
+        def measure(batch: Batch) -> list[Tensor]:
+            given, alphas = Given(batch, training=False), values(self.alphas.variables)
+            losses = objective.all_losses(values(supernet.variables), alphas, given)
+            return supernet.task_objectives(losses[:-2])
+
+        return make_diagnosis(list(supernet.models), measure, supernet.variables, self._weighting)
 
     def _chosen(self, history: History) -> Selection:
         settings = self._settings

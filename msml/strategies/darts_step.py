@@ -50,6 +50,12 @@ class Objective:
         whole = weighted_total(shares, self.supernet.task_objectives(losses))
         return [*losses, total, self.scaled(whole)]
 
+    def all_losses(
+        self, weights: Sequence[Tensor], alphas: Sequence[Tensor], given: Given
+    ) -> list[Tensor]:
+        """The same as `losses`, from the weights alone."""
+        return self.losses(weights, alphas, self.roots(weights, given), given)
+
 
 @dataclass(frozen=True)
 class DartsStep:
@@ -131,8 +137,7 @@ class DartsStep:
         return losses
 
     def _losses(self, weights: list[Tensor], given: Given) -> list[Tensor]:
-        roots = self.objective.roots(weights, given)
-        return self.objective.losses(weights, values(self.alphas), roots, given)
+        return self.objective.all_losses(weights, values(self.alphas), given)
 
 
 def make_supernet_loss_step(objective: Objective, alphas: Sequence[Any]) -> Step:
@@ -141,8 +146,7 @@ def make_supernet_loss_step(objective: Objective, alphas: Sequence[Any]) -> Step
 
     def step(batch: Batch) -> Tensor:
         weights, given = values(objective.supernet.variables), Given(batch, training=False)
-        roots = objective.roots(weights, given)
-        return tf.stack(objective.losses(weights, values(alphas), roots, given)[:-1])
+        return tf.stack(objective.all_losses(weights, values(alphas), given)[:-1])
 
     return step
 

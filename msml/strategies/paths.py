@@ -35,7 +35,7 @@ class Paths:
         supernet: All candidates.
         weights: v_t of each task; 0 leaves a task's loss out.
         optimizers: Of each candidate by task and name; needed for training only.
-        weighting: What weighs the losses in training; None for the weights.
+        weighting: What weighs the losses in training; needed for that only.
     """
 
     supernet: Supernet
@@ -68,7 +68,7 @@ class Paths:
         """Do one step of training of a path; returns its losses, as `losses` in training."""
         inner = {source for sources in self.upstream.values() for source in sources}
         outputs = self._outputs(batch, numbers, [t for t in self.names if t in inner], True)
-        if self.weighting is None:
+        if self.weighting is None or self.weighting.constant is not None:
             losses, gradients = self._gradients(batch, numbers, outputs, self.weights)
             self._apply(batch, numbers, outputs, gradients)
             return self._with_total(losses)

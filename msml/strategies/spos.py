@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from msml.chain import WEIGHT
+from msml.chain import WEIGHT, Chain
 from msml.data.kinematics import Array
 from msml.recipe.fits import check_fit
 from msml.recipe.messages import Problem, at_least_1
@@ -39,6 +39,7 @@ from msml.training.epoch import (
 )
 from msml.training.fit import History, Trainee
 from msml.training.steps import make_optimizer
+from msml.weighting.diagnosis import Notes, chain_diagnosis, weighting_notes
 from msml.weighting.rule import make_weighting, tasks_of
 from msml.weighting.step import with_epoch_end
 
@@ -142,7 +143,7 @@ def trainable_paths(session: Session, models: Models, settings: Fit) -> Paths:
     weights = {task: spec.weight for task, spec in session.tasks.items()}
     seed = model_seed(session.values.seed, "search/weighting")
     weighting = make_weighting(session.values.weighting, tasks_of(supernet.inputs, weights, seed))
-    return Paths(supernet, weights, optimizers, None if weighting.constant else weighting)
+    return Paths(supernet, weights, optimizers, weighting)
 
 
 def training_variables(paths: Paths) -> dict[str, Any]:
@@ -157,8 +158,20 @@ def training_variables(paths: Paths) -> dict[str, Any]:
 
 
 def told(epoch: Epoch, paths: Paths) -> Epoch:
-    """Tell the weighting, if there is one, how each epoch went."""
-    return with_epoch_end(epoch, paths.weighting) if paths.weighting else epoch
+    """Tell the weighting how each epoch went."""
+    assert paths.weighting is not None
+    return with_epoch_end(epoch, paths.weighting)
+
+
+def path_notes(paths: Paths, train: Stream) -> Notes:
+    """How the weighting sees the tasks on the path of the first candidates by name."""
+    weighting = paths.weighting
+    assert weighting is not None
+    models = {task: paths.supernet.models[task][names[0]] for task, names in paths.names.items()}
+    chain = Chain(paths.supernet.tasks, models)
+    return weighting_notes(
+        weighting, list(models), train, lambda: chain_diagnosis(chain, weighting)
+    )
 
 
 def covering(counts: list[int]) -> list[tuple[int, ...]]:
@@ -209,6 +222,7 @@ def _trained(session: Session, paths: Paths, settings: Fit, sampling: Any) -> Hi
         state=training_variables(paths),
         train=shuffled(told(epoch, paths), [stream.events], seed, _KEY, drawn),
         valid=measurement(measure, valid, supernet.candidates, len(losses), xla),
+        notes=path_notes(paths, stream),
     )
     return optimise(session, trainee, settings, path, {"xla": xla})
 

@@ -9,11 +9,30 @@ import numpy as np
 from msml.chain import Chain
 from msml.data.kinematics import Array
 from msml.training.environment import tensorflow
-from msml.training.epoch import Batch, Tensor
+from msml.training.epoch import Batch, Stream, Tensor
 from msml.weighting.gradients import shared_gram, task_gradients
 from msml.weighting.rule import Weighting
 
 Diagnosis = Callable[[Batch], dict[str, Any]]
+Notes = Callable[[], dict[str, Any]]
+
+
+def weighting_notes(
+    weighting: Weighting, names: Sequence[str], stream: Stream, make: Callable[[], Diagnosis]
+) -> Notes:
+    """What to note of a weighting after an epoch, on the first train batch.
+
+    Args:
+        weighting: The rule.
+        names: The tasks; of a single one there is nothing to note.
+        stream: The train events.
+        make: Compiles the look.
+    """
+    if not weighting.logged or len(names) < 2:
+        return dict
+    look = make()
+    batch = {name: column[: stream.batch_size] for name, column in stream.columns.items()}
+    return lambda: {"weighting": look(batch)}
 
 
 def chain_diagnosis(chain: Chain, weighting: Weighting) -> Diagnosis:

@@ -6,13 +6,18 @@ from msml.weighting.rule import Draws, Tasks, Tensor, Weighting
 
 
 @weightings.register("fixed")
-def fixed(tasks: Tasks) -> Weighting:
-    """The task weights v_t of the recipe."""
+def fixed(tasks: Tasks, *, diagnose: bool = False) -> Weighting:
+    """The task weights v_t of the recipe.
+
+    Args:
+        tasks: The tasks.
+        diagnose: Whether to log the angle between the tasks' gradients, as for all other rules.
+    """
 
     def coefficients(losses: Tensor, gram: Tensor | None) -> Tensor:
         return tensorflow().constant(tasks.weights, "float32")
 
-    return Weighting(coefficients, constant=tasks.weights)
+    return Weighting(coefficients, constant=tasks.weights, logged=diagnose)
 
 
 @weightings.register("random")

@@ -53,6 +53,7 @@ class Weighting:
         update: Called once a batch with what `coefficients` was given, after it.
         after: Called once a batch with its losses before and after the weights moved.
         after_epoch: Called with an epoch's mean losses `(tasks,)`, not traced.
+        logged: Whether to log after each epoch how it sees the tasks.
     """
 
     coefficients: Callable[[Tensor, Tensor | None], Tensor]
@@ -62,6 +63,7 @@ class Weighting:
     update: Callable[[Tensor, Tensor | None], None] | None = None
     after: Callable[[Tensor, Tensor], None] | None = None
     after_epoch: Callable[[Array], None] | None = None
+    logged: bool = True
 
 
 def make_weighting(settings: Mapping[str, Any], tasks: Tasks) -> Weighting:

@@ -259,3 +259,29 @@ def test_bad_arguments(work, change, message):
     write_recipe(work, TINY.replace(change, message))
     key = message.rpartition(":")[0].split()[-1].lstrip("{")
     assert f"strategy.{key}: expected" in fails(2, work, "search", "tiny.yaml")
+
+
+@pytest.mark.parametrize(
+    ("strategy", "weighting"),
+    [
+        ("{name: spos, batch_size: 50, epochs: 2}", "{name: pcgrad}"),
+        ("{name: asng, batch_size: 50, epochs: 2}", "{name: uncertainty}"),
+        ("{name: darts, batch_size: 120, epochs: 2}", "{name: cagrad}"),
+        ("{name: darts, batch_size: 120, epochs: 2}", "{name: fixed, diagnose: true}"),
+    ],
+)
+def test_weightings_of_searches_are_logged(searched, tmp_path, strategy, weighting):
+    """What they weigh, and how the tasks' gradients by the shared weights lie to each other."""
+    shutil.copytree(searched / "runs" / ".cache", tmp_path / "runs" / ".cache")
+    shutil.copy(searched / "events.h5", tmp_path)
+    write_recipe(tmp_path, TINY.replace(SEARCH, f"strategy: {strategy}\nweighting: {weighting}"))
+    msml(tmp_path, "search", "tiny.yaml")
+    epochs = selection(tmp_path)["epochs"]
+    assert len(epochs) == 2
+    for epoch in epochs:
+        found = epoch["weighting"]
+        assert set(found["losses"]) == set(found["coefficients"]) == {"momentum", "higgs"}
+        assert -1 <= found["cosine"]["momentum,higgs"] <= 1
+        assert found["norm_ratio"]["momentum,higgs"] > 0
+    if "fixed" in weighting:
+        assert found["coefficients"] == {"momentum": 0.5, "higgs": 0.5}

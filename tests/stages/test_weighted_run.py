@@ -31,6 +31,20 @@ def test_only_joint_training_is_weighted(finished, tmp_path):
             assert losses["total"] == pytest.approx(expected, rel=1e-5)
 
 
+def test_looking_at_the_gradients_changes_nothing(finished, tmp_path):
+    """The log of v_t has the gradients' angles where that is asked for."""
+    shutil.copytree(finished, tmp_path / "copy")
+    folder = tmp_path / "copy"
+    (plain,) = runs(folder)
+    msml(folder, "posttrain", "tiny.yaml", "weighting.diagnose=true", "posttrain.modes=[joint]")
+    (looked,) = (run for run in runs(folder) if run != plain)
+    first, second = (weights(run / "posttrain/sf+mlp/joint/weights.h5") for run in (plain, looked))
+    assert first == second
+    records = [record for record in log(looked) if record["unit"].endswith("joint")]
+    assert all(-1 <= r["weighting"]["cosine"]["momentum,higgs"] <= 1 for r in records)
+    assert all("weighting" not in record for record in log(plain))
+
+
 def test_the_state_of_the_rule_is_in_the_checkpoint(finished, tmp_path):
     shutil.copytree(finished / "runs" / ".cache", tmp_path / "runs" / ".cache")
     for name in ("events.h5", "tiny.yaml"):
