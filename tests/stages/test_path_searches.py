@@ -267,7 +267,6 @@ def test_bad_arguments(work, change, message):
         ("{name: spos, batch_size: 50, epochs: 2}", "{name: pcgrad}"),
         ("{name: asng, batch_size: 50, epochs: 2}", "{name: uncertainty}"),
         ("{name: darts, batch_size: 120, epochs: 2}", "{name: cagrad}"),
-        ("{name: darts, batch_size: 120, epochs: 2}", "{name: fixed, diagnose: true}"),
     ],
 )
 def test_weightings_of_searches_are_logged(searched, tmp_path, strategy, weighting):
@@ -283,5 +282,3 @@ def test_weightings_of_searches_are_logged(searched, tmp_path, strategy, weighti
         assert set(found["losses"]) == set(found["coefficients"]) == {"momentum", "higgs"}
         assert -1 <= found["cosine"]["momentum,higgs"] <= 1
         assert found["norm_ratio"]["momentum,higgs"] > 0
-    if "fixed" in weighting:
-        assert found["coefficients"] == {"momentum": 0.5, "higgs": 0.5}

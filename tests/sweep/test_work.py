@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from sweeping import msml
@@ -10,7 +11,10 @@ from msml.errors import RecipeError
 from msml.recipe import load
 from msml.recipe.schema import TrainRecipe
 from msml.registry import load_plugins
-from msml.sweep.work import work
+from msml.report.sweep import show_estimate
+from msml.sweep.estimate import Part
+from msml.sweep.plan import make
+from msml.sweep.work import PARTS, work
 
 STEPS = 4 * 5  # epochs, and batches of 50 of 240 train events
 MINE = """\
@@ -100,13 +104,20 @@ def test_nobody_knows_the_work_of_a_plugin(folder):
 
 
 def test_an_estimate_from_the_command_line(folder):
-    arguments = ("plan", "tiny.yaml", "seed=0:2", "--estimate")
-    parts = json.loads(msml(folder, 0, *arguments, "--json")[0])["estimate"]
+    output, errors = msml(folder, 0, "plan", "tiny.yaml", "seed=0:2", "--estimate", "--json")
+    parts = json.loads(output)["estimate"]
     assert [part["name"] for part in parts] == ["pretrain", "search", "posttrain"]
     assert [part["passes"] for part in parts] == [24, 0, 24]
     assert all((part["seconds"] > 0) == (part["name"] != "search") for part in parts)
     # 24 passes of 5 steps; the multilayer perceptron's third of them has 20 operations and more.
     assert parts[0]["launches"] > 24 / 3 * 5 * 20 * 5e-6
-    output, errors = msml(folder, 0, *arguments)
-    assert "an estimate" in output
     assert "timing a step of each model" in errors
+
+
+def test_an_estimate_is_called_one(folder, capsys):
+    parts = [Part(name, 100.0, 3600.0, 30.0) for name in PARTS]
+    show_estimate(make("tiny.yaml", [], Path("runs")), parts)
+    shown = capsys.readouterr().out
+    assert shown.startswith("Estimate")
+    assert "not measured" in shown
+    assert ["all", "300", "3", "h", "0", "min", "90", "s"] in map(str.split, shown.splitlines())
