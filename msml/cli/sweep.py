@@ -53,14 +53,18 @@ def sweep(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) ->
 
 
 @_command
-def compare(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) -> None:
+@click.option("--against", metavar="VARIANT", help="What to compare with; the first grid search.")
+def compare(
+    recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool, against: str | None
+) -> None:
     """Run the named variants of a recipe's sweep at the same seeds, and compare what they chose.
 
-    Does only what is left. The reference is the first variant whose strategy is grid.
+    Does only what is left.
 
     \b
-    Example:
+    Examples:
       msml compare recipes/compare_strategies.yaml seed=0:3
+      msml compare recipes/compare_strategies.yaml seed=0:3 --against darts
     """
     from msml.report.sweep import show_comparison
     from msml.runs.directory import finite
@@ -71,11 +75,12 @@ def compare(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) 
     axis = variants_axis(make(recipe, overrides, runs))
     plan, outcomes = _execute(recipe, overrides, runs)
     found = list(results(plan, axis))
-    lines = work(found)
+    reference = reference_variant(found, against)
+    lines = work(found, reference)
     if as_json:
         click.echo(json.dumps(finite([asdict(line) for line in lines]), indent=2))
     elif lines:
-        show_comparison(lines, reference_variant(found))
+        show_comparison(lines, reference)
     if bad := [o for o in outcomes if o.exit_code]:
         raise IncompleteError(f"{len(bad)} of {len(plan.units)} units were not done")
 

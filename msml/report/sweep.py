@@ -82,22 +82,24 @@ def show_comparison(lines: Sequence[Line], reference: str | None) -> None:
         lines: The variants; not all need to have the same metrics.
         reference: The variant that the others are compared with.
     """
-    other = reference or "a grid"
+    other = reference or "nothing"
+    headings = ("variant", "seeds", "selected", "behind", f"τ with {other}")
     show(
         "What was chosen",
-        ("variant", "seeds", "selected", f"τ with {other}", "gradient passes", "time [s]"),
+        (*headings, "gradient passes", "time [s]"),
         [
             (
                 line.variant,
                 str(line.seeds),
                 ", ".join(f"{name} ×{count}" for name, count in line.selected.items()),
+                _mean(line.behind),
                 _mean(line.tau),
                 f"{line.gradient_passes.value:,.0f}",
                 f"{line.seconds.value:,.0f}",
             )
             for line in lines
         ],
-        numbers=(1, 3, 4, 5),
+        numbers=(1, 3, 4, 5, 6),
     )
     for name in dict.fromkeys(name for line in lines for name in line.test):
         rows = [
@@ -108,6 +110,9 @@ def show_comparison(lines: Sequence[Line], reference: str | None) -> None:
     losses = list(dict.fromkeys(name for line in lines for name in line.valid))
     means = [(line.variant, *(_mean(line.valid.get(name)) for name in losses)) for line in lines]
     show("Losses on valid", ("variant", *losses), means, numbers=range(1, 1 + len(losses)))
+    say(
+        "behind: how far the choice is behind the best one where a grid search ranks both, on valid"
+    )
     say(f"regret: how much worse than {other} at the same seed; below 0 it is better")
     say("τ: Kendall's, of the rankings of the combinations; ±: standard error of the mean")
     say("gradient passes: weight gradients, in passes of one model over the train split")

@@ -12,12 +12,13 @@ import numpy as np
 
 from msml.errors import DataError, RecipeError
 from msml.recipe.expand import chain_name
+from msml.recipe.messages import unknown
 from msml.registry import metrics
 from msml.runs.directory import read_json
 from msml.runs.manifest import total_seconds
 from msml.sweep.plan import Plan
 
-REFERENCE = "grid"
+GRID = "grid"
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ class Line:
         test: Means of the metrics on test.
         valid: Means of the losses on valid.
         regret: How much worse it is than the reference at the same seed, for each test metric.
+        behind: How far its choice is behind the best in the grid's own ranking at the same seed:
+            the quality of the choice alone, whatever its weights were trained with.
         tau: Kendall's τ of its ranking of the combinations with the reference's.
         gradient_passes: Mean of them.
         seconds: Mean of them.
@@ -82,6 +85,7 @@ class Line:
     test: Mapping[str, Mean]
     valid: Mapping[str, Mean]
     regret: Mapping[str, Mean]
+    behind: Mean
     tau: Mean
     gradient_passes: Mean
     seconds: Mean
@@ -158,22 +162,39 @@ def ranking(selection: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def reference_variant(found: Sequence[Result]) -> str | None:
-    """The first variant whose strategy is grid; None where there is none."""
-    return next((r.variant for r in found if r.strategy == REFERENCE), None)
+def reference_variant(found: Sequence[Result], wanted: str | None = None) -> str | None:
+    """The variant that is asked for, or the first whose strategy is grid; None for nothing.
+
+    Raises:
+        RecipeError: There is no such variant among the results.
+    """
+    names = list(dict.fromkeys(r.variant for r in found))
+    if wanted is not None and wanted not in names:
+        raise RecipeError(f"--against: {unknown('variant', wanted, names)}")
+    return wanted or next((r.variant for r in found if r.strategy == GRID), None)
 
 
-def compare(found: Sequence[Result]) -> list[Line]:
-    """Compare variants with the choice of the reference at the same seed."""
-    name = reference_variant(found)
-    reference = {r.seed: r for r in found if r.variant == name}
+def compare(found: Sequence[Result], reference: str | None) -> list[Line]:
+    """Compare variants with a reference at the same seed.
+
+    Args:
+        found: The results.
+        reference: A variant; None for none.
+    """
+    grid = {r.seed: r for r in reversed(found) if r.strategy == GRID}
+    others = {r.seed: r for r in found if r.variant == reference}
     by_variant: dict[str, list[Result]] = {}
     for result in found:
         by_variant.setdefault(result.variant, []).append(result)
-    return [_line(variant, each, reference) for variant, each in by_variant.items()]
+    return [_line(variant, each, others, grid) for variant, each in by_variant.items()]
 
 
-def _line(variant: str, each: Sequence[Result], reference: Mapping[str, Result]) -> Line:
+def _line(
+    variant: str,
+    each: Sequence[Result],
+    reference: Mapping[str, Result],
+    grid: Mapping[str, Result],
+) -> Line:
     pairs = [(r, reference[r.seed]) for r in each if r.seed in reference]
     return Line(
         variant=variant,
@@ -185,6 +206,7 @@ def _line(variant: str, each: Sequence[Result], reference: Mapping[str, Result])
             name: mean([_sign(name) * (r.test[name] - best.test[name]) for r, best in pairs])
             for name in each[0].test
         },
+        behind=mean([-grid[r.seed].ranking.get(r.selected, nan) for r in each if r.seed in grid]),
         tau=mean([kendall_tau(r.ranking, best.ranking) for r, best in pairs]),
         gradient_passes=mean([r.gradient_passes for r in each]),
         seconds=mean([r.seconds for r in each]),

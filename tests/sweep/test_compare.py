@@ -39,7 +39,7 @@ def result(variant, seed, auc, mse=0.05, strategy=None, order=("a+c", "a+d", "b+
 def test_regret_is_paired_by_seed():
     found = [result("grid", 0, 0.80), result("grid", 1, 0.70)]
     found += [result("darts", 0, 0.79, 0.06), result("darts", 1, 0.69, 0.06)]
-    grid, darts = compare(found)
+    grid, darts = compare(found, "grid")
     assert grid.regret["higgs/auc"].value == 0
     assert darts.regret["higgs/auc"].value == pytest.approx(0.01)
     assert darts.regret["higgs/auc"].error == pytest.approx(0, abs=1e-12)  # not that of the means
@@ -47,12 +47,33 @@ def test_regret_is_paired_by_seed():
     assert darts.regret["momentum/momentum_mse"].value == pytest.approx(0.01)  # lower is better
     assert darts.seconds.value == 15
     assert darts.selected == {"a+c": 2}
+    assert (grid.behind.value, darts.behind.value) == (0, 0)
+
+
+def test_a_choice_is_judged_where_the_grid_ranks_it():
+    """Whatever it is compared with, and however well its own weights were trained."""
+    grid = result("grid", 0, 0.8)  # a+c is first, b+d three places behind
+    other = result("darts", 0, 0.9, order=("b+d", "a+c", "a+d", "b+c"))
+    for reference in ("grid", "darts", None):
+        lines = compare([grid, other], reference)
+        assert [line.behind.value for line in lines] == [0, 3]
+    (alone,) = compare([other], "darts")
+    assert alone.behind.value != alone.behind.value
+
+
+def test_what_to_compare_with_can_be_named():
+    found = [result("grid", 0, 0.8), result("darts", 0, 0.75), result("spos", 0, 0.7)]
+    assert reference_variant(found, "darts") == "darts"
+    lines = compare(found, "darts")
+    assert [line.regret["higgs/auc"].value for line in lines] == pytest.approx([-0.05, 0, 0.05])
+    with pytest.raises(RecipeError, match="unknown variant 'dart'; did you mean 'darts'"):
+        reference_variant(found, "dart")
 
 
 def test_without_the_reference_there_is_no_regret():
-    (line,) = compare([result("darts", 0, 0.8)])
+    (line,) = compare([result("darts", 0, 0.8)], None)
     assert line.regret["higgs/auc"].value != line.regret["higgs/auc"].value
-    (line, _) = compare([result("darts", 0, 0.8), result("grid", 1, 0.8)])
+    (line, _) = compare([result("darts", 0, 0.8), result("grid", 1, 0.8)], "grid")
     assert line.tau.value != line.tau.value
 
 
@@ -61,7 +82,7 @@ def test_the_first_grid_is_the_reference_and_metrics_may_differ(capsys):
     found += [replace(result("whole", 1, 0.7, strategy="grid"), test={"higgs/auc": 0.7})]
     assert reference_variant(found) == "chain"
     assert reference_variant([result("darts", 0, 0.8)]) is None
-    chain, whole = compare(found)
+    chain, whole = compare(found, "chain")
     assert chain.regret["higgs/auc"].value == 0
     assert whole.regret["higgs/auc"].value == pytest.approx(0.1)
     show_comparison([whole, chain], "chain")
@@ -136,7 +157,7 @@ def test_results_are_read_and_missing_ones_left_out(tmp_path, capsys):
     assert (found.variant, found.seed, found.selected) == ("grid", "seed=0", "a+c")
     assert (found.test, found.valid) == ({"second/auc": 0.8}, {"total": 0.4})
     assert (found.gradient_passes, found.seconds) == (7.0, 7.0)
-    show_comparison(compare([found]), "grid")
+    show_comparison(compare([found], "grid"), "grid")
     shown = capsys.readouterr().out
     assert "a+c ×1" in shown
     assert "second/auc on test" in shown
