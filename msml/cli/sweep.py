@@ -69,13 +69,16 @@ def compare(
     from msml.report.sweep import show_comparison
     from msml.runs.directory import finite
     from msml.sweep.compare import compare as work
-    from msml.sweep.compare import reference_variant, results, variants_axis
+    from msml.sweep.compare import check_variant, first_grid, results, variants_axis
     from msml.sweep.plan import make
 
-    axis = variants_axis(make(recipe, overrides, runs))
+    planned = make(recipe, overrides, runs)
+    axis = variants_axis(planned)
+    if against is not None:
+        check_variant(planned, axis, against)
     plan, outcomes = _execute(recipe, overrides, runs)
     found = list(results(plan, axis))
-    reference = reference_variant(found, against)
+    reference = against or first_grid(found)
     lines = work(found, reference)
     if as_json:
         click.echo(json.dumps(finite([asdict(line) for line in lines]), indent=2))

@@ -110,9 +110,7 @@ def show_comparison(lines: Sequence[Line], reference: str | None) -> None:
     losses = list(dict.fromkeys(name for line in lines for name in line.valid))
     means = [(line.variant, *(_mean(line.valid.get(name)) for name in losses)) for line in lines]
     show("Losses on valid", ("variant", *losses), means, numbers=range(1, 1 + len(losses)))
-    say(
-        "behind: how far the choice is behind the best one where a grid search ranks both, on valid"
-    )
+    say("behind: how far the choice is behind the best one where a grid search ranks both on valid")
     say(f"regret: how much worse than {other} at the same seed; below 0 it is better")
     say("τ: Kendall's, of the rankings of the combinations; ±: standard error of the mean")
     say("gradient passes: weight gradients, in passes of one model over the train split")

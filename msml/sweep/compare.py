@@ -162,16 +162,20 @@ def ranking(selection: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def reference_variant(found: Sequence[Result], wanted: str | None = None) -> str | None:
-    """The variant that is asked for, or the first whose strategy is grid; None for nothing.
+def check_variant(plan: Plan, axis: str, name: str) -> None:
+    """Refuse a variant that there is not.
 
     Raises:
-        RecipeError: There is no such variant among the results.
+        RecipeError: It is not on the axis.
     """
-    names = list(dict.fromkeys(r.variant for r in found))
-    if wanted is not None and wanted not in names:
-        raise RecipeError(f"--against: {unknown('variant', wanted, names)}")
-    return wanted or next((r.variant for r in found if r.strategy == GRID), None)
+    names = list(dict.fromkeys(str(values[axis]) for values, _ in plan.points))
+    if name not in names:
+        raise RecipeError(f"--against: {unknown('variant', name, names)}")
+
+
+def first_grid(found: Sequence[Result]) -> str | None:
+    """The first variant whose strategy is grid; None where there is none."""
+    return next((r.variant for r in found if r.strategy == GRID), None)
 
 
 def compare(found: Sequence[Result], reference: str | None) -> list[Line]:

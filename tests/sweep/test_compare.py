@@ -11,11 +11,12 @@ from msml.errors import RecipeError
 from msml.report.sweep import show_comparison
 from msml.sweep.compare import (
     Result,
+    check_variant,
     compare,
+    first_grid,
     kendall_tau,
     mean,
     ranking,
-    reference_variant,
     results,
     variants_axis,
 )
@@ -61,13 +62,14 @@ def test_a_choice_is_judged_where_the_grid_ranks_it():
     assert alone.behind.value != alone.behind.value
 
 
-def test_what_to_compare_with_can_be_named():
+def test_what_to_compare_with_can_be_named(tmp_path):
     found = [result("grid", 0, 0.8), result("darts", 0, 0.75), result("spos", 0, 0.7)]
-    assert reference_variant(found, "darts") == "darts"
     lines = compare(found, "darts")
     assert [line.regret["higgs/auc"].value for line in lines] == pytest.approx([-0.05, 0, 0.05])
+    plan = a_plan(tmp_path, [({"seed": 0, "how": r.variant}, f"r/{r.variant}") for r in found])
+    check_variant(plan, "how", "darts")
     with pytest.raises(RecipeError, match="unknown variant 'dart'; did you mean 'darts'"):
-        reference_variant(found, "dart")
+        check_variant(plan, "how", "dart")
 
 
 def test_without_the_reference_there_is_no_regret():
@@ -80,8 +82,8 @@ def test_without_the_reference_there_is_no_regret():
 def test_the_first_grid_is_the_reference_and_metrics_may_differ(capsys):
     found = [result("chain", seed, 0.8, strategy="grid") for seed in (0, 1)]
     found += [replace(result("whole", 1, 0.7, strategy="grid"), test={"higgs/auc": 0.7})]
-    assert reference_variant(found) == "chain"
-    assert reference_variant([result("darts", 0, 0.8)]) is None
+    assert first_grid(found) == "chain"
+    assert first_grid([result("darts", 0, 0.8)]) is None
     chain, whole = compare(found, "chain")
     assert chain.regret["higgs/auc"].value == 0
     assert whole.regret["higgs/auc"].value == pytest.approx(0.1)
