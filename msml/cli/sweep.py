@@ -68,8 +68,8 @@ def compare(
     """
     from msml.report.sweep import show_comparison
     from msml.runs.directory import finite
-    from msml.sweep.compare import compare as work
     from msml.sweep.compare import check_variant, first_grid, results, variants_axis
+    from msml.sweep.compare import compare as work
     from msml.sweep.plan import make
 
     planned = make(recipe, overrides, runs)
