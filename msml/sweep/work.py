@@ -4,7 +4,7 @@ Counted as if no training stopped early: it is the most there can be.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil, prod
 from typing import Any
@@ -63,8 +63,8 @@ class Work:
     examples: dict[Trained, Example]
 
 
-# Steps by task and candidate.
-_Steps = Counter[tuple[str, str]]
+# Trainings by task and candidate; a mean over candidates has fractions.
+_Trainings = Counter[tuple[str, str]]
 
 
 def work(recipes: Iterable[Recipe[TrainRecipe]]) -> Work:
@@ -108,7 +108,7 @@ def _trained(tasks: Mapping[str, TaskSpec], task: str, spec: ModelSpec, size: in
     return Trained(spec.model, repr(sorted(spec.args.items())), inputs, size)
 
 
-def _search(values: TrainRecipe, tasks: Mapping[str, TaskSpec]) -> tuple[Fit, _Steps]:
+def _search(values: TrainRecipe, tasks: Mapping[str, TaskSpec]) -> tuple[Fit, _Trainings]:
     """Trainings of each candidate in a search, in those of the whole search."""
     name = values.strategy.get("name", "")
     settings: Any = None
@@ -128,9 +128,9 @@ def _search(values: TrainRecipe, tasks: Mapping[str, TaskSpec]) -> tuple[Fit, _S
     return values.posttrain, Counter()
 
 
-def _posttrain(values: TrainRecipe, tasks: Mapping[str, TaskSpec]) -> _Steps:
+def _posttrain(values: TrainRecipe, tasks: Mapping[str, TaskSpec]) -> _Trainings:
     """Trainings of each candidate after the search; of a choice not yet made, the mean of all."""
-    found: _Steps = Counter()
+    found: _Trainings = Counter()
     modes = set(values.posttrain.modes)
     if values.strategy.get("name") in ("grid", "random"):
         modes -= {"joint"}  # done by the search
@@ -145,7 +145,7 @@ def _posttrain(values: TrainRecipe, tasks: Mapping[str, TaskSpec]) -> _Steps:
     return found
 
 
-def _each(tasks: Mapping[str, TaskSpec], count: Any) -> _Steps:
+def _each(tasks: Mapping[str, TaskSpec], count: Callable[[int], float]) -> _Trainings:
     """The same number, of the number of candidates, for each candidate of a task."""
     return Counter(
         {
