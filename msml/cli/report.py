@@ -52,15 +52,10 @@ def report(
 @click.argument("recipe")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @runs_option
-@click.option(
-    "--expected",
-    default="recipes/paper/expected.yaml",
-    show_default=True,
-    help="File of the statements.",
-)
+@click.option("--expected", metavar="FILE", help="File of the statements; else the recipe's.")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdicts as JSON.")
 def check(
-    recipe: str, overrides: tuple[str, ...], runs: Path, expected: str, as_json: bool
+    recipe: str, overrides: tuple[str, ...], runs: Path, expected: str | None, as_json: bool
 ) -> None:
     """Compare the results of a sweep with what is expected of its figures.
 
@@ -71,10 +66,10 @@ def check(
       msml check recipes/paper/small/fig2.yaml
     """
     from msml.report.paper.expected import read, show, verdicts
-    from msml.report.paper.results import of_recipe
+    from msml.report.paper.results import of_recipe, statements_of
     from msml.runs.directory import finite
 
-    statements = read(expected)
+    statements = read(expected or statements_of(recipe))
     results = of_recipe(recipe, overrides, runs)
     found = verdicts(statements, results.figures, results.table)
     if as_json:

@@ -207,10 +207,12 @@ class Report:
     Attributes:
         figures: Names of figures, such as `fig2`; all that the results allow where empty.
         also: Recipes whose runs are shown beside this one's.
+        expected: File of the statements that `msml check` judges.
     """
 
     figures: list[str] = field(default_factory=list)
     also: list[str] = field(default_factory=list)
+    expected: str = "paper/expected.yaml"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import isnan
 
-from msml.report.table import NONE, duration, say, show
+from msml.report.table import NONE, duration, say, show, threads
 from msml.sweep.collect import Missing, Row, columns
 from msml.sweep.compare import Line, Mean
 from msml.sweep.estimate import LAUNCH, Part
@@ -38,7 +38,7 @@ def show_estimate(plan: Plan, parts: Sequence[Part]) -> None:
         (p.name, f"{p.passes:,.0f}", duration(p.seconds), duration(p.launches))
         for p in (*parts, sums)
     ]
-    here = f"{plan.threads} {'thread' if plan.threads == 1 else 'threads'} here"
+    here = f"{threads(plan.threads)} here"
     headings = ("part", "gradient passes", here, "a GPU")
     show("Estimate, of all points together", headings, rows, numbers=(1, 2, 3))
     say("an estimate of the most it can be, as if no training stopped early, one unit at a time")

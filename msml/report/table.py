@@ -52,3 +52,8 @@ def duration(seconds: float) -> str:
         return f"{minutes} min"
     hours = minutes // 60
     return f"{hours} h {minutes % 60} min" if hours < 100 else f"{hours:,} h"
+
+
+def threads(number: int) -> str:
+    """Write a number of threads."""
+    return "1 thread" if number == 1 else f"{number} threads"

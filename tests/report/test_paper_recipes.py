@@ -1,14 +1,17 @@
 """The recipes of the paper's figures: every point of every sweep is a good recipe."""
 
+from pathlib import Path
+
 import pytest
 from synthetic import synthetic_events, write_events
 
+from msml.errors import RecipeError
 from msml.recipe import load, shipped
 from msml.recipe.schema import TrainRecipe
 from msml.registry import strategies
 from msml.report.paper.catalogue import FIGURES, check, needs_runs
 from msml.report.paper.expected import read
-from msml.report.paper.results import named_figures
+from msml.report.paper.results import named_figures, statements_of
 from msml.sweep.plan import make
 from msml.sweep.points import settings
 
@@ -85,4 +88,15 @@ def test_copies_are_the_same_for_all_candidates(events, tmp_path):
 def test_statements_are_about_figures_that_some_recipe_draws():
     drawn = {figure for name in RECIPES for figure in named_figures(str(FOLDER / name))}
     assert drawn == set(FIGURES) - {"losses"}
-    assert {each.figure for each in read(str(FOLDER / "expected.yaml")).values()} <= drawn
+    for folder in (FOLDER, FOLDER / "small"):
+        assert {each.figure for each in read(str(folder / "expected.yaml")).values()} <= drawn
+
+
+def test_small_recipes_have_statements_of_their_own(tmp_path):
+    for name in RECIPES:
+        folder = FOLDER / "small" if name.startswith("small/") else FOLDER
+        assert Path(statements_of(str(FOLDER / name))).samefile(folder / "expected.yaml")
+    wrong = tmp_path / "mine.yaml"
+    wrong.write_text("extends: paper/fig2.yaml\nreport: {expected: paper/expectd.yaml}\n")
+    with pytest.raises(RecipeError, match="did you mean 'paper/expected.yaml'"):
+        statements_of(str(wrong))

@@ -140,7 +140,8 @@ def test_a_complete_sweep_is_checked(swept):
     assert list(found["runs"]) == [2, 2, 2, 2]
 
     Path("expected.yaml").write_text(EXPECTED.replace("LIMITS", "[-90, 90]"))
-    output = run("check", "tiny.yaml", "--expected", "expected.yaml").stdout
+    Path("named.yaml").write_text("extends: tiny.yaml\nreport: {expected: expected.yaml}\n")
+    output = run("check", "named.yaml").stdout
     assert "re-optimisation changes the AUC" in output
     assert "holds" in output
     Path("expected.yaml").write_text(EXPECTED.replace("LIMITS", "[80, 90]"))

@@ -13,7 +13,7 @@ from typing import Any
 from msml import __version__
 from msml.errors import DataError
 from msml.report.paper.tables import html_table
-from msml.report.table import duration
+from msml.report.table import duration, threads
 from msml.runs.directory import read_json
 from msml.runs.manifest import total_seconds
 
@@ -199,8 +199,8 @@ def _versions(session: Mapping[str, Any]) -> str:
 def _machine(manifest: Mapping[str, Any]) -> str:
     environment = manifest.get("environment", {})
     devices = ", ".join(map(str, environment.get("devices", [])))
-    threads = environment.get("threads")
-    parts = [str(manifest.get("machine", "")), devices, f"{threads} threads" if threads else ""]
+    number = environment.get("threads")
+    parts = [str(manifest.get("machine", "")), devices, threads(number) if number else ""]
     return ", ".join(part for part in [*parts, str(manifest.get("precision", ""))] if part)
 
 

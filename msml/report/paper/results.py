@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msml.errors import DataError, RecipeError
-from msml.recipe import load
+from msml.recipe import Recipe, load
 from msml.recipe.files import find, missing
 from msml.recipe.schema import Report
 from msml.recipe.tree import line
@@ -182,11 +182,26 @@ def _also(recipe: str) -> Iterator[str]:
     """Find the recipes that a recipe's `report` names besides."""
     block = load(recipe, _Block, partial=True)
     for index, name in enumerate(block.values.report.also):
-        where = block.where(f"report.also.{index}")
-        path = find(name, Path(where.rpartition(":")[0]).parent)
-        if path is None:
-            raise RecipeError(line(where, f"report.also.{index}", missing(name)))
-        yield str(path)
+        yield _named(block, f"report.also.{index}", name)
+
+
+def statements_of(recipe: str) -> str:
+    """The file of statements that a recipe names.
+
+    Raises:
+        RecipeError: There is no such file.
+    """
+    block = load(recipe, _Block, partial=True)
+    return _named(block, "report.expected", block.values.report.expected)
+
+
+def _named(block: Recipe[_Block], key: str, name: str) -> str:
+    """Find a file that a recipe names, beside it or among the shipped ones."""
+    where = block.where(key)
+    path = find(name, Path(where.rpartition(":")[0]).parent)
+    if path is None:
+        raise RecipeError(line(where, key, missing(name)))
+    return str(path)
 
 
 def _directories(plan: Plan) -> Iterator[Path]:

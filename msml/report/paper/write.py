@@ -123,7 +123,8 @@ def _of_run(row: "Series") -> Iterator[Section]:
         own = folder / row["chain"] / f"{name}.png"
         common = sorted(folder.glob(f"{name}*.png")) if name == "roc" else []
         for picture in [own] if own.exists() else common[:1]:
-            about = f"{caption} Run {row['run']}, chain {row['chain']}."
+            about = f"{caption} Run {row['run']}"
+            about += f", chain {row['chain']}." if picture == own else "."
             anchor = f"{name}-{row['strategy'] or 'given'}"
             heading = f"{title}, {row['strategy'] or 'given pairs'}"
             yield Section(
