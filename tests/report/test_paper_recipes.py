@@ -98,5 +98,5 @@ def test_small_recipes_have_statements_of_their_own(tmp_path):
         assert Path(statements_of(str(FOLDER / name))).samefile(folder / "expected.yaml")
     wrong = tmp_path / "mine.yaml"
     wrong.write_text("extends: paper/fig2.yaml\nreport: {expected: paper/expectd.yaml}\n")
-    with pytest.raises(RecipeError, match="did you mean 'paper/expected.yaml'"):
+    with pytest.raises(RecipeError, match=r"did you mean 'paper/expected\.yaml'"):
         statements_of(str(wrong))
