@@ -44,8 +44,8 @@ def show_estimate(plan: Plan, parts: Sequence[Part]) -> None:
     say("an estimate of the most it can be, as if no training stopped early, one unit at a time")
     say("without start-up, compilation and evaluation; here: a step of each model was timed")
     say(
-        f"a GPU: not measured; {LAUNCH * 1e6:.0f} µs to launch each operation of a step, "
-        "which is what such small models cost there"
+        f"a GPU: not measured; {LAUNCH * 1e6:.0f} µs for each operation of a step, the cost of "
+        "launching it, whatever the GPU; XLA fuses many of them"
     )
 
 
