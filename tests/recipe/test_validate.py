@@ -125,7 +125,7 @@ def test_every_shipped_recipe_is_good(path, events):
     assert found.chains == chains.get(path.stem, 0)
     strategies = {"quick": "darts", "htautau_darts": "darts", "htautau_grid": "grid"}
     strategies |= {f"htautau_{name}": name for name in ("spos", "asng", "random")}
-    strategies |= {"model_size": "grid"}
+    strategies |= {"model_size": "grid", "end_to_end": "grid"}
     strategies["sweep"] = "darts"
     strategies["htautau_darts_published"] = "darts"
     assert found.strategy == strategies.get(path.stem)
