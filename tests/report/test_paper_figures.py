@@ -186,6 +186,13 @@ def test_a_power_law_without_noise_is_found_exactly(factor, power, models):
     assert law.exponent_error == pytest.approx(0, abs=1e-6)
 
 
+def test_no_rounding_is_shown_as_an_error():
+    for y in (np.full(3, 40.0), np.array([280.0, 560.0, 840.0])):
+        law = fit(np.array([3.0, 6.0, 9.0]), y)
+        assert str(law.exponent) in ("0.0", "1.0")
+        assert law.exponent_error == law.factor_error == 0
+
+
 def test_the_error_of_a_power_covers_it():
     rng = np.random.default_rng(4)
     x = np.repeat([3, 6, 9, 12, 15.0], 3)

@@ -174,7 +174,8 @@ def _law(law: Power | None) -> str:
     """Write a fit as an entry of a legend."""
     if law is None:
         return "no fit"
-    error = f" ± {law.exponent_error:.2f}" if np.isfinite(law.exponent_error) else ""
+    known = np.isfinite(law.exponent_error) and law.exponent_error > 0
+    error = f" ± {law.exponent_error:.2f}" if known else ""
     return rf"$C$ = {law.factor:.3g}, $a$ = {law.exponent:.2f}{error}"
 
 

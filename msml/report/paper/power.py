@@ -7,6 +7,7 @@ import numpy as np
 from msml.data.kinematics import Array
 
 _PARAMETERS = 2
+_DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ def fit(x: Array, y: Array) -> Power | None:
     freedom = len(x) - _PARAMETERS
     variance = residuals @ residuals / freedom if freedom else np.nan
     errors = np.sqrt(np.diag(np.linalg.inv(design.T @ design)) * variance)
+    # What lies on a power law exactly is 1 ± 0, not 1 - 9e-16 ± 6e-15; and no zero is negative.
+    parameters, errors = np.round(parameters, _DIGITS) + 0.0, np.round(errors, _DIGITS)
     factor = float(np.exp(parameters[0]))
     return Power(
         factor=factor,
