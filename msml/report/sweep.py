@@ -8,6 +8,7 @@ from msml.sweep.collect import Missing, Row, columns
 from msml.sweep.compare import Line, Mean
 from msml.sweep.estimate import LAUNCH, Part
 from msml.sweep.plan import Plan
+from msml.validity.bands import VALIDITY, is_validity
 
 _HIDDEN = ("run", "seconds")
 _SUMMED = ("passes", "seconds", "launches")
@@ -102,6 +103,9 @@ def show_comparison(lines: Sequence[Line], reference: str | None) -> None:
         numbers=(1, 3, 4, 5, 6),
     )
     for name in dict.fromkeys(name for line in lines for name in line.test):
+        metric = name.rpartition("/")[2]
+        if is_validity(metric) and metric != VALIDITY:
+            continue  # of each number by itself: with --json
         rows = [
             (line.variant, _mean(line.test.get(name)), _mean(line.regret.get(name)))
             for line in lines
