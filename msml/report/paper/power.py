@@ -58,7 +58,7 @@ def fit(x: Array, y: Array) -> Power | None:
     variance = residuals @ residuals / freedom if freedom else np.nan
     errors = np.sqrt(np.diag(np.linalg.inv(design.T @ design)) * variance)
     # What lies on a power law exactly is 1 ± 0, not 1 - 9e-16 ± 6e-15; and no zero is negative.
-    parameters, errors = np.round(parameters, _DIGITS) + 0.0, np.round(errors, _DIGITS)
+    parameters, errors = parameters.round(_DIGITS) + 0.0, errors.round(_DIGITS)
     factor = float(np.exp(parameters[0]))
     return Power(
         factor=factor,
