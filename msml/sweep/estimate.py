@@ -15,6 +15,7 @@ import numpy as np
 from msml.chain import WEIGHT, Chain
 from msml.recipe import load
 from msml.recipe.schema import TrainRecipe
+from msml.recipe.validate import validate
 from msml.runs.directory import RunDirectory
 from msml.stages.session import Progress, Session
 from msml.stages.training import build_model, use_xla
@@ -108,6 +109,7 @@ def time_steps(
         for trained, example in examples.items():
             if example.recipe not in sessions:
                 loaded = load(recipe, TrainRecipe, list(overrides[example.recipe]))
+                validate(loaded, fast=True)  # loads its plugins
                 directory = RunDirectory(Path(folder, "runs", "name", "key"))
                 sessions[example.recipe] = Session(loaded, directory, Progress())
             found[trained] = _time(sessions[example.recipe], example, trained.batch_size)

@@ -31,6 +31,16 @@ class Mine:
         return None
 """
 
+MODEL = """\
+from msml.models.higgs import higgs_mlp
+from msml.registry import models
+
+@models.register("my_higgs")
+def my_higgs(taus, *, units: int = 8, layers: int = 1):
+    '''Of another name.'''
+    return higgs_mlp(taus, units=units, layers=layers)
+"""
+
 
 def count(*overrides):
     return work([load("tiny.yaml", TrainRecipe, list(each)) for each in overrides])
@@ -104,7 +114,11 @@ def test_nobody_knows_the_work_of_a_plugin(folder):
 
 
 def test_an_estimate_from_the_command_line(folder):
-    output, errors = msml(folder, 0, "plan", "tiny.yaml", "seed=0:2", "--estimate", "--json")
+    """Also of a model from a plugin."""
+    (folder / "mine.py").write_text(MODEL)
+    mine = ("plugins=[mine.py]", "tasks.higgs.candidates.mlp={model: my_higgs, args: {layers: 1}}")
+    arguments = ("plan", "tiny.yaml", "seed=0:2", *mine, "--estimate", "--json")
+    output, errors = msml(folder, 0, *arguments)
     parts = json.loads(output)["estimate"]
     assert [part["name"] for part in parts] == ["pretrain", "search", "posttrain"]
     assert [part["passes"] for part in parts] == [24, 0, 24]
