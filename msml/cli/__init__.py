@@ -38,9 +38,7 @@ for command in (
 def main() -> None:
     """Run the command line; a user's mistake becomes one line and an exit code."""
     try:
-        cli(standalone_mode=False)
-    except click.exceptions.Exit as exit_:
-        sys.exit(exit_.exit_code)
+        sys.exit(cli(standalone_mode=False))  # which returns the code of an `Exit`
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

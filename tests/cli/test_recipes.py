@@ -74,6 +74,12 @@ def test_validate_says_what_is_wrong():
     assert json.loads(found.stdout)["problems"] == lines
 
 
+def test_validate_ends_the_process_with_its_code():
+    command = [sys.executable, "-m", "msml", "validate", "--fast", "quick.yaml"]
+    for override, code in ("data.file=events.h5", 0), ("seed=x", 2), ("data.file=no.h5", 3):
+        assert subprocess.run([*command, override], capture_output=True).returncode == code
+
+
 def test_validate_tells_missing_data_and_recipes_apart():
     found = msml("validate", "--fast", "quick.yaml", "data.file=nowhere.h5")
     assert found.exit_code == 3

@@ -58,6 +58,11 @@ def test_a_unit_that_fails_does_not_hinder_the_others(folder):
     assert json.loads(output) == []
     assert (fine / "manifest.json").stat().st_mtime_ns == began
 
+    plans = folder.glob("runs/tiny/sweep-*/plan.json")
+    (plan,) = (path for path in plans if len(json.loads(path.read_text())["units"]) == 3)
+    _, errors = msml(folder, 4, "run-unit", str(plan), "2")
+    assert "unit 2, run: exit code 4;" in errors
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
