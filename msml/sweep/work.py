@@ -86,7 +86,8 @@ def work(recipes: Iterable[Recipe[TrainRecipe]]) -> Work:
         for part, fit, steps in (
             ("pretrain", values.pretrain, Counter(new)),
             ("search", search_fit, searched),
-            ("posttrain", values.posttrain, _posttrain(values, tasks)),
+            ("posttrain", values.pretrain, _sequential(values, tasks)),
+            ("posttrain", values.posttrain, _joint(values, tasks)),
         ):
             for (task, candidate), count in steps.items():
                 size = min(fit.batch_size, events)
@@ -128,21 +129,26 @@ def _search(values: TrainRecipe, tasks: Mapping[str, TaskSpec]) -> tuple[Fit, _T
     return values.posttrain, Counter()
 
 
-def _posttrain(values: TrainRecipe, tasks: Mapping[str, TaskSpec]) -> _Trainings:
-    """Trainings of each candidate after the search; of a choice not yet made, the mean of all."""
-    found: _Trainings = Counter()
-    modes = set(values.posttrain.modes)
-    if values.strategy.get("name") in ("grid", "random"):
-        modes -= {"joint"}  # done by the search
-    alone = [t for t, spec in tasks.items() if not any(i in tasks for i in spec.inputs)]
-    for mode in modes - {"connected"}:
-        trained = [task for task in tasks if mode == "joint" or task not in alone]
-        if values.strategy:
-            mean = _each({t: tasks[t] for t in trained}, lambda known: 1 / known)
-            found.update(mean)
-        else:
-            found.update((task, chain[task]) for chain in chains(values) for task in trained)
-    return found
+def _sequential(values: TrainRecipe, tasks: Mapping[str, TaskSpec]) -> _Trainings:
+    """Trainings of each candidate on the outputs of earlier tasks, with settings of pretrain."""
+    if "sequential" not in values.posttrain.modes:
+        return Counter()
+    return _chosen(values, {t: spec for t, spec in tasks.items() if set(spec.inputs) & set(tasks)})
+
+
+def _joint(values: TrainRecipe, tasks: Mapping[str, TaskSpec]) -> _Trainings:
+    """Trainings of each candidate together with those of the other tasks."""
+    searched = values.strategy.get("name") in ("grid", "random")  # which have done that
+    if "joint" not in values.posttrain.modes or searched:
+        return Counter()
+    return _chosen(values, tasks)
+
+
+def _chosen(values: TrainRecipe, tasks: Mapping[str, TaskSpec]) -> _Trainings:
+    """One training of each model of the chains; of a choice not yet made, the mean of all."""
+    if values.strategy:
+        return _each(tasks, lambda known: 1 / known)
+    return Counter((task, chain[task]) for chain in chains(values) for task in tasks)
 
 
 def _each(tasks: Mapping[str, TaskSpec], count: Callable[[int], float]) -> _Trainings:

@@ -66,6 +66,12 @@ def test_a_given_chain(folder):
     assert found.passes == {"pretrain": 12, "search": 0, "posttrain": 12}
 
 
+def test_sequential_training_has_the_settings_of_pretrain(folder):
+    found = count(["pretrain.epochs=1", "pretrain.batch_size=120"])
+    assert found.passes == {"pretrain": 3, "search": 0, "posttrain": 1 + 2 * 4}
+    assert steps(found, "posttrain")["higgs_mlp", 120] == 2
+
+
 def test_shared_pretraining_counts_once(folder):
     joint = "posttrain.modes=[joint]"
     found = count(
