@@ -4,11 +4,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from msml.cli.options import runs_option
 from msml.errors import IncompleteError
+
+if TYPE_CHECKING:
+    from msml.report.paper.results import Results
 
 
 @click.command()
@@ -41,11 +45,10 @@ def report(
         return
     for name, reason in written.undrawn.items():
         click.echo(f"{name}: {reason}", err=True)
-    if results.missing:
-        units = sum(not line.startswith(" ") for line in results.missing)
-        what = "unit has" if units == 1 else "units have"
-        click.echo(f"{units} {what} no result; the page names them", err=True)
-    click.echo(f"written: {written.page} and {len(written.files) - 1} files beside it")
+    _say_missing(results, "the page names them")
+    beside = len(written.files) - 1
+    files = "1 file" if beside == 1 else f"{beside} files"
+    click.echo(f"written: {written.page} and {files} beside it")
 
 
 @click.command()
@@ -59,7 +62,8 @@ def check(
 ) -> None:
     """Compare the results of a sweep with what is expected of its figures.
 
-    Leaves with exit code 5 if a statement fails; one that the runs cannot decide is no failure.
+    Leaves with exit code 5 if a statement fails or no run is done; a statement that the runs cannot
+    decide is no failure.
 
     \b
     Example:
@@ -72,11 +76,21 @@ def check(
     statements = read(expected or statements_of(recipe))
     results = of_recipe(recipe, overrides, runs)
     found = verdicts(statements, results.figures, results.table)
+    if results.table.empty:
+        raise IncompleteError(f"no run has a result to check; do them with: msml sweep {recipe}")
     if as_json:
         click.echo(json.dumps(finite([asdict(each) for each in found]), indent=2))
     else:
         show(found, recipe)
+    _say_missing(results, "msml collect names them")
     _fail([each.name for each in found if each.verdict == "fails"], len(found))
+
+
+def _say_missing(results: "Results", where: str) -> None:
+    if results.missing:
+        units = sum(not line.startswith(" ") for line in results.missing)
+        what = "unit has" if units == 1 else "units have"
+        click.echo(f"{units} {what} no result; {where}", err=True)
 
 
 def _fail(failed: Sequence[str], number: int) -> None:

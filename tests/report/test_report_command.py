@@ -129,8 +129,11 @@ def test_a_run_has_a_report_of_its_own(swept):
 
 def test_a_complete_sweep_is_checked(swept):
     Path("expected.yaml").write_text(EXPECTED.replace("LIMITS", "[-1, 1]"))
-    output = run("check", "tiny.yaml", "--expected", "expected.yaml").stdout
-    assert "undecided" in output  # of one seed
+    result = run("check", "tiny.yaml", "--expected", "expected.yaml")
+    assert "undecided" in result.stdout  # of one seed
+    assert "1 unit has no result; msml collect names them" in result.stderr
+    with pytest.raises(IncompleteError, match="no run has a result to check; do them with: msml"):
+        run("check", "tiny.yaml", "--expected", "expected.yaml", "seed=1")
     run("run", "tiny.yaml", "seed=1")
     run("report", "tiny.yaml")
     text = Path("runs/tiny/report/tiny/index.html").read_text()
@@ -159,6 +162,8 @@ def test_mistakes_are_one_line(swept):
         run("report", "wrong.yaml")
     with pytest.raises(RecipeError, match="folder: expected KEY=VALUE after a recipe"):
         run("report", "tiny.yaml", "folder")
+    with pytest.raises(RecipeError, match="runs/no: no such folder; expected run directories"):
+        run("report", "runs/no")
     with pytest.raises(DataError, match=r"runs: no run: it has no recipe\.yaml"):
         run("report", "runs")
 

@@ -25,6 +25,8 @@ def gather(asked: str, more: Sequence[str], runs: Path) -> tuple[Results, Path]:
     """
     if Path(asked).is_dir():
         return _of_directories([Path(asked), *map(Path, more)])
+    if os.sep in asked and Path(asked).suffix not in (".yaml", ".yml"):
+        raise RecipeError(f"{asked}: no such folder; expected run directories, or a recipe")
     if folders := [text for text in more if "=" not in text or Path(text).is_dir()]:
         raise RecipeError(f"{folders[0]}: expected KEY=VALUE after a recipe")
     name = load(asked, TrainRecipe).values.name
