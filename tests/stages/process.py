@@ -6,6 +6,7 @@ They are forked from a server that has imported TensorFlow, which saves seconds 
 import multiprocessing
 import os
 import resource
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -112,6 +113,8 @@ def _command(folder: Path, arguments: list[str], limits: Limits, path: list[str]
     sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
     sys.argv = ["msml", *arguments]
+    # As at a prompt: a shell has what it starts in the background ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     from msml.training import epoch, fit
 
     fit._SECONDS_BETWEEN_CHECKPOINTS = limits.seconds_between_checkpoints
