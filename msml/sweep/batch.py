@@ -97,7 +97,7 @@ def htcondor(plan: Plan, path: Path) -> str:
     return _HTCONDOR.format(
         recipe=plan.recipe,
         python=sys.executable,
-        arguments=f"-m msml run-unit '{path}'",
+        arguments="-m msml run-unit '{}'".format(str(path).replace("'", "''").replace('"', '""')),
         folder=plan.folder,
         threads=plan.threads,
         base=path.parent,

@@ -1,0 +1,97 @@
+"""The files for batch systems, read by the shell and by HTCondor's own library."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from msml.sweep import batch
+from msml.sweep.plan import Plan, Unit, write
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    """Two units and one that needs both, in folders whose names want quoting."""
+    folder = tmp_path / 'Anna\'s "two words"'
+    made = [
+        Unit(number, stage, {}, (), f"a/{number}", ("done",), needs, level)
+        for number, stage, needs, level in [
+            (0, "pretrain", (), 0),
+            (1, "pretrain", (), 0),
+            (2, "run", (0, 1), 1),
+        ]
+    ]
+    plan = Plan("a.yaml", str(folder), "runs", 3, "a/sweep-1", tuple(made), ())
+    write(plan)
+    return plan
+
+
+def script(path: Path, body: str) -> str:
+    path.write_text(f"#!{sys.executable}\nimport json, os, sys\n{body}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_arrays_for_slurm(plan, tmp_path, monkeypatch):
+    """Each array is submitted with its dependencies, and its jobs call the right unit."""
+    keep = f"open({str(tmp_path / 'kept')!r}, 'a').write(json.dumps([sys.argv[1:], %s]) + '\\n')"
+    python = script(tmp_path / "python", keep % "os.getcwd()")
+    monkeypatch.setattr(sys, "executable", python)
+    [path, _] = batch.write(plan, plan.file("plan.json"))
+    monkeypatch.undo()
+    script(tmp_path / "sbatch", keep % "sys.stdin.read()" + "\nprint('17;cluster')")
+    paths = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    subprocess.run(["bash", path, "--time=1:00:00"], check=True, env=paths, capture_output=True)
+    first, second = map(json.loads, (tmp_path / "kept").read_text().splitlines())
+    assert "--array=0-1" in first[0]
+    assert "--array=0-0" in second[0]
+    assert not any("dependency" in option for option in first[0])
+    assert "--dependency=afterany:17" in second[0]
+    for options, _ in (first, second):
+        assert options[-1] == "--time=1:00:00"
+        assert "--cpus-per-task=3" in options
+
+    (tmp_path / "kept").unlink()
+    for (_, job), member in ((first, "1"), (second, "0")):
+        subprocess.run(
+            ["bash"], input=job, text=True, check=True, env={"SLURM_ARRAY_TASK_ID": member}
+        )
+    called = [json.loads(line) for line in (tmp_path / "kept").read_text().splitlines()]
+    file = str(plan.file("plan.json"))
+    assert called == [
+        [["-m", "msml", "run-unit", "--requeue", file, number], plan.folder] for number in "12"
+    ]
+
+
+def test_htcondor_reads_the_submit_file(plan):
+    """HTCondor's own parser finds the jobs, and its expressions decide as the file says."""
+    htcondor, classads = pytest.importorskip("htcondor2"), pytest.importorskip("classad2")
+    [_, path] = batch.write(plan, plan.file("plan.json"))
+    submit = htcondor.Submit(path.read_text())
+    assert submit.getQArgs() == "3"
+    assert submit["initialdir"] == plan.folder
+    assert submit["request_cpus"] == "3"
+
+    text = submit.expand("arguments")
+    assert text[0] == text[-1] == '"'
+    job = classads.ClassAd({"Arguments": text[1:-1].replace('""', '"')})
+    job["list"] = classads.ExprTree("argsToList(Arguments)")
+    assert job.eval("list") == ["-m", "msml", "run-unit", str(plan.file("plan.json")), "0"]
+
+    def decide(key: str, **facts: object) -> bool:
+        job = classads.ClassAd({"ExitBySignal": False, **facts})
+        job["decision"] = classads.ExprTree(submit.expand(key))
+        return job.eval("decision")
+
+    for code in (0, 1, 2, 3, 4, 5, 85):
+        assert decide("on_exit_hold", ExitCode=code) == (code == 5)
+        assert decide("on_exit_remove", ExitCode=code) == (code != 85)
+    assert not decide("on_exit_hold", ExitBySignal=True, ExitSignal=9)
+    assert decide("on_exit_remove", ExitBySignal=True, ExitSignal=9)
+    held = {"HoldReasonCode": 3, "NumJobStarts": 2, "EnteredCurrentStatus": 0}
+    assert decide("periodic_release", **held)
+    assert not decide("periodic_release", **{**held, "HoldReasonCode": 1})  # by its owner
+    assert not decide("periodic_release", **{**held, "NumJobStarts": 100})
