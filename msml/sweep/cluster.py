@@ -147,11 +147,13 @@ def _batch(sweep: Sweep, folder: Path) -> Any:
         **{"cores": 1, "processes": 1, "memory": _MEMORY, "log_directory": str(folder)},
         "scheduler_options": {"dashboard_address": ":0"},
     }
-    make: Any = dask_jobqueue.htcondor.HTCondorCluster
-    own: dict[str, Any] = {"disk": _DISK}
-    if sweep.cluster == "slurm":
-        make, own = dask_jobqueue.slurm.SLURMCluster, {"job_cpu": sweep.threads}
+    options = dict(sweep.options)
     try:
-        return make(**{**arguments, **own, **sweep.options})
+        if sweep.cluster == "slurm":
+            arguments["job_cpu"] = sweep.threads
+            return dask_jobqueue.slurm.SLURMCluster(**{**arguments, **options})
+        directives = {"RequestCpus": sweep.threads, **options.pop("job_extra_directives", {})}
+        arguments |= {"disk": _DISK, "job_extra_directives": directives}
+        return dask_jobqueue.htcondor.HTCondorCluster(**{**arguments, **options})
     except (TypeError, ValueError) as error:
         raise RecipeError(f"sweep.options: {' '.join(str(error).split())[:200]}") from error

@@ -7,8 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from sweeping import until
 
+from msml.errors import RecipeError
+from msml.recipe.schema import Sweep
 from msml.sweep import batch
+from msml.sweep.cluster import workers
 from msml.sweep.plan import Plan, Unit, write
 
 
@@ -95,3 +99,24 @@ def test_htcondor_reads_the_submit_file(plan):
     assert decide("periodic_release", **held)
     assert not decide("periodic_release", **{**held, "HoldReasonCode": 1})  # by its owner
     assert not decide("periodic_release", **{**held, "NumJobStarts": 100})
+
+
+def test_workers_on_htcondor(tmp_path, monkeypatch):
+    """HTCondor reads what Dask would submit: as many cores as a unit has threads."""
+    htcondor = pytest.importorskip("htcondor2")
+    read = tmp_path / "read"
+    keep = f"print(open(sys.argv[-1]).read(), file=open({str(read)!r}, 'w'))"
+    script(tmp_path / "condor_submit", keep + "\nprint('1 job(s) submitted to cluster 7.')")
+    script(tmp_path / "condor_rm", "")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.chdir(tmp_path)
+    options = {"memory": "2GB", "job_extra_directives": {"Requirements": "HasAVX2"}}
+    with workers(Sweep(cluster="htcondor", threads=4, options=options), 1, tmp_path):
+        until(lambda: read.exists() and "Queue" in read.read_text())
+    submit = htcondor.Submit(read.read_text())
+    assert submit["RequestCpus"] == "4"
+    assert submit["Requirements"] == "HasAVX2"
+    assert submit["MY.DaskWorkerMemory"] == "2000000000"
+    wrong = Sweep(cluster="htcondor", options={"job_extra_directives": ["a = 1"]})
+    with pytest.raises(RecipeError, match=r"sweep\.options: "), workers(wrong, 1, tmp_path):
+        pass
