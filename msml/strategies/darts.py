@@ -1,19 +1,38 @@
 """DARTS: all candidates mixed in shares that follow from α; α sees valid, the weights see train."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
+from msml.data.kinematics import Array
+from msml.data.schema import COLUMNS
 from msml.recipe.fits import check_fit
 from msml.recipe.messages import Problem, at_least_1
 from msml.recipe.schema import Fit
 from msml.registry import strategies
 from msml.stages.session import Session
-from msml.strategies.darts_search import DartsSearch
-from msml.strategies.relaxation import Kind
+from msml.stages.training import TOTAL, measurement, model_seed, numbered, optimise
+from msml.strategies.alphas import Alphas
+from msml.strategies.darts_choice import by_ranking, scores_of_alpha, scores_of_removal, selection
+from msml.strategies.darts_monitor import entropies, hessian_measurement, ranking_stays
+from msml.strategies.darts_step import DartsStep, Objective, make_supernet_loss_step, values
+from msml.strategies.pretrained import keep_chain, models_variables, pretrained_models, streams
+from msml.strategies.ranking import ranked_by
+from msml.strategies.relaxation import Kind, Relaxation
 from msml.strategies.selection import Selection
+from msml.strategies.shared import rank_supernet
+from msml.strategies.supernet import Given, Supernet
+from msml.training.environment import tensorflow
+from msml.training.epoch import Batch, EpochResult, Stream, Tensor, compile_epoch, shuffled
+from msml.training.fit import History, Trainee
+from msml.training.steps import make_optimizer
+from msml.weighting.diagnosis import Diagnosis, make_diagnosis, weighting_notes
+from msml.weighting.rule import make_weighting, tasks_of
+from msml.weighting.step import with_epoch_end
+
+KEY = "search/darts"
 
 
 def _adam() -> dict[str, Any]:
@@ -107,3 +126,165 @@ class Darts:
             return self.temperature
         done = epoch / (self.epochs - 1)
         return float(self.temperature * (self.final_temperature / self.temperature) ** done)
+
+
+class DartsSearch:
+    """One search.
+
+    Args:
+        session: The run.
+        settings: The strategy of its recipe.
+    """
+
+    def __init__(self, session: Session, settings: Darts) -> None:
+        tf = tensorflow()
+        self._session, self._settings = session, settings
+        self._tau = tf.Variable(settings.temperature)
+        self.supernet = Supernet(
+            session.tasks,
+            pretrained_models(session),
+            settings.epsilon,
+            Relaxation(settings.relaxation, self._tau),
+            _angles(session) if settings.mix == "circular" else {},
+        )
+        self.alphas = Alphas(self.supernet)
+        weights = {task: spec.weight for task, spec in session.tasks.items()}
+        self.objective = Objective(self.supernet, weights)
+        self._train, self._valid = self._streams()
+        self._optimizer = make_optimizer(settings.fit, self.supernet.variables, session.precision)
+        self._alpha_optimizer = make_optimizer(settings.alpha_fit, self.alphas.variables, "float32")
+        self._draws = tf.Variable([0, model_seed(session.values.seed, KEY) % 2**31], dtype="int32")
+        # XLA compiles a second-order epoch for minutes and gains little at large batches; it has no
+        # gamma distribution.
+        self._xla = bool(session.values.xla) and settings.relaxation != "dirichlet"
+        self._weighting = make_weighting(
+            session.values.weighting,
+            tasks_of(self.supernet.inputs, weights, model_seed(session.values.seed, KEY)),
+        )
+        self.losses = (*self.supernet.losses, TOTAL)
+        self.measure = measurement(
+            make_supernet_loss_step(self.objective, self.alphas.variables),
+            self._valid.columns,
+            self.supernet.candidates,
+            len(self.losses),
+            self._xla,
+        )
+
+    def run(self) -> Selection:
+        """Train, choose, and keep the weights of the chosen chain."""
+        settings, folder = self._settings, self._session.directory.file("search")
+        history = optimise(
+            self._session, self._trainee(), settings.fit, folder / "supernet.h5", {"xla": self._xla}
+        )
+        self._tau.assign(settings.tau(history.best_epoch))
+        found = self._chosen(history)
+        keep_chain(self._session, self.supernet.models, found.chosen)
+        return found
+
+    def _streams(self) -> tuple[Stream, Stream]:
+        """Events that the weights descend on, and events that α descends on and that judge."""
+        return streams(self._session, self._settings.batch_size)
+
+    def _trainee(self) -> Trainee:
+        settings = self._settings
+        warm, search = self._epoch(None), self._epoch(self._alpha_optimizer)
+
+        def train(epoch: int) -> EpochResult:
+            self._tau.assign(settings.tau(epoch))
+            return (warm if epoch < settings.warmup else search)(epoch)
+
+        def enough(history: History) -> bool:
+            count = settings.stable_epochs
+            alphas = [note["alpha"] for note in history.notes[settings.warmup :]]
+            return count is not None and ranking_stays(alphas, count)
+
+        return Trainee(
+            key=KEY,
+            losses=self.losses,
+            weights=models_variables(self.supernet.models) | self.alphas.by_task(),
+            state={
+                **numbered(
+                    [*self._optimizer.variables, *self._alpha_optimizer.variables, self._draws]
+                ),
+                **{f"weighting/{name}": v for name, v in self._weighting.state.items()},
+            },
+            train=train,
+            valid=self.measure,
+            notes=self._notes(),
+            warmup=settings.warmup,
+            enough=enough,
+        )
+
+    def _epoch(self, alpha_optimizer: Any | None) -> Callable[[int], EpochResult]:
+        train, valid, step = self._train, self._valid, self._step(alpha_optimizer)
+        epoch = compile_epoch(step, train, valid, losses=len(self.losses), xla=self._xla)
+        epoch = with_epoch_end(epoch, self._weighting, self._task_losses)
+        return shuffled(epoch, [train.events, valid.events], self._session.values.seed, KEY)
+
+    def _step(self, alpha_optimizer: Any | None) -> DartsStep:
+        settings = self._settings
+        return DartsStep(
+            objective=self.objective,
+            alphas=self.alphas.variables,
+            optimizer=self._optimizer,
+            alpha_optimizer=alpha_optimizer,
+            rate=settings.rate if settings.order == "second" else None,
+            exact=settings.derivative == "exact",
+            draws=self._draws,
+            weighting=self._weighting,
+        )
+
+    def _task_losses(self, losses: Array) -> Array:
+        """What the tasks' weights are trained for, from the losses of an epoch."""
+        return np.array(self.supernet.task_objectives(list(losses[:-1])))
+
+    def _notes(self) -> Callable[[], dict[str, Any]]:
+        curvature: Callable[[], float] | None = None
+        if self._settings.hessian:
+            curvature = hessian_measurement(
+                self.objective, self.alphas.variables, self._valid.columns, self._xla
+            )
+        tasks = list(self.supernet.models)
+        weighed = weighting_notes(self._weighting, tasks, self._train, self._diagnosis)
+
+        def notes() -> dict[str, Any]:
+            shares = self.alphas.shares()
+            found: dict[str, Any] = {"alpha": self.alphas.values(), "entropy": entropies(shares)}
+            return found | weighed() | ({"hessian": curvature()} if curvature else {})
+
+        return notes
+
+    def _diagnosis(self) -> Diagnosis:
+        """How the tasks pull at the weights of all candidates, each with its own sum of losses."""
+        supernet, objective = self.supernet, self.objective
+
+        def measure(batch: Batch) -> list[Tensor]:
+            given, alphas = Given(batch, training=False), values(self.alphas.variables)
+            losses = objective.all_losses(values(supernet.variables), alphas, given)
+            return supernet.task_objectives(losses[:-2])
+
+        return make_diagnosis(list(supernet.models), measure, supernet.variables, self._weighting)
+
+    def _chosen(self, history: History) -> Selection:
+        settings = self._settings
+        passes = 1.0
+        if settings.order == "second":
+            passes = 2 + self._valid.events / self._train.events
+        scores = scores_of_alpha(self.alphas, history)
+        if settings.select_by == "perturbation":
+            scores = scores_of_removal(self.alphas, scores, lambda: float(self.measure()[-1]))
+        passes *= len(self.supernet.candidates) * history.epochs
+        if settings.select_by == "supernet":
+            ranking = rank_supernet(self._session, self.supernet.models)
+            return by_ranking(ranking, ranked_by(self._session), scores, history, passes)
+        return selection(settings.select_by, scores, history, passes)
+
+
+def _angles(session: Session) -> dict[str, int]:
+    """Where a task's output has an angle."""
+    found = {}
+    for task, spec in session.tasks.items():
+        components = COLUMNS[spec.target].components if spec.target in COLUMNS else ()
+        if "phi" in components:
+            found[task] = components.index("phi")
+    return found

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from msml.registry import strategies
-from msml.strategies.darts import Darts
-from msml.strategies.darts_search import DartsSearch
+from msml.strategies.darts import Darts, DartsSearch
 from msml.strategies.darts_step import DartsStep, values
 from msml.strategies.supernet import Given
 from msml.strategies.unrolled import TrainPass, alpha_gradient
