@@ -84,10 +84,15 @@ def model_variables(chain: Chain) -> dict[str, Any]:
 
 
 def use_xla(session: Session, models: Iterable[Any]) -> bool:
-    """XLA by a fixed rule: not for convolutions on a CPU, whose gradients it makes far slower."""
+    """XLA by a fixed rule: not for convolutions on a CPU, whose gradients it makes far slower.
+
+    Nor for pooling by maxima anywhere, of whose gradient it has no deterministic form.
+    """
     if session.values.xla is not None:
         return session.values.xla
     kinds = {type(layer).__name__ for model in models for layer in model._flatten_layers()}
+    if any(kind.startswith("MaxPooling") for kind in kinds):
+        return False
     return session.environment.gpu or not any("Conv" in kind for kind in kinds)
 
 

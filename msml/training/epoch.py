@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from msml.data.kinematics import Array
+from msml.errors import RecipeError
 from msml.training.environment import tensorflow
 
 Tensor = Any
@@ -82,7 +83,8 @@ def compile_epoch(step: Step, *streams: Stream, losses: int, xla: bool) -> Epoch
 
     Returns:
         A function of the order of the events of each stream, `(events,) int32`. An order may
-        take events more than once, and as many as it likes.
+        take events more than once, and as many as it likes. It raises `RecipeError` where XLA
+        cannot compile the step.
     """
     tf = tensorflow()
     names = [sorted(stream.columns) for stream in streams]
@@ -123,7 +125,7 @@ def compile_epoch(step: Step, *streams: Stream, losses: int, xla: bool) -> Epoch
         return state
 
     # The columns are arguments: as constants XLA would compile them in.
-    compiled = tf.function(epoch, jit_compile=xla, autograph=False)
+    compiled = _compiled(epoch, xla)
     events = streams[0].events
 
     def resident(*orders: Array) -> EpochResult:
@@ -143,6 +145,24 @@ def compile_epoch(step: Step, *streams: Stream, losses: int, xla: bool) -> Epoch
 
     mapped = any(isinstance(t, np.memmap) for columns in tensors for t in columns)
     return streamed if mapped else resident
+
+
+def _compiled(function: Callable[..., Any], xla: bool) -> Callable[..., Any]:
+    """Compile a function; what XLA cannot compile is something to change in the recipe."""
+    tf = tensorflow()
+    compiled = tf.function(function, jit_compile=xla, autograph=False)
+
+    def call(*arguments: Any) -> Any:
+        try:
+            return compiled(*arguments)
+        except (tf.errors.UnimplementedError, tf.errors.InvalidArgumentError) as error:
+            if not xla or "tf2xla" not in error.message:
+                raise
+            reason = error.message.split("\n")[0].rstrip(".")
+            message = f"xla: XLA cannot compile this model ({reason}); expected false"
+            raise RecipeError(message) from error
+
+    return call
 
 
 def _steps(events: Sequence[int], sizes: Sequence[int]) -> tuple[int, bool]:

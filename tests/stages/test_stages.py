@@ -313,6 +313,16 @@ def test_mixed_precision_from_the_recipe(finished, work):
         assert file["higgs"]["prediction"].dtype == np.float32
 
 
+def test_what_xla_cannot_compile_is_said_so(work):
+    cnn = RECIPE.replace("sf: {model: tau_scale_factor}", "sf: {model: tau_cnn}")
+    write_recipe(work, cnn)
+    message = fails(2, work, "pretrain", "tiny.yaml", "xla=true")
+    assert "xla: XLA cannot compile this model (" in message
+    assert "MaxPool" in message
+    assert "; expected false" in message
+    assert len(message.splitlines()) == 1
+
+
 def test_a_changed_plugin_is_trained_again(work):
     plugin = """
 from msml.registry import models

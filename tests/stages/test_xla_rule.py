@@ -25,7 +25,19 @@ def test_no_convolution_means_xla(names):
 
 
 @pytest.mark.parametrize("names", [("tau_cnn",), ("tau_cnn", "higgs_mlp")])
-def test_a_convolution_means_none_on_a_cpu(names):
-    assert decided(*names) is False
-    assert decided(*names, gpu=True) is True
-    assert decided(*names, asked=True) is True
+@pytest.mark.parametrize("gpu", [False, True])
+def test_pooling_by_maxima_means_none(names, gpu):
+    assert decided(*names, gpu=gpu) is False
+    assert decided(*names, gpu=gpu, asked=True) is True
+
+
+def test_a_convolution_means_none_on_a_cpu():
+    import keras
+
+    model = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Conv2D(2, 3)])
+    session = SimpleNamespace(
+        values=SimpleNamespace(xla=None), environment=SimpleNamespace(gpu=False)
+    )
+    assert use_xla(session, [model]) is False
+    session.environment.gpu = True
+    assert use_xla(session, [model]) is True
