@@ -9,6 +9,7 @@ from msml.registry import metrics
 from msml.report.table import NONE, say, show
 from msml.validity.bands import COMPONENTS, VALIDITY, is_validity
 
+_ROUNDING = 1e-9  # of a value, below which its error comes from float64
 _MEANING = {
     "connected": "pre-trained candidates joined, nothing trained",
     "sequential": "each task trained on the frozen outputs of the one before, no re-optimisation",
@@ -138,7 +139,7 @@ def with_error(estimate: Estimate, sign: bool = False) -> str:
     mark = "+" if sign else ""
     if value is None:
         return NONE
-    if error is None or not error > 0:
+    if error is None or not error > _ROUNDING * abs(value):
         return f"{value:{mark}.4g}"
     decimals = 1 - floor(log10(float(f"{error:.1e}")))
     shown = round(value, decimals), round(error, decimals)
