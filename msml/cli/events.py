@@ -45,7 +45,7 @@ def generate(recipe: str, overrides: tuple[str, ...], workers: int | None) -> No
 @click.argument("recipe")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 def import_(recipe: str, overrides: tuple[str, ...]) -> None:
-    """Bring events made elsewhere into an event file: NumPy arrays or Delphes' ROOT output.
+    """Bring events made elsewhere into an event file. Takes NumPy arrays or Delphes' ROOT output.
 
     \b
     Examples:

@@ -19,7 +19,7 @@ from msml.recipe.schema import TrainRecipe
 @click.option("--fast", is_flag=True, help="Build no models, so that TensorFlow is not needed.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def validate(recipe: str, overrides: tuple[str, ...], fast: bool, as_json: bool) -> None:
-    """Check a training recipe, without training: every mistake, with file and line.
+    """Check a training recipe, without training. Names every mistake, with file and line.
 
     \b
     Example:
@@ -40,7 +40,7 @@ def validate(recipe: str, overrides: tuple[str, ...], fast: bool, as_json: bool)
 @click.argument("recipe")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 def show(recipe: str, overrides: tuple[str, ...]) -> None:
-    """Print a training recipe in full: what it extends, defaults and overrides merged.
+    """Print a training recipe in full. What it extends, defaults and overrides are merged.
 
     \b
     Example:
@@ -66,7 +66,7 @@ def cp(name: str, destination: Path) -> None:
 @click.argument("kind", type=click.Choice(KINDS), required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects as JSON.")
 def ls(kind: str | None, as_json: bool) -> None:
-    """List what recipes can name, models with their numbers of weights, and the shipped recipes.
+    """List what recipes can name, and the shipped recipes. Models have their numbers of weights.
 
     \b
     Example:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def report(
     recipe: str, overrides: tuple[str, ...], runs: Path, output: Path | None, as_json: bool
 ) -> None:
-    """Draw the figures of a sweep, or of given run directories, into one HTML page.
+    """Draw the figures of a sweep, or of runs, on an HTML page.
 
     Shows what is there and says what is missing. Figures go beside the page as PNG and PDF, their
     numbers as CSV, Markdown and LaTeX; by default into RUNS/NAME/report/RECIPE.
@@ -60,7 +60,7 @@ def report(
 def check(
     recipe: str, overrides: tuple[str, ...], runs: Path, expected: str | None, as_json: bool
 ) -> None:
-    """Compare the results of a sweep with what is expected of its figures.
+    """Compare a sweep's results with what is expected of its figures.
 
     Leaves with exit code 5 if a statement fails or no run is done; a statement that the runs cannot
     decide is no failure.

@@ -71,7 +71,7 @@ def pretrain(**options: Any) -> None:
 
 @_stage
 def search(**options: Any) -> None:
-    """Let the recipe's strategy choose a candidate of each task; pre-trains what is missing."""
+    """Let the strategy choose a candidate of each task. Pre-trains what is missing."""
     from msml.stages.search import search as work
     from msml.stages.selected import show_selection
 
@@ -80,7 +80,7 @@ def search(**options: Any) -> None:
 
 @_stage
 def grid(**options: Any) -> None:
-    """Train every combination of candidates jointly, and rank them on valid."""
+    """Train every combination of candidates, and rank them on valid."""
     from msml.stages.selected import show_selection
     from msml.strategies.grid import every_combination as work
 
@@ -89,7 +89,7 @@ def grid(**options: Any) -> None:
 
 @_stage
 def posttrain(**options: Any) -> None:
-    """Connect the chosen candidates and train the chain; searches and pre-trains if need be."""
+    """Connect the chosen candidates and train the chain. Searches and pre-trains if need be."""
     from msml.stages.posttrain import posttrain as work
     from msml.stages.tables import show_posttrained
 
@@ -98,7 +98,7 @@ def posttrain(**options: Any) -> None:
 
 @_stage
 def evaluate(**options: Any) -> None:
-    """Measure the trained chains on the test split; trains what is missing."""
+    """Measure the trained chains on the test split. Trains what is missing."""
     from msml.stages.evaluate import evaluate as work
     from msml.stages.tables import show_evaluated
 

@@ -15,7 +15,7 @@ from msml.cli.options import runs_option
 @runs_option
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def status(recipe: str | None, overrides: tuple[str, ...], runs: Path, as_json: bool) -> None:
-    """Show what is done, running, failed or interrupted: of a recipe's run, or of all runs.
+    """Show what is done, running, failed or interrupted. Of a recipe's run, or of all runs.
 
     \b
     Example:

@@ -30,7 +30,7 @@ def _command(function: Callable[..., None]) -> click.Command:
 
 @_command
 def sweep(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) -> None:
-    """Run a recipe at every point of its sweep; does only what is left.
+    """Run a recipe at every point of its sweep. Does only what is left.
 
     KEY=A,B,C and KEY=FIRST:END scan a key, besides what the recipe's `sweep` says; a list [A,B] is
     one value.
@@ -57,7 +57,7 @@ def sweep(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) ->
 def compare(
     recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool, against: str | None
 ) -> None:
-    """Run the named variants of a recipe's sweep at the same seeds, and compare what they chose.
+    """Run a sweep's variants at the same seeds, and compare choices.
 
     Does only what is left.
 
@@ -95,7 +95,7 @@ def compare(
 def plan(
     recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool, estimate: bool
 ) -> None:
-    """List the units of a sweep, what each needs and whether it is done; write plan.json.
+    """List the units of a sweep, what each needs and what is done. Writes plan.json.
 
     Beside it go slurm.sh and htcondor.sub, which carry out the plan without Dask.
 
@@ -151,7 +151,7 @@ def run_unit(plan: Path, number: int, requeue: bool) -> None:
 
 @_command
 def collect(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) -> None:
-    """Gather all results of a sweep in one table: CSV, JSON and Parquet.
+    """Gather all results of a sweep in one table. Writes CSV, JSON and Parquet.
 
     Names what is missing or failed, and then leaves with exit code 5.
 
