@@ -1,11 +1,9 @@
 """A part of the small Fig. 2 by the real commands: do the statements about it still hold?"""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
+from sweeping import msml
 
 # Of the nine pairs the one that gains most; 8,000 of the 20,000 events.
 PART = (
@@ -16,22 +14,12 @@ PART = (
 
 @pytest.mark.xdist_group("figure")
 def test_reoptimisation_gains(tmp_path):
-    def msml(*arguments):
-        done = subprocess.run(
-            [sys.executable, "-m", "msml", *arguments],
-            cwd=tmp_path,
-            env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    msml("sweep", *PART)
-    page = msml("report", *PART).removeprefix("written: ").split(" and ")[0]
+    msml(tmp_path, 0, "sweep", *PART)
+    written, _ = msml(tmp_path, 0, "report", *PART)
+    page = written.removeprefix("written: ").split(" and ")[0]
     assert (tmp_path / page).with_name("fig2.png").stat().st_size > 10_000
-    found = {each["name"]: each for each in json.loads(msml("check", "--json", *PART))}
+    checked, _ = msml(tmp_path, 0, "check", "--json", *PART)
+    found = {each["name"]: each for each in json.loads(checked)}
     assert {"no_pair_loses", "cnn_gains"} <= set(found)
     for name in ("no_pair_loses", "cnn_gains"):
         assert found[name]["verdict"] in ("holds", "undecided")
