@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from math import floor, log10
-from typing import Any
+from typing import Any, TypeGuard
 
 from msml.recipe.expand import chain_name
 from msml.registry import metrics
@@ -133,13 +133,18 @@ def plain(value: float | None) -> str:
     return NONE if value is None else f"{value:.5g}"
 
 
+def is_known(error: float | None, value: float) -> TypeGuard[float]:
+    """Whether there is an error, and one that does not come from rounding in float64."""
+    return error is not None and error > _ROUNDING * abs(value)
+
+
 def with_error(estimate: Estimate, sign: bool = False) -> str:
     """Write a value with its uncertainty, both to the second digit of the uncertainty."""
     value, error = estimate["value"], estimate["error"]
     mark = "+" if sign else ""
     if value is None:
         return NONE
-    if error is None or not error > _ROUNDING * abs(value):
+    if not is_known(error, value):
         return f"{value:{mark}.4g}"
     decimals = 1 - floor(log10(float(f"{error:.1e}")))
     shown = round(value, decimals), round(error, decimals)

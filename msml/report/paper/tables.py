@@ -9,7 +9,6 @@ if TYPE_CHECKING:
 
 FORMATS = (".csv", ".md", ".tex")
 _ERROR = " error"
-_ROUNDING = 1e-9  # an error below that part of its value is none
 _LATEX = {
     **{c: f"\\{c}" for c in "&%$#_{}"},
     **{"±": r"$\pm$", "²": r"$^2$", "α": r"$\alpha$", "–": "--"},
@@ -71,12 +70,12 @@ def _latex_row(row: Sequence[str]) -> str:
 
 def _cell(row: dict[Any, Any], name: str) -> str:
     """A value with its error."""
-    from msml.stages.tables import with_error
+    from msml.stages.tables import is_known, with_error
 
     value = row[name]
     if value is None or value != value:
         return ""
     error = row.get(f"{name}{_ERROR}")
-    if error is not None and error > _ROUNDING * abs(value):
+    if is_known(error, value):
         return with_error({"value": float(value), "error": float(error)})
     return f"{value:.5g}" if isinstance(value, float) else str(value)
