@@ -10,50 +10,6 @@ from msml.registry import losses
 Tensor = Any
 
 
-@losses.register("momentum_mse")
-def momentum_mse(target: Tensor, prediction: Tensor, *, scale: float = 100.0) -> Tensor:
-    """Mean squared error of the tau momentum over taus and components, in (scale GeV)^2.
-
-    L = 1/(3 taus) sum_taus |p_pred - p_true|^2 / scale^2, with p of `physics.momenta`. At scale
-    100 this is 1e-4/6 of the paper's loss. An angle and the same angle plus 2 pi are the same.
-
-    Args:
-        target: `(events, taus, 3)` log pt, eta, phi.
-        prediction: The same.
-        scale: Unit of momenta, in GeV.
-
-    Returns:
-        `(events,)`.
-
-    Source: the published code of the paper; `momentum_mse_sum` is the text's.
-    """
-    from keras import ops
-
-    return ops.mean(_squares(target, prediction, scale), axis=(-2, -1))
-
-
-@losses.register("momentum_mse_sum")
-def momentum_mse_sum(target: Tensor, prediction: Tensor, *, scale: float = 100.0) -> Tensor:
-    """Squared error of the tau momentum summed over taus and components, in (scale GeV)^2.
-
-    L = sum_taus |p_pred - p_true|^2 / scale^2: for two taus 6 times `momentum_mse`, with the
-    same shapes.
-
-    Source: paper, section 4.1, L_1 and the 1e-4 below it.
-    """
-    from keras import ops
-
-    return ops.sum(_squares(target, prediction, scale), axis=(-2, -1))
-
-
-def _squares(target: Tensor, prediction: Tensor, scale: float) -> Tensor:
-    """Return the squared differences of momenta, `(events, taus, 3)` px, py, pz."""
-    from msml import physics
-
-    difference = (physics.momenta(prediction) - physics.momenta(target)) / scale
-    return difference**2
-
-
 @losses.register("bce_logits", classification=True)
 def bce_logits(target: Tensor, prediction: Tensor) -> Tensor:
     """Binary cross-entropy of a logit y and a label t in {0, 1}.
@@ -71,11 +27,16 @@ def bce_logits(target: Tensor, prediction: Tensor) -> Tensor:
     """
     from keras import ops
 
-    from msml.physics import float32
-
     label = ops.reshape(float32(target), (-1,))
     logit = ops.reshape(float32(prediction), (-1,))
     positive = logit >= 0
     larger = ops.where(positive, logit, 0.0)
     minus_size = ops.where(positive, -logit, logit)
     return larger - logit * label + ops.log1p(ops.exp(minus_size))
+
+
+def float32(x: Tensor) -> Tensor:
+    """Cast to float32."""
+    from keras import ops
+
+    return ops.cast(x, "float32")

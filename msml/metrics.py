@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from msml.constants import ETA_LIMIT, LOG_PT_LIMIT, PT_OFFSET
 from msml.registry import metrics
 
 Array = npt.NDArray[Any]
@@ -49,40 +48,6 @@ class EventMean:
     def __call__(self, target: Array, prediction: Array, weight: Array | None = None) -> float:
         """Return the weighted mean over events."""
         return average(self.per_event(target, prediction), weight)
-
-
-@metrics.register("momentum_mse", better="lower", unit="(100 GeV)^2")
-@EventMean
-def momentum_mse(target: Array, prediction: Array) -> Array:
-    """Mean squared error of the tau momentum over taus and components, in (100 GeV)^2.
-
-    1/(3 taus) sum_taus |p_pred - p_true|^2, averaged over events: the loss of the same name.
-
-    Args:
-        target: `(events, taus, 3)` log pt, eta, phi.
-        prediction: The same.
-
-    Returns:
-        `(events,)`, of which the metric is the mean.
-
-    Source: the published code of the paper.
-    """
-    return _squares(target, prediction).mean(axis=(-2, -1)) / 100**2
-
-
-@metrics.register("momentum_mse_gev2", better="lower", unit="GeV^2")
-@EventMean
-def momentum_mse_gev2(target: Array, prediction: Array) -> Array:
-    """Squared error of the tau momentum summed over taus and components, in GeV^2.
-
-    sum_taus |p_pred - p_true|^2, averaged over events, with the shapes of `momentum_mse`.
-
-    Returns:
-        `(events,)`, of which the metric is the mean.
-
-    Source: paper, section 4.1, L_1, and Fig. 3 and 6.
-    """
-    return _squares(target, prediction).sum(axis=(-2, -1))
 
 
 @metrics.register("bce", better="lower", unit="1")
@@ -191,18 +156,6 @@ def average(values: Array, weight: Array | None) -> float:
         return float(np.mean(values)) if len(values) else float("nan")
     total = np.sum(weight, dtype=np.float64)
     return float(np.dot(weight, values) / total) if total else float("nan")
-
-
-def _squares(target: Array, prediction: Array) -> Array:
-    return (_momenta(prediction) - _momenta(target)) ** 2
-
-
-def _momenta(vectors: Array) -> Array:
-    """Do in NumPy and float64 what `physics.momenta` does."""
-    log_pt, eta, phi = np.moveaxis(np.asarray(vectors, dtype=np.float64), -1, 0)
-    pt = np.exp(np.clip(log_pt, -LOG_PT_LIMIT, LOG_PT_LIMIT)) - PT_OFFSET
-    pz = pt * np.sinh(np.clip(eta, -ETA_LIMIT, ETA_LIMIT))
-    return np.stack([pt * np.cos(phi), pt * np.sin(phi), pz], axis=-1)
 
 
 def _flat(values: Array) -> Array:

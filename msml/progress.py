@@ -14,7 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from msml.report.table import duration
+from msml.tables import duration
 
 _SECONDS_BETWEEN_LINES = 10.0
 

@@ -1,16 +1,20 @@
 """Names for the functions a recipe may use: models, losses, metrics, strategies, weightings.
 
 A recipe holds names, never paths to code. The built-in functions are registered when their modules
-are first asked for; these modules import Keras inside their functions, so that listing what there
-is needs no TensorFlow.
+are first asked for, and so are those of the studies: a study has a module for each kind, such as
+`msml.studies.htautau.models`. These modules import Keras inside their functions, so that listing
+what there is needs no TensorFlow.
 """
 
 import importlib
+import importlib.util
 import inspect
+import pkgutil
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
@@ -92,8 +96,8 @@ class Registry:
         return [self._entries[name] for name in self.names()]
 
     def load(self) -> None:
-        """Import the modules with the built-in functions."""
-        for module in self._modules:
+        """Import the modules with the built-in functions, and those of the studies."""
+        for module in (*self._modules, *_of_studies(self.plural)):
             importlib.import_module(module)
 
     def forget(self, source: str) -> None:
@@ -104,7 +108,7 @@ class Registry:
 models = Registry(
     "model",
     "models",
-    ("msml.models.tau", "msml.models.higgs", "msml.models.dummies", "msml.models.end_to_end"),
+    ("msml.models.dummies",),
 )
 losses = Registry("loss", "losses", ("msml.losses",))
 metrics = Registry("metric", "metrics", ("msml.metrics",))
@@ -127,7 +131,33 @@ def is_dummy(model: str) -> bool:
     return model in models.names() and bool(models.get(model).facts.get("dummy"))
 
 
-REGISTRIES = {r.plural: r for r in (models, losses, metrics, strategies, weightings)}
+figures = Registry("figure", "figures", ("msml.report.loss_curves",))
+event_pages = Registry("event page", "event_pages")
+importers = Registry("importer", "importers")
+evaluation_figures = Registry("figure of an evaluation", "evaluation_figures", ("msml.report.roc",))
+
+REGISTRIES = {
+    registry.plural: registry
+    for registry in (
+        models,
+        losses,
+        metrics,
+        strategies,
+        weightings,
+        figures,
+        evaluation_figures,
+        event_pages,
+        importers,
+    )
+}
+
+
+@cache
+def _of_studies(plural: str) -> tuple[str, ...]:
+    """Name the modules of the studies that register functions of a kind, such as `models`."""
+    folder = str(Path(__file__).parent / "studies")
+    found = (f"msml.studies.{study.name}.{plural}" for study in pkgutil.iter_modules([folder]))
+    return tuple(name for name in found if importlib.util.find_spec(name) is not None)
 
 
 def load_plugins(paths: Iterable[str | Path]) -> None:

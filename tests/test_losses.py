@@ -4,7 +4,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msml.losses import bce_logits, momentum_mse, momentum_mse_sum
+from msml.losses import bce_logits
+from msml.studies.htautau.losses import momentum_mse, momentum_mse_sum
 
 
 def L(x):  # noqa: N802

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import log_loss, roc_auc_score
 
 from msml import losses
-from msml.metrics import auc, bce, bootstrap, momentum_mse, momentum_mse_gev2, replicate
+from msml.metrics import auc, bce, bootstrap, replicate
 from msml.registry import metrics
+from msml.studies.htautau.metrics import momentum_mse, momentum_mse_gev2
 
 
 def sample(events=500, seed=0):

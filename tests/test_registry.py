@@ -112,7 +112,8 @@ def test_plugins_of_one_name_in_two_folders():
         ("x = '\0'\n", "SyntaxError"),
         (
             BUILDER.format(answer=1).replace("my_model", "tau_mlp"),
-            "model 'tau_mlp' is registered twice, in msml.models.tau and in .*mine.py",
+            "model 'tau_mlp' is registered twice, in msml.studies.htautau.models.tau and in "
+            ".*mine.py",
         ),
     ],
 )

@@ -52,9 +52,9 @@ def import_(recipe: str, overrides: tuple[str, ...]) -> None:
       msml import recipes/events/import_npy.yaml source.prefix=/my/arrays/ output=data/mine.h5
       msml import recipes/events/import_delphes.yaml 'processes.z.files=[z_*.root]'
     """
-    from msml.data.importers import ImportRecipe, run_import
+    from msml.registry import importers
 
-    _say_made(run_import(load(recipe, ImportRecipe, overrides)))
+    _say_made(importers.get("htautau").function(recipe, overrides))
 
 
 @click.command()
@@ -68,15 +68,16 @@ def inspect(file: Path, page: Path | None, as_json: bool) -> None:
     Example:
       msml inspect data/htautau_sample.h5
     """
-    from msml.report.events import draw_page, print_summary, summarise
+    from msml.registry import event_pages
 
-    summary = summarise(file)
+    entry = event_pages.get("htautau")
+    summary = entry.function(file)
     if as_json:
         click.echo(json.dumps(asdict(summary), indent=2, default=str))
         return
-    print_summary(summary, Console())
+    entry.facts["show"](summary, Console())
     page = page or file.with_suffix(".png")
-    draw_page(file, page)
+    entry.facts["draw"](file, page)
     click.echo(f"plots: {page}")
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
+from msml.catalogue import KINDS, Item, copy, items
+from msml.checks.report import report
 from msml.recipe import load
-from msml.recipe.catalogue import KINDS, Item, copy, items
-from msml.recipe.report import report
 from msml.recipe.schema import TrainRecipe
 
 

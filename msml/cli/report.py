@@ -12,7 +12,7 @@ from msml.cli.options import runs_option
 from msml.errors import IncompleteError
 
 if TYPE_CHECKING:
-    from msml.report.paper.results import Results
+    from msml.report.results import Results
 
 
 @click.command()
@@ -34,8 +34,8 @@ def report(
       msml report recipes/paper/small/fig2.yaml
       msml report runs/quick/seed=0-1a2b3c4d
     """
-    from msml.report.paper.gather import gather
-    from msml.report.paper.write import write
+    from msml.report.gather import gather
+    from msml.report.write import write
 
     results, folder = gather(recipe, overrides, runs)
     written = write(results, output or folder)
@@ -69,8 +69,8 @@ def check(
     Example:
       msml check recipes/paper/small/fig2.yaml
     """
-    from msml.report.paper.expected import read, show, verdicts
-    from msml.report.paper.results import of_recipe, statements_of
+    from msml.report.expected import read, show, verdicts
+    from msml.report.results import of_recipe, statements_of
     from msml.runs.directory import finite
 
     statements = read(expected or statements_of(recipe))

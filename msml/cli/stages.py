@@ -63,8 +63,8 @@ def _carry_out(
 @_stage
 def pretrain(**options: Any) -> None:
     """Train every candidate of every task alone, on simulation truth."""
+    from msml.report.run import show_pretrained
     from msml.stages.pretrain import pretrain as work
-    from msml.stages.tables import show_pretrained
 
     _carry_out(work, show_pretrained, **options)
 
@@ -72,8 +72,8 @@ def pretrain(**options: Any) -> None:
 @_stage
 def search(**options: Any) -> None:
     """Let the strategy choose a candidate of each task. Pre-trains what is missing."""
+    from msml.report.selection import show_selection
     from msml.stages.search import search as work
-    from msml.stages.selected import show_selection
 
     _carry_out(lambda session: asdict(work(session)), show_selection, **options)
 
@@ -81,7 +81,7 @@ def search(**options: Any) -> None:
 @_stage
 def grid(**options: Any) -> None:
     """Train every combination of candidates, and rank them on valid."""
-    from msml.stages.selected import show_selection
+    from msml.report.selection import show_selection
     from msml.strategies.grid import every_combination as work
 
     _carry_out(lambda session: asdict(work(session)), show_selection, **options)
@@ -90,8 +90,8 @@ def grid(**options: Any) -> None:
 @_stage
 def posttrain(**options: Any) -> None:
     """Connect the chosen candidates and train the chain. Searches and pre-trains if need be."""
+    from msml.report.run import show_posttrained
     from msml.stages.posttrain import posttrain as work
-    from msml.stages.tables import show_posttrained
 
     _carry_out(work, show_posttrained, **options)
 
@@ -99,8 +99,8 @@ def posttrain(**options: Any) -> None:
 @_stage
 def evaluate(**options: Any) -> None:
     """Measure the trained chains on the test split. Trains what is missing."""
+    from msml.report.run import show_evaluated
     from msml.stages.evaluate import evaluate as work
-    from msml.stages.tables import show_evaluated
 
     _carry_out(work, show_evaluated, **options)
 
@@ -108,7 +108,7 @@ def evaluate(**options: Any) -> None:
 @_stage
 def run(**options: Any) -> None:
     """Do all stages of a recipe."""
+    from msml.report.run import show_evaluated
     from msml.stages.run import run as work
-    from msml.stages.tables import show_evaluated
 
     _carry_out(work, show_evaluated, **options)

@@ -66,11 +66,11 @@ def compare(
       msml compare recipes/compare_strategies.yaml seed=0:3
       msml compare recipes/compare_strategies.yaml seed=0:3 --against darts
     """
-    from msml.report.sweep import show_comparison
     from msml.runs.directory import finite
     from msml.sweep.compare import check_variant, first_grid, results, variants_axis
     from msml.sweep.compare import compare as work
     from msml.sweep.plan import make
+    from msml.sweep.tables import show_comparison
 
     planned = make(recipe, overrides, runs)
     axis = variants_axis(planned)
@@ -103,8 +103,8 @@ def plan(
     Example:
       msml plan recipes/quick.yaml seed=0:5 --estimate
     """
-    from msml.report.sweep import show_estimate, show_plan
     from msml.sweep.plan import make
+    from msml.sweep.tables import show_estimate, show_plan
 
     made = make(recipe, overrides, runs)
     written, parts = _write(made), None
@@ -159,11 +159,11 @@ def collect(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) 
     Example:
       msml collect recipes/quick.yaml seed=0:5
     """
-    from msml.report.sweep import missing_lines, show_rows
     from msml.runs.directory import finite
     from msml.sweep.collect import collect as gather
     from msml.sweep.collect import write
     from msml.sweep.plan import make
+    from msml.sweep.tables import missing_lines, show_rows
 
     made = make(recipe, overrides, runs)
     rows, missing = gather(made)

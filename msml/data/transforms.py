@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from msml.constants import PT_OFFSET
+PT_OFFSET = 0.1  # GeV, keeps the logarithm of a vanishing pt finite
+LOG_PT_LIMIT = 7.0  # 1096.5 GeV, and -0.099 GeV at the other end
 
 Transform = Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]]
 

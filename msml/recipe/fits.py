@@ -4,8 +4,10 @@ import math
 from collections.abc import Iterator
 
 from msml.recipe.messages import Problem, at_least_1, unknown
-from msml.recipe.names import OPTIMIZERS
 from msml.recipe.schema import Fit
+
+OPTIMIZERS = ("adadelta", "adagrad", "adam", "adamax", "adamw", "lion", "nadam", "rmsprop", "sgd")
+"""Keras optimizers that a recipe may name."""
 
 
 def check_fit(fit: Fit) -> Iterator[Problem]:

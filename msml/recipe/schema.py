@@ -6,6 +6,9 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+MODES = ("connected", "sequential", "joint")
+"""The ways to train a chain."""
+
 UNRESOLVED = {"resolved": False}
 """Metadata of a field that a run does not depend on: it is left out of the resolved recipe."""
 

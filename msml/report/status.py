@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from msml.report.table import NONE, say, show
 from msml.runs.status import STATES, Status, Unit
+from msml.tables import NONE, say, show
 
 _STAGES = ("pretrain", "search", "posttrain", "evaluate")
 

@@ -3,9 +3,9 @@
 import numpy as np
 
 from msml.data.kinematics import Array, pt_eta_phi_m
-from msml.data.matching import match_jets
 from msml.simulation.generator import TrueTaus
 from msml.simulation.jets import EventJets, FlowObjects
+from msml.simulation.matching import match_jets
 from msml.simulation.settings import Collections
 
 

@@ -10,13 +10,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from msml.data.images import layer_images
 from msml.data.kinematics import Array
-from msml.data.matching import TauPairCuts, pair_tau_jets
 from msml.errors import RecipeError, nearest
 from msml.simulation.detector import Measurement
 from msml.simulation.generator import TrueTaus
+from msml.simulation.images import layer_images
 from msml.simulation.jets import EventJets
+from msml.simulation.matching import TauPairCuts, pair_tau_jets
 from msml.simulation.settings import Images
 
 _TAU_MASS = 1.77693

@@ -9,7 +9,8 @@ import numpy as np
 from msml.data.kinematics import Array
 from msml.metrics import Estimate, auc, bootstrap
 from msml.recipe.expand import chain_name
-from msml.report.evaluation import Measured, TestEvents, draw_figures, momentum_task
+from msml.stages.figures import draw_figures
+from msml.stages.measured import Measured, TestEvents
 from msml.stages.session import Session
 from msml.stages.validity import Judge
 
@@ -20,16 +21,14 @@ def draw(
     """Draw the figures of an evaluation into its folder."""
     test = session.split("test")
     final = list(session.tasks)[-1]
-    transforms = session.values.data.transform
-    momentum = momentum_task(session.tasks, transforms, test.columns)
     events = TestEvents(
         weight=test.weight.astype(np.float64),
         label=_label(test.columns[session.tasks[final].target]),
         final=final,
-        momentum=momentum,
-        transforms=transforms,
+        tasks=session.tasks,
+        transforms=session.values.data.transform,
         columns=test.columns,
-        judged=judge.judged if judge is not None and judge.task == momentum else None,
+        judged=judge.judged if judge is not None else None,
     )
     session.progress.done("evaluate: drawing")
     draw_figures(events, list(_measured(session, events, records)), _evaluate(session))

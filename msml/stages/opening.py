@@ -11,10 +11,10 @@ from typing import Any
 import yaml
 from rich.console import Console
 
+from msml.checks.validate import validate
 from msml.errors import DataError
 from msml.recipe import load
 from msml.recipe.schema import TrainRecipe
-from msml.recipe.validate import validate
 from msml.runs.attempt import attempt
 from msml.runs.directory import run_directory
 from msml.runs.manifest import earlier, recorded, versions

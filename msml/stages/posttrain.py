@@ -1,4 +1,4 @@
-"""Training of chosen chains: connected, sequential, joint (design: the three ways of a chain)."""
+"""Training of chosen chains: connected, sequential, joint in one of three ways."""
 
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,6 @@ from msml.stages.training import (
 )
 from msml.training.checkpoint import save_arrays, variable_arrays
 from msml.training.epoch import Tensor, to_device
-
-MODES = ("connected", "sequential", "joint")
 
 
 def posttrain(session: Session) -> dict[str, dict[str, Any]]:

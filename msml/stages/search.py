@@ -6,8 +6,8 @@ from msml.errors import RecipeError
 from msml.recipe.expand import Chain, chain_name, chains
 from msml.registry import strategies
 from msml.stages.pretrain import pretrain
+from msml.stages.selection import Selection
 from msml.stages.session import Session
-from msml.strategies.selection import Selection
 
 
 def search(session: Session) -> Selection:

@@ -7,13 +7,13 @@ from functools import cached_property
 from typing import Any
 
 from msml.chain import WEIGHT, Chain
+from msml.checks.wiring import Columns, check_data, input_shapes, output_shape
 from msml.data.dataset import SplitData, check_classes, load_split
 from msml.errors import StoppedError
 from msml.files import atomic, fingerprint
 from msml.recipe import Recipe
 from msml.recipe.expand import TaskSpec, expand
 from msml.recipe.schema import TrainRecipe
-from msml.recipe.wiring import Columns, check_data, input_shapes, output_shape
 from msml.registry import losses, models, plugin_fingerprint, plugin_hash
 from msml.runs.directory import RunDirectory
 from msml.training.environment import Environment, environment, resolve_precision

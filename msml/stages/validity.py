@@ -10,13 +10,13 @@ from msml.data.dataset import load_split
 from msml.files import fingerprint, locked
 from msml.metrics import EventMean, bootstrap
 from msml.recipe.schema import Validity
-from msml.recipe.validity import MomentumTask, reference_task
-from msml.report.evaluation import Judged
 from msml.runs.directory import write_json
+from msml.stages.measured import Judged
 from msml.stages.session import Session
 from msml.training.checkpoint import FORMAT_VERSION, load_arrays, save_arrays
 from msml.validity.bands import Bands, Group, groups, inside, metric_name, nominal, size
 from msml.validity.reference import Reference, reference_of
+from msml.validity.task import MomentumTask, reference_task
 
 UNIT = "evaluate/validity"
 _SIGMAS = (1, 2, 3)

@@ -9,12 +9,12 @@ import numpy as np
 from msml.data.kinematics import Array
 from msml.recipe.messages import Problem
 from msml.registry import strategies
+from msml.stages.selection import Selection
 from msml.stages.session import Session
 from msml.stages.training import TOTAL, measurement, optimise, use_xla
 from msml.strategies.natural import Distribution
 from msml.strategies.paths import Paths
 from msml.strategies.pretrained import keep_chain, models_variables, pretrained_models, streams
-from msml.strategies.selection import Selection
 from msml.strategies.spos import (
     NO_DUMMIES,
     PathTraining,

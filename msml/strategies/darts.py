@@ -12,6 +12,7 @@ from msml.recipe.fits import check_fit
 from msml.recipe.messages import Problem, at_least_1
 from msml.recipe.schema import Fit
 from msml.registry import strategies
+from msml.stages.selection import Selection
 from msml.stages.session import Session
 from msml.stages.training import TOTAL, measurement, model_seed, numbered, optimise
 from msml.strategies.alphas import Alphas
@@ -21,7 +22,6 @@ from msml.strategies.darts_step import DartsStep, Objective, make_supernet_loss_
 from msml.strategies.pretrained import keep_chain, models_variables, pretrained_models, streams
 from msml.strategies.ranking import ranked_by
 from msml.strategies.relaxation import Kind, Relaxation
-from msml.strategies.selection import Selection
 from msml.strategies.shared import rank_supernet
 from msml.strategies.supernet import Given, Supernet
 from msml.training.environment import tensorflow

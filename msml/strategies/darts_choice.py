@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from msml.stages.selection import Selection
 from msml.strategies.alphas import Alphas
 from msml.strategies.ranking import Record, undetermined
-from msml.strategies.selection import Selection
 from msml.training.fit import History
 
 # Numbers of each candidate, by task and name.

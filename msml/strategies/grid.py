@@ -17,10 +17,10 @@ from msml.registry import strategies
 from msml.runs.directory import read_json, write_json
 from msml.stages.posttrain import joint_training, pretrained_chain
 from msml.stages.search import chain_weights
+from msml.stages.selection import Selection
 from msml.stages.session import Session
 from msml.stages.training import predict
 from msml.strategies.ranking import Score, rank, ranked_by, score, undetermined
-from msml.strategies.selection import Selection
 
 
 @strategies.register("grid")

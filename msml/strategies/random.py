@@ -9,9 +9,9 @@ import numpy as np
 from msml.recipe.expand import Chain
 from msml.recipe.messages import Problem, at_least_1
 from msml.registry import strategies
+from msml.stages.selection import Selection
 from msml.stages.session import Session
 from msml.strategies.grid import choose, keep_winner
-from msml.strategies.selection import Selection
 from msml.training.epoch import generator
 
 

@@ -14,6 +14,7 @@ from msml.recipe.fits import check_fit
 from msml.recipe.messages import Problem, at_least_1
 from msml.recipe.schema import Fit
 from msml.registry import strategies
+from msml.stages.selection import Selection
 from msml.stages.session import Session
 from msml.stages.training import TOTAL, measurement, model_seed, numbered, optimise, use_xla
 from msml.strategies.evolution import Evolution, Genes, evolve
@@ -21,7 +22,6 @@ from msml.strategies.paths import Paths
 from msml.strategies.pretrained import Models, keep_chain, models_variables, pretrained_models
 from msml.strategies.ranking import Record, Score, ranked_by, standing, undetermined
 from msml.strategies.sampling import draw
-from msml.strategies.selection import Selection
 from msml.strategies.shared import SharedWeights, rank_supernet, ranked
 from msml.strategies.supernet import Supernet
 from msml.training.checkpoint import assign, load_arrays

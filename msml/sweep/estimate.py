@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from msml.chain import WEIGHT, Chain
+from msml.checks.validate import validate
 from msml.recipe import load
 from msml.recipe.schema import TrainRecipe
-from msml.recipe.validate import validate
 from msml.runs.directory import RunDirectory
 from msml.stages.session import Progress, Session
 from msml.stages.training import build_model, use_xla

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from msml.checks.validate import validate
 from msml.errors import DataError, RecipeError
 from msml.files import fingerprint
 from msml.recipe import Recipe, load
@@ -16,7 +17,6 @@ from msml.recipe.expand import candidates, chain_name, chains
 from msml.recipe.messages import unknown
 from msml.recipe.schema import Sweep, TrainRecipe
 from msml.recipe.tree import COMMAND_LINE
-from msml.recipe.validate import validate
 from msml.registry import losses, models, plugin_fingerprint
 from msml.runs.directory import run_directory
 from msml.sweep.axes import SETTINGS, Space, space, split_settings

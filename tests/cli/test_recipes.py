@@ -12,7 +12,7 @@ from msml.data.events import EventWriter
 from msml.errors import DataError, RecipeError
 from msml.recipe import load, shipped
 from msml.recipe.schema import TrainRecipe
-from msml.report.paper.expected import Expected
+from msml.report.expected import Expected
 
 HEAVY = ("tensorflow", "keras", "matplotlib", "pythia8mc", "fastjet")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from msml.report.paper.results import COLUMNS
+from msml.report.results import COLUMNS
 
 WEIGHTS = (0.0, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 1.0)
 FIRST, LAST = ("mlp", "cnn", "sf"), ("mlp", "lstm", "mass")

@@ -7,8 +7,8 @@ import pytest
 from made_results import pairs, row, scaling, searches, table
 
 from msml.errors import RecipeError
-from msml.report.paper.expected import Statement, judge, read, verdicts
-from msml.report.paper.measures import Number, measure
+from msml.report.expected import Statement, judge, read, verdicts
+from msml.report.measures import Number, measure
 
 SHIPPED = "recipes/paper/expected.yaml"
 FIGURES = ("fig2", "fig3", "fig5", "fig7")

@@ -8,10 +8,10 @@ from synthetic import synthetic_events, write_events
 from msml.errors import RecipeError
 from msml.recipe import load, shipped
 from msml.recipe.schema import TrainRecipe
-from msml.registry import strategies
-from msml.report.paper.catalogue import FIGURES, check, needs_runs
-from msml.report.paper.expected import read
-from msml.report.paper.results import named_figures, statements_of
+from msml.registry import figures, strategies
+from msml.report.catalogue import check, needs_runs
+from msml.report.expected import read
+from msml.report.results import named_figures, statements_of
 from msml.sweep.plan import make
 from msml.sweep.points import settings
 
@@ -87,7 +87,7 @@ def test_copies_are_the_same_for_all_candidates(events, tmp_path):
 
 def test_statements_are_about_figures_that_some_recipe_draws():
     drawn = {figure for name in RECIPES for figure in named_figures(str(FOLDER / name))}
-    assert drawn == set(FIGURES) - {"losses"}
+    assert drawn == set(figures.names()) - {"losses"}
     for folder in (FOLDER, FOLDER / "small"):
         assert {each.figure for each in read(str(folder / "expected.yaml")).values()} <= drawn
 

@@ -5,7 +5,7 @@ import io
 import pandas as pd
 import pytest
 
-from msml.report.paper.tables import FORMATS, cells, html, latex, markdown, text
+from msml.report.tables import FORMATS, cells, html, latex, markdown, text
 
 TABLE = pd.DataFrame(
     {

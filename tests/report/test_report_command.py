@@ -20,10 +20,10 @@ from tiny import RECIPE, write_recipe
 
 from msml.cli import cli
 from msml.errors import DataError, IncompleteError, RecipeError
-from msml.report.paper.page import About, page
-from msml.report.paper.results import Results
-from msml.report.paper.write import write
-from msml.report.table import duration
+from msml.report.page import About, page
+from msml.report.results import Results
+from msml.report.write import write
+from msml.tables import duration
 
 OURS = RECIPE.replace("[connected, sequential, joint]", "[sequential, joint]")
 OURS = OURS.replace("{momentum: sf, higgs: mlp}", "{momentum: [sf, noise], higgs: mlp}")

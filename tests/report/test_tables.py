@@ -1,7 +1,6 @@
 import pytest
 
-from msml.report.table import show
-from msml.stages.tables import (
+from msml.report.run import (
     heading,
     plain,
     show_evaluated,
@@ -9,6 +8,7 @@ from msml.stages.tables import (
     show_pretrained,
     with_error,
 )
+from msml.tables import show
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msml.data.kinematics import Array, pt_eta_phi_m, px_py_pz_e
-from msml.data.matching import TauPairCuts
 from msml.errors import RecipeError
 from msml.simulation.calorimeter import Towers
 from msml.simulation.detector import Measurement, Tracks
 from msml.simulation.generator import TrueTaus
 from msml.simulation.jets import EventJets
+from msml.simulation.matching import TauPairCuts
 from msml.simulation.selections import TwoHadronicTaus, build_selection, largest_tau_eta
 from msml.simulation.settings import Images
 

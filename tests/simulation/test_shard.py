@@ -78,7 +78,7 @@ def batch() -> tuple[Particles, TrueTaus]:
 
 
 def recipe_cuts() -> object:
-    from msml.data.matching import TauPairCuts
+    from msml.simulation.matching import TauPairCuts
 
     return TauPairCuts()
 

@@ -1,11 +1,11 @@
 """Imported once by the server that the commands are forked from; no operation runs there."""
 
 import msml.cli
+import msml.report.run
+import msml.report.selection
 import msml.stages.evaluate
 import msml.stages.opening
 import msml.stages.run
-import msml.stages.selected
-import msml.stages.tables
 import msml.strategies.darts
 import msml.strategies.grid
 from msml.training.environment import tensorflow

@@ -16,7 +16,6 @@ from msml.data.dataset import load_split
 from msml.metrics import average, bootstrap
 from msml.recipe import load
 from msml.recipe.schema import Data, TrainRecipe
-from msml.recipe.validity import MomentumTask
 from msml.runs.directory import RunDirectory
 from msml.runs.status import status
 from msml.stages import validity
@@ -24,6 +23,7 @@ from msml.stages.session import Progress, Session
 from msml.training.checkpoint import load_arrays
 from msml.validity.bands import groups, inside, metric_name
 from msml.validity.reference import reference_of
+from msml.validity.task import MomentumTask
 
 pytestmark = pytest.mark.xdist_group("stages")
 

@@ -9,7 +9,7 @@ import small
 import tensorflow as tf
 
 from msml.chain import WEIGHT
-from msml.losses import bce_logits, momentum_mse
+from msml.losses import bce_logits
 from msml.recipe.schema import Fit
 from msml.stages.training import numbered
 from msml.strategies.alphas import Alphas
@@ -17,6 +17,7 @@ from msml.strategies.darts_step import DartsStep, Objective, make_supernet_loss_
 from msml.strategies.pretrained import models_variables
 from msml.strategies.supernet import Given
 from msml.strategies.unrolled import TrainPass, alpha_gradient
+from msml.studies.htautau.losses import momentum_mse
 from msml.training.checkpoint import variable_arrays
 from msml.training.epoch import Stream, compile_epoch, epoch_order, to_device
 from msml.training.steps import make_optimizer

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from msml.errors import RecipeError
-from msml.report.sweep import show_comparison
 from msml.sweep.compare import (
     Result,
     check_variant,
@@ -21,6 +20,7 @@ from msml.sweep.compare import (
     variants_axis,
 )
 from msml.sweep.plan import Plan
+from msml.sweep.tables import show_comparison
 
 
 def result(variant, seed, auc, mse=0.05, strategy=None, order=("a+c", "a+d", "b+c", "b+d")):

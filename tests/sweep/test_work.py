@@ -11,9 +11,9 @@ from msml.errors import RecipeError
 from msml.recipe import load
 from msml.recipe.schema import TrainRecipe
 from msml.registry import load_plugins
-from msml.report.sweep import show_estimate
 from msml.sweep.estimate import Part
 from msml.sweep.plan import make
+from msml.sweep.tables import show_estimate
 from msml.sweep.work import PARTS, work
 
 STEPS = 4 * 5  # epochs, and batches of 50 of 240 train events
@@ -32,7 +32,7 @@ class Mine:
 """
 
 MODEL = """\
-from msml.models.higgs import higgs_mlp
+from msml.studies.htautau.models.higgs import higgs_mlp
 from msml.registry import models
 
 @models.register("my_higgs")

@@ -7,8 +7,9 @@ import small
 import tensorflow as tf
 
 from msml.chain import WEIGHT, Chain, weighted_total
-from msml.losses import bce_logits, momentum_mse
+from msml.losses import bce_logits
 from msml.recipe.schema import Fit
+from msml.studies.htautau.losses import momentum_mse
 from msml.training.epoch import Stream, compile_epoch, to_device
 from msml.training.steps import make_fit_step, make_loss_step, make_optimizer
 

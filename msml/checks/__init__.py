@@ -1,0 +1,1 @@
+"""Everything that judges a recipe against files, models and registries."""

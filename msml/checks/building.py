@@ -1,0 +1,141 @@
+"""Checks that need TensorFlow: building candidates, the shapes in and out, other arguments."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from msml.checks.wiring import Columns, Shape, input_shapes, output_shape
+from msml.errors import RecipeError
+from msml.models.build import build
+from msml.recipe.expand import ModelSpec, candidates
+from msml.recipe.messages import Problem
+from msml.recipe.schema import Fit, Task, TrainRecipe
+from msml.registry import losses
+from msml.weighting.rule import Tasks, make_weighting
+
+_GRAPH_NODE = re.compile(r"{{.*?}}")  # TensorFlow puts its own names of operations into messages
+
+
+def check_models(recipe: TrainRecipe, columns: Columns, bad: set[str]) -> Iterator[Problem]:
+    """Build each candidate and compare its output with the target; then try the task's loss.
+
+    Args:
+        recipe: The recipe.
+        columns: The columns of its data.
+        bad: Keys with a problem already; what depends on them is left out.
+    """
+    for name, task in recipe.tasks.items():
+        key = f"tasks.{name}"
+        inputs, output = input_shapes(recipe, name, columns), output_shape(recipe, name, columns)
+        if inputs is None or output is None or _any_below(bad, f"{key}.inputs", f"{key}.target"):
+            continue
+        if not _any_below(bad, f"{key}.loss"):
+            yield from _check_loss(f"{key}.loss", task, columns.shapes[task.target] or (), output)
+        tried: list[ModelSpec] = []
+        for candidate, spec in candidates(task):
+            here = f"{key}.candidates.{spec.source}"
+            if spec not in tried and not _any_below(bad, here):
+                tried.append(spec)  # one of several copies will do
+                yield from _check_model(here, candidate, spec, inputs, output)
+
+
+def check_optimizers(recipe: TrainRecipe, bad: set[str]) -> Iterator[Problem]:
+    """Make each optimizer with its arguments."""
+    fits: dict[str, Fit] = {"pretrain": recipe.pretrain, "posttrain": recipe.posttrain}
+    optimizers = {f"{stage}.optimizer": fit.optimizer for stage, fit in fits.items()}
+    for name, value in recipe.strategy.items():
+        if name.endswith("optimizer") and isinstance(value, dict):
+            optimizers[f"strategy.{name}"] = value
+    for key, optimizer in optimizers.items():
+        if not _any_below(bad, key):
+            try:
+                _make_optimizer(optimizer)
+            except RecipeError as error:
+                yield key, str(error)
+
+
+def check_weighting(recipe: TrainRecipe, bad: set[str]) -> Iterator[Problem]:
+    """Make the weighting with its arguments, for two tasks."""
+    if _any_below(bad, "weighting"):
+        return
+    try:
+        _make_weighting(recipe.weighting)
+    except RecipeError as error:
+        yield from (("weighting", problem) for problem in error.problems)
+
+
+def _check_model(
+    key: str, candidate: str, spec: ModelSpec, inputs: Sequence[Shape], output: Shape
+) -> Iterator[Problem]:
+    try:
+        _build(spec, inputs, output)
+    except RecipeError as error:
+        shapes = ", ".join(map(str, inputs))
+        which = "" if candidate == spec.source else f"'{candidate}': "
+        for problem in error.problems:
+            yield key, f"{which}{_short(problem)} (inputs {shapes})"
+
+
+def _build(spec: ModelSpec, inputs: Sequence[Shape], output: Shape) -> None:
+    """Build a candidate; whatever a user's own builder does wrong is a problem of the recipe."""
+    try:
+        build(spec.model, inputs, output, spec.args, seed=0)
+    except RecipeError:
+        raise
+    except Exception as error:
+        message = f"model '{spec.model}' cannot be built: {type(error).__name__}: {error}"
+        raise RecipeError(_short(message)) from error
+
+
+def _check_loss(key: str, task: Task, target: Shape, output: Shape) -> Iterator[Problem]:
+    """Call the loss on two events of zeros."""
+    try:
+        shape = _loss_shape(task.loss, (2, *target), (2, *output))
+    except RecipeError as error:
+        yield key, str(error)
+    else:
+        if shape != (2,):
+            yield key, f"gives shape {shape[1:]} for an event, expected one number"
+
+
+def _loss_shape(loss: dict[str, Any], target: Shape, output: Shape) -> Shape:
+    from keras import ops
+
+    arguments = {name: value for name, value in loss.items() if name != "name"}
+    entry = losses.get(loss["name"])
+    try:
+        value = entry.function(ops.zeros(target), ops.zeros(output), **arguments)
+        return tuple(value.shape)
+    except Exception as error:
+        shown = f"target {target[1:]} and prediction {output[1:]}"
+        raise RecipeError(f"fails for {shown}: {_short(error)}") from error
+
+
+def _make_optimizer(optimizer: dict[str, Any]) -> None:
+    import keras
+
+    arguments = {name: value for name, value in optimizer.items() if name != "name"}
+    try:
+        keras.optimizers.get({"class_name": optimizer["name"], "config": arguments})
+    except Exception as error:
+        raise RecipeError(_short(error)) from error
+
+
+def _make_weighting(weighting: dict[str, Any]) -> None:
+    """Make a weighting; whatever a user's own does wrong is a problem of the recipe."""
+    try:
+        make_weighting(weighting, Tasks((0.5, 0.5), (False, False), seed=0))
+    except RecipeError:
+        raise
+    except Exception as error:
+        raise RecipeError(_short(f"cannot be made: {type(error).__name__}: {error}")) from error
+
+
+def _any_below(keys: set[str], *parents: str) -> bool:
+    return any(f"{key}.".startswith(f"{parent}.") for key in keys for parent in parents)
+
+
+def _short(message: object) -> str:
+    """Return the start of a message on one line."""
+    text = " ".join(_GRAPH_NODE.sub("", str(message)).split())
+    return text if len(text) <= 240 else text[:237] + "..."

@@ -1,0 +1,141 @@
+"""Every mistake in a training recipe that its schema cannot see, found in one go."""
+
+from collections.abc import Iterator
+
+from msml.checks.names import TOLERANCE, check_names
+from msml.checks.search import check_search
+from msml.checks.validity import check_momentum_task, check_settings
+from msml.checks.wiring import check_data, check_wiring
+from msml.errors import DataError, RecipeError
+from msml.recipe.expand import NO_CHAIN, candidates, duplicates
+from msml.recipe.fits import check_fit
+from msml.recipe.load import Recipe
+from msml.recipe.messages import Problem, at_least_1, name_problem, unknown
+from msml.recipe.schema import MODES, Data, Fit, Split, TrainRecipe
+from msml.recipe.tree import line
+from msml.registry import load_plugins
+from msml.training.environment import prepare, tensorflow
+
+PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+ORIGINS = ("search", "pretrain")
+
+
+def validate(recipe: Recipe[TrainRecipe], fast: bool = False) -> None:
+    """Check a training recipe without training.
+
+    Args:
+        recipe: The recipe as loaded.
+        fast: Leave out what needs TensorFlow: building each candidate, and the optimizers' own
+            arguments.
+
+    Raises:
+        RecipeError: Holds all problems found, each one line with file, line and key.
+        DataError: The only problem is that the data file cannot be read.
+    """
+    prepare()  # a plugin may import TensorFlow
+    if not fast:
+        tensorflow()
+    values = recipe.values
+    problems = [*_check_plugins(recipe), *_check_settings(values)]
+    columns, data_problems = check_data(recipe)
+    problems += data_problems
+    problems += [*check_names(values), *check_wiring(values, columns)]
+    problems += [*_check_chain(values), *check_search(values)]
+    problems += check_momentum_task(values, columns.shapes)
+    if not fast:
+        from msml.checks.building import check_models, check_optimizers, check_weighting
+
+        bad = {key for key, _ in problems}
+        problems += [*check_optimizers(values, bad), *check_weighting(values, bad)]
+        problems += check_models(values, columns, bad)
+    if [key for key, _ in problems] == ["data.file"]:
+        raise DataError(line(recipe.where("data.file"), *problems[0]))
+    recipe.fail(problems)
+
+
+def _check_plugins(recipe: Recipe[TrainRecipe]) -> Iterator[Problem]:
+    for i, name in enumerate(recipe.values.plugins):
+        key = f"plugins.{i}"
+        try:
+            load_plugins([recipe.locate(key, name)])
+        except RecipeError as error:
+            yield from ((key, problem) for problem in error.problems)
+
+
+def _check_settings(recipe: TrainRecipe) -> Iterator[Problem]:
+    """Check the values that stand for themselves: numbers, choices and names."""
+    if message := name_problem(recipe.name):
+        yield "name", message
+    if recipe.seed < 0:
+        yield "seed", f"expected 0 or more, got {recipe.seed}"
+    if recipe.precision not in PRECISIONS:
+        yield "precision", unknown("precision", recipe.precision, PRECISIONS)
+    yield from _check_split(recipe.data.split)
+    yield from _check_sizes(recipe.data)
+    fits: dict[str, Fit] = {"pretrain": recipe.pretrain, "posttrain": recipe.posttrain}
+    for stage, fit in fits.items():
+        yield from ((f"{stage}.{key}", message) for key, message in check_fit(fit))
+    yield from _check_modes(recipe.posttrain.modes)
+    if recipe.posttrain.from_ not in ORIGINS:
+        yield "posttrain.from", unknown("origin", recipe.posttrain.from_, ORIGINS)
+    if recipe.evaluate.bootstrap < 1:
+        yield "evaluate.bootstrap", at_least_1(recipe.evaluate.bootstrap)
+    if recipe.evaluate.validity is not None:
+        yield from check_settings("evaluate.validity", recipe.evaluate.validity)
+
+
+def _check_split(split: Split) -> Iterator[Problem]:
+    parts = {"train": split.train, "valid": split.valid, "test": split.test}
+    for name, fraction in parts.items():
+        if not 0 < fraction < 1:
+            yield f"data.split.{name}", f"expected a number between 0 and 1, got {fraction:g}"
+    total = sum(parts.values())
+    if not abs(total - 1) <= TOLERANCE:
+        yield "data.split", f"train, valid and test sum to {total:.7g}, expected 1"
+    if split.seed < 0:
+        yield "data.split.seed", f"expected 0 or more, got {split.seed}"
+
+
+def _check_sizes(data: Data) -> Iterator[Problem]:
+    if data.events is not None and data.events < 1:
+        yield "data.events", at_least_1(data.events)
+    if not data.memory_gb > 0:
+        yield "data.memory_gb", f"expected a number above 0, got {data.memory_gb:g}"
+
+
+def _check_modes(modes: list[str]) -> Iterator[Problem]:
+    if not modes:
+        yield "posttrain.modes", f"is empty; expected some of {', '.join(MODES)}"
+    for i, mode in enumerate(modes):
+        if mode not in MODES:
+            yield f"posttrain.modes.{i}", unknown("mode", mode, MODES)
+    for mode in duplicates(modes):
+        yield "posttrain.modes", f"'{mode}' is there more than once"
+
+
+def _check_chain(recipe: TrainRecipe) -> Iterator[Problem]:
+    """Check the chosen candidates; an empty choice is left to a search."""
+    if recipe.chain and recipe.strategy:
+        yield "chain", "the strategy chooses; expected one of the two (`chain: null` removes this)"
+    for name, chosen in recipe.chain.items():
+        key = f"chain.{name}"
+        if name not in recipe.tasks:
+            yield key, unknown("task", name, recipe.tasks)
+        elif isinstance(chosen, str):
+            yield from _check_choice(key, chosen, recipe, name)
+        elif not isinstance(chosen, list) or not chosen:
+            yield key, f"expected a candidate or a list of candidates, got {chosen!r}"
+        else:
+            for i, candidate in enumerate(chosen):
+                yield from _check_choice(f"{key}.{i}", candidate, recipe, name)
+            for candidate in duplicates([str(item) for item in chosen]):
+                yield key, f"'{candidate}' is there more than once"
+    for name, task in recipe.tasks.items():
+        if recipe.chain and name not in recipe.chain and len(list(candidates(task))) > 1:
+            yield "chain", f"nothing chosen for the task '{name}'; {NO_CHAIN}"
+
+
+def _check_choice(key: str, chosen: object, recipe: TrainRecipe, task: str) -> Iterator[Problem]:
+    known = [name for name, _ in candidates(recipe.tasks[task])]
+    if chosen not in known:
+        yield key, unknown("candidate", chosen, known)

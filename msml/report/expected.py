@@ -1,0 +1,196 @@
+"""Statements about results, and whether they hold."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from msml.errors import RecipeError
+from msml.recipe import load
+from msml.recipe.messages import unknown
+from msml.registry import figures as registered
+from msml.report.measures import Number, check, measure
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
+_WORST = (FAILS, UNDECIDED, HOLDS)
+_LIMITS = ("above", "below", "not_above", "not_below", "between")
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What is expected.
+
+    Attributes:
+        says: The statement in words.
+        figure: The figure whose runs it is about.
+        measure: `kind` of the measurement and its arguments; see `msml.report.measures`.
+        expect: `above` or `below` a number: holds where that is clear, fails where the contrary
+            is. `not_above` or `not_below`: fails where the contrary is clear. `between` two:
+            holds where it is clearly inside, fails where clearly outside.
+        where: Which rows: a value, a list of values or `{least: …, most: …}` for some columns.
+        sigmas: How many standard errors make it clear; more where these come from few runs.
+    """
+
+    says: str
+    figure: str
+    measure: dict[str, Any]
+    expect: dict[str, Any]
+    where: dict[str, Any] = field(default_factory=dict)
+    sigmas: float = 2.0
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The file of statements."""
+
+    statements: dict[str, Statement] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a statement holds.
+
+    Attributes:
+        name: Its name.
+        says: The statement.
+        expected: Its limit, in words.
+        verdict: `holds`, `fails` or `undecided`.
+        worst: The number that decides.
+        numbers: All numbers.
+    """
+
+    name: str
+    says: str
+    expected: str
+    verdict: str
+    worst: Number | None
+    numbers: tuple[Number, ...]
+
+
+def read(path: str) -> dict[str, Statement]:
+    """Read a file of statements, by its path or the name of a shipped one.
+
+    Raises:
+        RecipeError: Holds all problems found.
+    """
+    loaded = load(path, Expected)
+    problems, known = [], registered.names()
+    for name, statement in loaded.values.statements.items():
+        key = f"statements.{name}"
+        if statement.figure not in known:
+            problems.append((f"{key}.figure", unknown("figure", statement.figure, known)))
+        if message := check(statement.measure):
+            problems.append((f"{key}.measure", message))
+        if message := _check_limit(statement.expect):
+            problems.append((f"{key}.expect", message))
+    loaded.fail(problems)
+    return loaded.values.statements
+
+
+def verdicts(
+    statements: Mapping[str, Statement], figures: Sequence[str], table: "DataFrame"
+) -> list[Verdict]:
+    """Judge the statements about some figures.
+
+    Raises:
+        RecipeError: One names a column that there is not, or none is about these figures.
+    """
+    asked = {name: each for name, each in statements.items() if each.figure in figures}
+    if not asked:
+        raise RecipeError(
+            f"no statement is about {', '.join(figures) or 'a recipe without figures'}"
+        )
+    found = []
+    for name, each in asked.items():
+        try:
+            numbers = measure(table, each.measure, each.where)
+        except RecipeError as error:
+            raise RecipeError(f"statements.{name}: {error}") from error
+        found.append(_verdict(name, each, numbers))
+    return found
+
+
+def judge(number: Number, expect: Mapping[str, Any], sigmas: float) -> str:
+    """Compare one number with its limit."""
+    half = sigmas * number.error * _small_sample(sigmas, number.freedom) if number.error else 0.0
+    low, high = number.value - half, number.value + half
+    if not (isfinite(low) and isfinite(high)):
+        return UNDECIDED
+    ((kind, limit),) = expect.items()
+    if kind == "between":
+        inside, outside = low >= limit[0] and high <= limit[1], high < limit[0] or low > limit[1]
+    elif kind in ("above", "not_below"):
+        inside, outside = low > limit, high < limit
+    else:
+        inside, outside = high < limit, low > limit
+    if kind.startswith("not_"):
+        inside = not outside
+    return HOLDS if inside else FAILS if outside else UNDECIDED
+
+
+def show(found: Sequence[Verdict], title: str) -> None:
+    """Print a table of statements and verdicts."""
+    from msml.tables import NONE, say, with_error
+    from msml.tables import show as show_table
+
+    rows = []
+    for each in found:
+        measured, group = NONE, "no results"
+        if each.worst:
+            error = each.worst.error if isfinite(each.worst.error) else None
+            measured = with_error({"value": each.worst.value, "error": error}, sign=True)
+            group = each.worst.group
+        rows.append((each.says, group, measured, each.expected, each.verdict))
+    headings = ("statement", "of", "measured", "expected", "verdict")
+    show_table(f"Results of {title}", headings, rows, numbers=())
+    say(
+        "of: where several numbers are compared, the one that decides; ±: standard error over seeds"
+    )
+
+
+def _verdict(name: str, statement: Statement, numbers: Sequence[Number]) -> Verdict:
+    """The worst verdict of all numbers; undecided where there are none."""
+    judged = [(judge(n, statement.expect, statement.sigmas), n) for n in numbers]
+    judged.sort(key=lambda pair: (_WORST.index(pair[0]), -_excess(pair[1], statement.expect)))
+    verdict, worst = judged[0] if judged else (UNDECIDED, None)
+    expected = " ".join(_words(*item) for item in statement.expect.items())
+    return Verdict(name, statement.says, expected, verdict, worst, tuple(numbers))
+
+
+def _excess(number: Number, expect: Mapping[str, Any]) -> float:
+    """How far a number is on the wrong side, in standard errors; orders equal verdicts."""
+    ((kind, limit),) = expect.items()
+    if kind == "between":
+        distance = max(limit[0] - number.value, number.value - limit[1])
+    else:
+        distance = (limit - number.value) * (1 if kind in ("above", "not_below") else -1)
+    scaled = distance / number.error if number.error and isfinite(number.error) else distance
+    return float(scaled) if isfinite(scaled) else float("-inf")
+
+
+def _small_sample(sigmas: float, freedom: float) -> float:
+    """How much wider an interval must be where its error comes from few runs; NaN from none."""
+    from scipy.stats import norm, t
+
+    if freedom < 1:
+        return float("nan")
+    return float(t.ppf(norm.cdf(sigmas), freedom) / sigmas) if isfinite(freedom) else 1.0
+
+
+def _check_limit(expect: Mapping[str, Any]) -> str:
+    if len(expect) != 1 or next(iter(expect)) not in _LIMITS:
+        return f"expected one of {', '.join(_LIMITS)}"
+    ((kind, limit),) = expect.items()
+    several = limit if isinstance(limit, list) else [limit]
+    right = len(several) == (2 if kind == "between" else 1)
+    if not right or not all(isinstance(number, int | float) for number in several):
+        return f"{kind}: expected {'two numbers' if kind == 'between' else 'a number'}"
+    return ""
+
+
+def _words(kind: str, limit: Any) -> str:
+    words = kind.replace("_", " ")
+    return f"{words} {limit[0]:g} and {limit[1]:g}" if kind == "between" else f"{words} {limit:g}"

@@ -1,0 +1,49 @@
+"""From the command line to results, and to the folder of their report."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from msml.errors import RecipeError
+from msml.recipe import load
+from msml.recipe.schema import TrainRecipe
+from msml.report.catalogue import check, needs_runs
+from msml.report.results import Results, named_figures, of_recipe, of_runs, tidy
+
+_FOLDER = "report"
+
+
+def gather(asked: str, more: Sequence[str], runs: Path) -> tuple[Results, Path]:
+    """Gather results of a recipe with overrides, or of run directories.
+
+    Returns:
+        The results, and the folder of their report.
+
+    Raises:
+        DataError: A directory is no run.
+        RecipeError: The recipe is wrong, or a folder is given beside a recipe.
+    """
+    if Path(asked).is_dir():
+        return _of_directories([Path(asked), *map(Path, more)])
+    if os.sep in asked and Path(asked).suffix not in (".yaml", ".yml"):
+        raise RecipeError(f"{asked}: no such folder; expected run directories, or a recipe")
+    if folders := [text for text in more if "=" not in text or Path(text).is_dir()]:
+        raise RecipeError(f"{folders[0]}: expected KEY=VALUE after a recipe")
+    name = load(asked, TrainRecipe).values.name
+    folder = runs / name / _FOLDER / Path(asked).stem
+    figures = named_figures(asked)
+    check(figures)
+    if not needs_runs(figures):
+        return Results(asked, figures, tidy([]), (), 0, (), tuple(more)), folder
+    return of_recipe(asked, more, runs), folder
+
+
+def _of_directories(directories: list[Path]) -> tuple[Results, Path]:
+    """One run has the report beside its results; several, where all of them lie."""
+    if wrong := [path for path in directories if not path.is_dir()]:
+        raise RecipeError(f"{wrong[0]}: no such folder")
+    results = of_runs(directories)
+    if len(directories) == 1:
+        return results, directories[0] / _FOLDER
+    common = Path(os.path.commonpath([path.absolute() for path in directories]))
+    return results, common / _FOLDER / "runs"

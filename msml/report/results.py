@@ -1,0 +1,209 @@
+"""What figures and checks are made of: all results of some runs in one table."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msml.errors import DataError, RecipeError
+from msml.recipe import Recipe, load
+from msml.recipe.files import find, missing
+from msml.recipe.schema import Report
+from msml.recipe.tree import line
+from msml.report.facts import Facts, facts
+from msml.runs.directory import read_json
+from msml.sweep.collect import Row, collect, run_rows
+from msml.sweep.plan import Plan, make
+from msml.sweep.tables import missing_lines
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+SHORT = {
+    "first": ("momentum_mse_gev2", "momentum_mse", "validity"),
+    "last": ("auc",),
+}
+"""Metrics of the first and of the last task that have a column of their own."""
+
+
+COLUMNS = (
+    *("run", "directory", "chain", "mode", "first", "last", "seed", "v1", "strategy", "models"),
+    *("events", "dummies", "selected", "undetermined", "gradient_passes", "train_seconds"),
+    *("seconds", "mse", "mse error", "validity", "validity error", "auc", "auc error"),
+    "valid_loss",
+)
+"""Columns of every table."""
+
+_TEXTS = ("run", "directory", "chain", "mode", "first", "last", "strategy", "dummies", "selected")
+_NUMBERS = [name for name in COLUMNS if name not in (*_TEXTS, "undetermined")]
+
+
+@dataclass(frozen=True)
+class _Block:
+    """The part of a recipe that is about reports."""
+
+    report: Report = field(default_factory=Report)
+
+
+@dataclass(frozen=True)
+class Results:
+    """The results of one or more sweeps, or of given runs.
+
+    Attributes:
+        name: What was asked for.
+        figures: The figures that the recipe names.
+        table: A row for each run, chain and mode; the columns are those of `tidy`.
+        runs: Directories of the runs that have begun.
+        points: Number of runs in all.
+        missing: What is not there, a line or more for each unit.
+        overrides: Those of the command line.
+    """
+
+    name: str
+    figures: tuple[str, ...]
+    table: "DataFrame"
+    runs: tuple[Path, ...]
+    points: int
+    missing: tuple[str, ...]
+    overrides: tuple[str, ...] = ()
+
+    @cached_property
+    def selections(self) -> dict[Path, Mapping[str, Any]]:
+        """What the search of each run kept of itself."""
+        found: dict[Path, Mapping[str, Any]] = {}
+        for run in self.runs:
+            for stage in ("search", "grid"):
+                if (path := run / stage / "selection.json").exists():
+                    found[run] = dict(read_json(path))
+                    break
+        return found
+
+
+def of_recipe(recipe: str, overrides: Sequence[str], runs: Path) -> Results:
+    """Gather the results of a recipe's sweep, and of those that its `report` names besides.
+
+    The overrides hold for all of them.
+
+    Raises:
+        RecipeError: If one of them is wrong.
+    """
+    plans = [make(each, overrides, runs) for each in (recipe, *_also(recipe))]
+    rows: list[Row] = []
+    lines: list[str] = []
+    for plan in plans:
+        found, undone = collect(plan)
+        rows += [{**row, "directory": str(plan.runs_folder / row["run"])} for row in found]
+        lines += missing_lines(undone)
+    directories = dict.fromkeys(d for plan in plans for d in _directories(plan))
+    return Results(
+        name=recipe,
+        figures=named_figures(recipe),
+        table=tidy(rows),
+        runs=tuple(d for d in directories if (d / "recipe.yaml").exists()),
+        points=len(directories),
+        missing=tuple(lines),
+        overrides=tuple(overrides),
+    )
+
+
+def named_figures(recipe: str) -> tuple[str, ...]:
+    """The figures that a recipe names."""
+    return tuple(load(recipe, _Block, partial=True).values.report.figures)
+
+
+def of_runs(directories: Sequence[Path]) -> Results:
+    """Gather the results of given run directories.
+
+    Raises:
+        DataError: One of them is no run.
+    """
+    rows: list[Row] = []
+    lines = []
+    for path in directories:
+        if not (path / "recipe.yaml").exists():
+            raise DataError(f"{path}: no run: it has no recipe.yaml")
+        found = list(run_rows(path, f"{path.parent.name}/{path.name}"))
+        rows += [{**row, "directory": str(path)} for row in found]
+        lines += [] if (path / "evaluate" / "metrics.json").exists() else [f"not done: {path}"]
+    name = ", ".join(map(str, directories))
+    return Results(name, (), tidy(rows), tuple(directories), len(directories), tuple(lines))
+
+
+def tidy(rows: Sequence[Row]) -> "DataFrame":
+    """Give every row what its run's recipe says, and metrics the names that figures use.
+
+    Runs that several sweeps share are there once.
+
+    Returns:
+        Columns `run`, `directory`, `chain`, `mode`, `first` and `last` (the candidates of the first
+        and the last task), `seed`, `v1` (weight of the first task), `strategy` (empty for none),
+        `models` (candidates of a task), `events`, `dummies`, `selected`, `undetermined`,
+        `gradient_passes`, `train_seconds`, `seconds`, `mse` (GeV² where the recipe has that),
+        `validity`, `auc`, each with `… error`, and `valid_loss` of the last task.
+    """
+    from pandas import DataFrame, to_numeric
+
+    known: dict[str, Facts] = {}
+    made = []
+    for row in rows:
+        directory = row["directory"]
+        about = known.setdefault(directory, facts(Path(directory)))
+        made.append(_tidied(row, about))
+    table = DataFrame(made, columns=list(COLUMNS))
+    for name in _NUMBERS:
+        table[name] = to_numeric(table[name], errors="coerce")
+    return table.drop_duplicates(["directory", "chain", "mode"], ignore_index=True)
+
+
+def _tidied(row: Row, about: Facts) -> Row:
+    chain = str(row.get("chain", ""))
+    names = chain.split("+") if chain else ["", ""]
+    made = {
+        **{name: row.get(name) for name in ("run", "directory", "seconds", "gradient_passes")},
+        **{name: row.get(name) for name in ("selected", "undetermined")},
+        **{"chain": chain, "mode": row.get("mode"), "first": names[0], "last": names[-1]},
+        **{"seed": about.seed, "v1": about.weight, "strategy": about.strategy},
+        **{"models": about.models, "events": about.events, "dummies": about.dummies},
+        "train_seconds": about.train_seconds,
+        "valid_loss": about.valid_loss(chain, str(row.get("mode"))),
+    }
+    places = {"first": about.tasks[0], "last": about.tasks[-1]}
+    for place, metrics in SHORT.items():
+        for metric in metrics:
+            short = "mse" if metric.startswith("momentum_mse") else metric
+            key = f"{places[place]}/{metric}"
+            if key in row and short not in made:
+                made |= {short: row[key], f"{short} error": row[f"{key} error"]}
+    return made
+
+
+def _also(recipe: str) -> Iterator[str]:
+    """Find the recipes that a recipe's `report` names besides."""
+    block = load(recipe, _Block, partial=True)
+    for index, name in enumerate(block.values.report.also):
+        yield _named(block, f"report.also.{index}", name)
+
+
+def statements_of(recipe: str) -> str:
+    """The file of statements that a recipe names.
+
+    Raises:
+        RecipeError: There is no such file.
+    """
+    block = load(recipe, _Block, partial=True)
+    return _named(block, "report.expected", block.values.report.expected)
+
+
+def _named(block: Recipe[_Block], key: str, name: str) -> str:
+    """Find a file that a recipe names, beside it or among the shipped ones."""
+    where = block.where(key)
+    path = find(name, Path(where.rpartition(":")[0]).parent)
+    if path is None:
+        raise RecipeError(line(where, key, missing(name)))
+    return str(path)
+
+
+def _directories(plan: Plan) -> Iterator[Path]:
+    for _, directory in plan.points:
+        yield plan.runs_folder / directory

@@ -1,0 +1,129 @@
+"""Results of the stages as tables for people, about 80 columns wide."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from msml.recipe.expand import chain_name
+from msml.registry import metrics
+from msml.tables import NONE, plain, say, show, with_error
+from msml.validity.bands import COMPONENTS, VALIDITY, is_validity
+
+_MEANING = {
+    "connected": "pre-trained candidates joined, nothing trained",
+    "sequential": "each task trained on the frozen outputs of the one before, no re-optimisation",
+    "joint": "pre-trained, joined and re-optimised under the weighted sum of the task losses",
+}
+Record = Mapping[str, Any]
+
+
+def show_pretrained(result: Mapping[str, Mapping[str, Record]]) -> None:
+    """Print the pre-trained candidates."""
+    rows = [
+        (
+            task,
+            name,
+            f"{metrics['parameters']:,}",
+            plain(metrics["valid_loss"]),
+            str(metrics["best_epoch"]),
+            str(metrics["epochs"]),
+        )
+        for task, candidates in result.items()
+        for name, metrics in candidates.items()
+    ]
+    headings = ("task", "candidate", "weights", "valid loss", "best epoch", "epochs")
+    show("Pre-trained alone, on truth inputs", headings, rows, numbers=range(2, len(headings)))
+
+
+def show_posttrained(result: Mapping[str, Mapping[str, Record]]) -> None:
+    """Print the losses of the trained chains on valid."""
+    first = next(iter(next(iter(result.values())).values()))
+    rows = [
+        (name, mode, *map(plain, record["valid_losses"].values()), str(record.get("epochs", NONE)))
+        for name, modes in result.items()
+        for mode, record in modes.items()
+    ]
+    headings = ("chain", "mode", *first["valid_losses"], "epochs")
+    show("Losses on valid", headings, rows, numbers=range(2, len(headings)))
+
+
+def show_evaluated(records: Sequence[Record]) -> None:
+    """Print the metrics of the chains on test, with their uncertainties.
+
+    Several chains in several modes: a table for each metric, with a row for each chain, and the
+    last mode's differences to the others. Otherwise: a table for each task.
+    """
+    chains = {_chain(record) for record in records}
+    modes = list(dict.fromkeys(record["mode"] for record in records))
+    for task, found in records[0]["metrics"].items():
+        own = [metric for metric in found if not is_validity(metric)]
+        if len(chains) > 1 and len(modes) > 1:
+            for metric in [*own, VALIDITY] if VALIDITY in found else own:
+                _show_metric(records, modes, task, metric)
+            continue
+        if own:
+            _show_task(records, task, own, f"{task} on test")
+        for title, names in _validity_tables(list(found)):
+            _show_task(records, task, names, f"{task} on test: {title}")
+    for mode in modes:
+        say(f"{mode}: {_MEANING[mode]}")
+    say("±: one standard deviation, from resampling the test events; differences are paired")
+
+
+def _show_metric(records: Sequence[Record], modes: Sequence[str], task: str, metric: str) -> None:
+    """One metric: chains down, modes across."""
+    found: dict[str, dict[str, Record]] = {}
+    for record in records:
+        found.setdefault(_chain(record), {})[record["mode"]] = record
+    last = modes[-1]
+    rows = []
+    for chain, by_mode in found.items():
+        values = [with_error(by_mode[mode]["metrics"][task][metric]) for mode in modes]
+        minus = by_mode[last]["minus"]
+        changes = [with_error(minus[mode][task][metric], sign=True) for mode in modes[:-1]]
+        rows.append((chain, *values, *changes))
+    headings = ("chain", *modes, *(f"{last} - {mode}" for mode in modes[:-1]))
+    better = "higher" if metric == VALIDITY else metrics.get(metric).facts.get("better")
+    ending = f", {better} is better" if better else ""
+    show(
+        f"{task} on test: {heading(metric)}{ending}",
+        headings,
+        rows,
+        numbers=range(1, len(headings)),
+    )
+
+
+def _validity_tables(found: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """Divide the validity metrics into tables: of several numbers, and of each object's single."""
+    shown = [metric for metric in found if is_validity(metric)]
+    single = [m for m in shown if m.removeprefix(f"{VALIDITY}_").split("_")[0] in COMPONENTS]
+    if shown:
+        joint = [metric for metric in shown if metric not in single]
+        yield "fraction of events inside the bands of the reference", joint
+    for number in dict.fromkeys(metric.rpartition("_")[2] for metric in single):
+        rows = [metric for metric in single if metric.endswith(f"_{number}")]
+        yield "the same, each number by itself", rows
+
+
+def _show_task(records: Sequence[Record], task: str, names: Sequence[str], title: str) -> None:
+    """One task: chains, or modes and the last mode's differences, down, and metrics across."""
+    rows = [
+        (_chain(r), r["mode"], *(with_error(r["metrics"][task][name]) for name in names))
+        for r in records
+    ]
+    for mode, change in records[-1].get("minus", {}).items():
+        values = (with_error(change[task][name], sign=True) for name in names)
+        rows.append(("", f"{records[-1]['mode']} - {mode}", *values))
+    headings = ("chain", "mode", *map(heading, names))
+    show(title, headings, rows, numbers=range(2, len(headings)))
+
+
+def heading(metric: str) -> str:
+    """Name a metric with its unit; a validity by what is inside."""
+    if is_validity(metric):
+        return metric.removeprefix(f"{VALIDITY}_").replace("_", " ")
+    unit = str(metrics.get(metric).facts.get("unit", "1")).replace("^2", "²")
+    return metric if unit == "1" else f"{metric} [{unit}]"
+
+
+def _chain(record: Record) -> str:
+    return chain_name(record["chain"])

@@ -1,0 +1,77 @@
+"""What a search chose, as tables for people."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.markup import escape
+
+from msml.recipe.expand import chain_name
+from msml.tables import NONE, plain, say, show, with_error
+
+Record = Mapping[str, Any]
+
+_LONGEST = 50  # rows of a table; the selection's file has all
+
+
+def show_selection(selection: Record) -> None:
+    """Print what led to a choice, and the choice."""
+    if selection["alpha"]:
+        _show_alpha(selection)
+    if selection["distribution"]:
+        _show_distribution(selection)
+    if selection["ranking"]:
+        _show_ranking(selection)
+    for task, name in selection["chosen"].items():
+        doubt = ""
+        if task in selection["undetermined"]:
+            doubt = " (undetermined: others are as good within the uncertainty)"
+        say(escape(f"{task}: {name}{doubt}"))
+
+
+def _show_alpha(selection: Record) -> None:
+    rows = [
+        (
+            task,
+            name,
+            f"{found['alpha']:+.4f}",
+            f"{found['share']:.3f}",
+            plain(found["valid_loss"]),
+            "chosen" if selection["chosen"][task] == name else "",
+        )
+        for task, candidates in selection["alpha"].items()
+        for name, found in candidates.items()
+    ]
+    epochs = f"epoch {selection['best_epoch']} of {len(selection['epochs'])}"
+    headings = ("task", "candidate", "α", "softmax", "own valid loss", "")
+    show(f"{selection['strategy']}: α of {epochs}", headings, rows, numbers=range(2, 5))
+
+
+def _show_distribution(selection: Record) -> None:
+    rows = [
+        (task, name, f"{share:.3f}", "chosen" if selection["chosen"][task] == name else "")
+        for task, candidates in selection["distribution"].items()
+        for name, share in candidates.items()
+    ]
+    epochs = f"epoch {selection['best_epoch']} of {len(selection['epochs'])}"
+    headings = ("task", "candidate", "probability", "")
+    show(f"{selection['strategy']}: distribution of {epochs}", headings, rows, numbers=[2])
+
+
+def _show_ranking(selection: Record) -> None:
+    first = selection["ranking"][0]
+    rows = [
+        (
+            chain_name(record["chain"]),
+            with_error({"value": record["score"], "error": record["error"]}),
+            with_error({"value": record["behind"], "error": record["behind_error"]})
+            if record is not first
+            else NONE,
+            *map(plain, record["losses"].values()),
+        )
+        for record in selection["ranking"][:_LONGEST]
+    ]
+    headings = ("combination", selection["by"], "behind", *(f"loss {t}" for t in first["losses"]))
+    count = f"{len(selection['ranking'])} combinations"
+    count = f"best {len(rows)} of {count}" if len(rows) < len(selection["ranking"]) else count
+    title = f"{selection['strategy']}: {count}, ranked by {selection['by']}"
+    show(title, headings, rows, numbers=range(1, len(headings)))

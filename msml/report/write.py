@@ -1,0 +1,132 @@
+"""Writing a report: figures, tables, and the page around them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msml.files import atomic
+from msml.plotting import SUFFIXES, save, style
+from msml.report import tables
+from msml.report.catalogue import Drawn, check, draw, needs_runs
+from msml.report.page import About, Section, page
+from msml.report.results import Results
+
+if TYPE_CHECKING:
+    from pandas import Series
+
+PAGE = "index.html"
+_EXAMPLES = {
+    "roc": ("ROC curve", "Rejection of background against efficiency of signal, on test."),
+    "mass": (
+        "Di-tau mass",
+        "Invariant mass before (jets) and after calibration, and true, on test.",
+    ),
+    "response": (
+        "Momentum response and resolution",
+        "Median and half width of pT over true pT, before (jets) and after calibration, on test.",
+    ),
+    "validity": (
+        "Outputs beside the Gaussian process",
+        "Bands of the Gaussian process and outputs of the chain, on test.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Written:
+    """A report.
+
+    Attributes:
+        page: The HTML page.
+        files: All files, the page included.
+        undrawn: Figures that could not be drawn, and why.
+    """
+
+    page: Path
+    files: list[Path] = field(default_factory=list)
+    undrawn: dict[str, str] = field(default_factory=dict)
+
+
+def write(results: Results, folder: Path) -> Written:
+    """Write a report into a folder; what is missing is said on its page.
+
+    Raises:
+        DataError: If it cannot be written.
+        RecipeError: The recipe names a figure that there is not.
+    """
+    check(results.figures)
+    found = Written(folder / PAGE)
+    sections = []
+    with style():
+        for each in draw(results):
+            if isinstance(each, Drawn):
+                sections.append(_section(each, folder))
+                found.files.extend(sections[-1].files)
+            else:
+                found.undrawn[each[0]] = each[1]
+    if needs_runs(results.figures):
+        found.files.append(_results(results, folder))
+        sections += examples(results)
+    about = About(results.name, results.runs, results.points, results.missing, found.undrawn)
+    with atomic(found.page) as temporary:
+        temporary.write_text(page(about, sections, folder))
+    found.files.insert(0, found.page)
+    return found
+
+
+def _section(drawn: Drawn, folder: Path) -> Section:
+    """Write one figure and its numbers."""
+    files = [folder / f"{drawn.name}{suffix}" for suffix in SUFFIXES]
+    for file in files:
+        save(drawn.figure, file)
+    for suffix in tables.FORMATS:
+        files.append(folder / f"{drawn.name}{suffix}")
+        with atomic(files[-1]) as temporary:
+            temporary.write_text(tables.text(drawn.table, suffix))
+    picture = folder / f"{drawn.name}.png"
+    number = drawn.name.removeprefix("fig")
+    heading = f"Fig. {number}: {drawn.title}" if number != drawn.name else drawn.title
+    return Section(
+        drawn.name, heading, drawn.caption, picture, tables.html(drawn.table), tuple(files)
+    )
+
+
+def _results(results: Results, folder: Path) -> Path:
+    """Write the whole table."""
+    path = folder / "results.csv"
+    with atomic(path) as temporary:
+        results.table.to_csv(temporary, index=False)
+    return path
+
+
+def examples(results: Results) -> list[Section]:
+    """Show what `msml evaluate` has drawn of one run of each strategy: the one of median AUC."""
+    return [section for row in typical(results) for section in _of_run(row)]
+
+
+def typical(results: Results) -> "Sequence[Series]":
+    """Pick a run of each strategy: of the median weight of task 1, that of the median AUC."""
+    rows = results.table[results.table["auc"].notna()]
+    rows = rows.drop_duplicates("directory", keep="last")
+    picked = []
+    for _, here in rows.groupby("strategy", sort=True):
+        weights = sorted(set(here["v1"]))
+        same = here[here["v1"] == weights[len(weights) // 2]].sort_values("auc", kind="stable")
+        picked.append(same.iloc[len(same) // 2])
+    return picked
+
+
+def _of_run(row: "Series") -> Iterator[Section]:
+    folder = Path(row["directory"]) / "evaluate"
+    for name, (title, caption) in _EXAMPLES.items():
+        own = folder / row["chain"] / f"{name}.png"
+        common = sorted(folder.glob(f"{name}*.png")) if name == "roc" else []
+        for picture in [own] if own.exists() else common[:1]:
+            about = f"{caption} Run {row['run']}"
+            about += f", chain {row['chain']}." if picture == own else "."
+            anchor = f"{name}-{row['strategy'] or 'given'}"
+            heading = f"{title}, {row['strategy'] or 'given pairs'}"
+            yield Section(
+                anchor, heading, about, picture, "", (picture, picture.with_suffix(".pdf"))
+            )

@@ -1,0 +1,70 @@
+"""What the figures of an evaluation show."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from msml.data.kinematics import Array
+from msml.metrics import Estimate
+from msml.recipe.expand import TaskSpec
+from msml.validity.bands import Bands
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One chain in one mode.
+
+    Attributes:
+        chain: Names of its candidates.
+        mode: How it was trained.
+        outputs: Output of each task on the test split.
+        area: Area under the ROC curve of the final task; None where it has none.
+    """
+
+    chain: str
+    mode: str
+    outputs: Mapping[str, Array]
+    area: Estimate | None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the outputs of the momentum task are judged by.
+
+    Attributes:
+        bands: Of the test events.
+        sigma: Within so many standard deviations an output is valid.
+    """
+
+    bands: Bands
+    sigma: float
+
+
+@dataclass(frozen=True)
+class TestEvents:
+    """The test split.
+
+    Attributes:
+        weight: `(events,)`.
+        label: `(events,)` of the final task, 1 for signal; None where that is no such label.
+        final: Name of the final task.
+        tasks: All tasks.
+        transforms: Name of a transform by column.
+        columns: Columns of the data, transformed.
+        judged: What the reference expects of the momentum task; None where there is none.
+    """
+
+    __test__ = False  # no class of tests
+
+    weight: Array
+    label: Array | None
+    final: str
+    tasks: Mapping[str, TaskSpec]
+    transforms: Mapping[str, str]
+    columns: Mapping[str, Array]
+    judged: Judged | None = None
+
+
+def best(measured: Sequence[Measured], most: int) -> list[Measured]:
+    """Return those with the largest areas, largest first; in their order where there are none."""
+    ranked = sorted(measured, key=lambda m: -m.area.value if m.area else 0.0)
+    return ranked[:most]

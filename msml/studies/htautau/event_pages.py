@@ -1,0 +1,14 @@
+"""What `msml inspect` shows of the study's events."""
+
+from pathlib import Path
+
+from msml.registry import event_pages
+from msml.studies.htautau.events import EventSummary, draw_page, print_summary, summarise
+
+__all__ = ["EventSummary"]
+
+
+@event_pages.register("htautau", show=print_summary, draw=draw_page)
+def htautau(path: Path) -> EventSummary:
+    """Tau jets, calorimeter images and true taus of two processes."""
+    return summarise(path)

@@ -1,0 +1,158 @@
+"""Candidates for the momenta of tau leptons, from jets and calorimeter images.
+
+Inputs: jets `(jets, 4)` log pt, eta, phi, m and, but for the scale factors, images
+`(jets, rows, columns, layers)`. Output: `(jets, 3)` log pt, eta, phi, float32. All jets of an
+event are treated with the same weights.
+
+Source of the layers: paper, section 4.3 and appendix C; the sizes are those of the published code.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from msml.registry import models
+
+if TYPE_CHECKING:
+    import keras
+
+Shape = tuple[int, ...]
+Tensor = Any
+
+
+@models.register("tau_mlp", parameters=14_359)
+def tau_mlp(
+    jets: Shape,
+    images: Shape,
+    *,
+    units: int = 32,
+    layers: int = 2,
+    image_units: int = 16,
+    image_layers: int = 3,
+    features: int = 4,
+) -> "keras.Model":
+    """Dense layers on the pixels, then on their features and the jet.
+
+    Args:
+        jets: Shape of the jets.
+        images: Shape of the images.
+        units: Width of the layers that see the jet.
+        layers: Number of them.
+        image_units: Width of the layers that see the pixels.
+        image_layers: Number of them.
+        features: Numbers that describe an image.
+
+    Returns:
+        A model of jets and images.
+    """
+    import keras
+
+    from msml.models.layers import Fold
+
+    inputs = [keras.Input(jets, name="jets"), keras.Input(images, name="images")]
+    pixels = keras.layers.Flatten(name="pixels")(Fold(name="each_image")(inputs[1]))
+    hidden = dense_stack(pixels, image_units, image_layers, "image")
+    described = keras.layers.Dense(features, name="features")(hidden)
+    return _corrected("tau_mlp", inputs, described, units, layers)
+
+
+@models.register("tau_cnn", parameters=18_847)
+def tau_cnn(
+    jets: Shape,
+    images: Shape,
+    *,
+    filters: tuple[int, ...] = (32, 16, 16, 8),
+    kernels: tuple[int, ...] = (3, 3, 2, 2),
+    pool_after: int = 2,
+    units: int = 64,
+    layers: int = 3,
+    image_units: int = 16,
+    image_layers: int = 3,
+    features: int = 4,
+) -> "keras.Model":
+    """Convolutions on the images, then dense layers on their features and the jet.
+
+    Args:
+        jets: Shape of the jets.
+        images: Shape of the images.
+        filters: Filters of each convolution (stride 1, no padding, ReLU).
+        kernels: Width of each convolution's square kernel.
+        pool_after: Number of convolutions before the pooling of 2 x 2 pixels.
+        units: Width of the layers that see the jet.
+        layers: Number of them.
+        image_units: Width of the layers between convolutions and features.
+        image_layers: Number of them.
+        features: Numbers that describe an image.
+
+    Returns:
+        A model of jets and images.
+    """
+    import keras
+
+    from msml.models.layers import Fold
+
+    if len(filters) != len(kernels):
+        raise ValueError(f"{len(filters)} filters and {len(kernels)} kernels; expected as many")
+    inputs = [keras.Input(jets, name="jets"), keras.Input(images, name="images")]
+    x = Fold(name="each_image")(inputs[1])
+    for i, (count, width) in enumerate(zip(filters, kernels, strict=True)):
+        if i == pool_after:
+            x = keras.layers.MaxPooling2D(2, name="pool")(x)
+        x = keras.layers.Conv2D(count, width, activation="relu", name=f"convolution_{i}")(x)
+    x = keras.layers.Flatten(name="pixels")(x)
+    hidden = dense_stack(x, image_units, image_layers, "image")
+    described = keras.layers.Dense(features, name="features")(hidden)
+    return _corrected("tau_cnn", inputs, described, units, layers)
+
+
+@models.register("tau_scale_factor", parameters=6)
+def tau_scale_factor(jets: Shape, *others: Shape) -> "keras.Model":
+    """Return a x + b for each of log pt, eta and phi of the jet, from a = 1 and b = 0.
+
+    Args:
+        jets: Shape of the jets.
+        others: Shapes of further inputs, which are not used.
+
+    Returns:
+        A model of the jets and all others.
+    """
+    import keras
+
+    from msml.studies.htautau.models.layers import ScaleFactors
+
+    first = keras.Input(jets, name="jets")
+    unused = [keras.Input(shape, name=f"unused_{i}") for i, shape in enumerate(others)]
+    output = ScaleFactors(dtype="float32", name="scale_factors")(first)
+    return keras.Model([first, *unused] if unused else first, output, name="tau_scale_factor")
+
+
+def dense_stack(x: Tensor, units: int, layers: int, name: str) -> Tensor:
+    """Apply dense ReLU layers, named `name_0`, `name_1`, ..."""
+    import keras
+
+    for i in range(layers):
+        x = keras.layers.Dense(units, activation="relu", name=f"{name}_{i}")(x)
+    return x
+
+
+def _corrected(
+    name: str, inputs: list[Tensor], features: Tensor, units: int, layers: int
+) -> "keras.Model":
+    """Return a model that corrects each jet from its numbers and the features of its image.
+
+    Args:
+        name: Name of the model.
+        inputs: Jets and images.
+        features: `(events x jets, features)`.
+        units: Width of the hidden layers.
+        layers: Number of them.
+    """
+    import keras
+
+    from msml.models.layers import Fold, Unfold
+    from msml.studies.htautau.models.layers import Correct
+
+    jets = inputs[0]
+    x = keras.layers.Concatenate(name="features_and_jet")([features, Fold(name="each_jet")(jets)])
+    x = dense_stack(x, units, layers, "correction")
+    x = keras.layers.Dense(3, dtype="float32", name="correction")(x)
+    x = Unfold(jets.shape[1], dtype="float32", name="event")(x)
+    return keras.Model(inputs, Correct(dtype="float32", name="taus")([x, jets]), name=name)

@@ -1,0 +1,129 @@
+"""Plans and collected results of sweeps as tables for people."""
+
+from collections.abc import Sequence
+from math import isnan
+
+from msml.sweep.collect import Missing, Row, columns
+from msml.sweep.compare import Line, Mean
+from msml.sweep.estimate import LAUNCH, Part
+from msml.sweep.plan import Plan
+from msml.tables import NONE, duration, say, show, threads
+from msml.validity.bands import VALIDITY, is_validity
+
+_HIDDEN = ("run", "seconds")
+_SUMMED = ("passes", "seconds", "launches")
+
+
+def show_plan(plan: Plan) -> None:
+    """Print the units of a plan, what each needs, and whether it is done."""
+    states = [plan.state(unit) for unit in plan.units]
+    rows = [
+        (
+            str(unit.number),
+            unit.stage,
+            state,
+            ", ".join(map(str, unit.needs)) or NONE,
+            unit.directory,
+        )
+        for unit, state in zip(plan.units, states, strict=True)
+    ]
+    headings = ("unit", "stage", "state", "needs", "run")
+    show(f"Sweep of {plan.recipe}", headings, rows, numbers=range(1))
+    say(f"{len(plan.points)} points, {len(rows)} units, {states.count('done')} done")
+
+
+def show_estimate(plan: Plan, parts: Sequence[Part]) -> None:
+    """Print how long all of a plan may take."""
+    sums = Part("all", *(sum(getattr(p, name) for p in parts) for name in _SUMMED))
+    rows = [
+        (p.name, f"{p.passes:,.0f}", duration(p.seconds), duration(p.launches))
+        for p in (*parts, sums)
+    ]
+    here = f"{threads(plan.threads)} here"
+    headings = ("part", "gradient passes", here, "a GPU")
+    show("Estimate, of all points together", headings, rows, numbers=(1, 2, 3))
+    say("an estimate of the most it can be, as if no training stopped early, one unit at a time")
+    say("without start-up, compilation and evaluation; here: a step of each model was timed")
+    say(
+        f"a GPU: not measured; {LAUNCH * 1e6:.0f} µs for each operation of a step, the cost of "
+        "launching it, whatever the GPU; XLA fuses many of them"
+    )
+
+
+def show_rows(rows: Sequence[Row], title: str) -> None:
+    """Print collected results; errors beside their values."""
+    names = [name for name in columns(rows) if name not in _HIDDEN and not name.endswith(" error")]
+    cells = [[_cell(row, name) for name in names] for row in rows]
+    numbers = [i for i, name in enumerate(names) if "/" in name]
+    show(title, names, cells, numbers=numbers)
+
+
+def missing_lines(missing: Sequence[Missing]) -> list[str]:
+    """Name each unit without result, and what its log says last."""
+    lines = []
+    for each in missing:
+        lines.append(f"unit {each.number}, {each.stage}: {each.state}: {each.directory}")
+        lines += [f"    {text}" for text in each.log if each.state != "not started"]
+    return lines
+
+
+def _cell(row: Row, name: str) -> str:
+    from msml.tables import with_error
+
+    value = row.get(name)
+    if f"{name} error" in row:
+        return with_error({"value": value, "error": row[f"{name} error"]})
+    return NONE if value is None else str(value)
+
+
+def show_comparison(lines: Sequence[Line], reference: str | None) -> None:
+    """Print variants in comparison: what they chose, how good that is, what it took.
+
+    Args:
+        lines: The variants; not all need to have the same metrics.
+        reference: The variant that the others are compared with.
+    """
+    other = reference or "nothing"
+    headings = ("variant", "seeds", "selected", "behind", f"τ with {other}")
+    show(
+        "What was chosen",
+        (*headings, "gradient passes", "time [s]"),
+        [
+            (
+                line.variant,
+                str(line.seeds),
+                ", ".join(f"{name} ×{count}" for name, count in line.selected.items()),
+                _mean(line.behind),
+                _mean(line.tau),
+                f"{line.gradient_passes.value:,.0f}",
+                f"{line.seconds.value:,.0f}",
+            )
+            for line in lines
+        ],
+        numbers=(1, 3, 4, 5, 6),
+    )
+    for name in dict.fromkeys(name for line in lines for name in line.test):
+        metric = name.rpartition("/")[2]
+        if is_validity(metric) and metric != VALIDITY:
+            continue  # of each number by itself: with --json
+        rows = [
+            (line.variant, _mean(line.test.get(name)), _mean(line.regret.get(name)))
+            for line in lines
+        ]
+        show(f"{name} on test", ("variant", "mean", "regret"), rows, numbers=(1, 2))
+    losses = list(dict.fromkeys(name for line in lines for name in line.valid))
+    means = [(line.variant, *(_mean(line.valid.get(name)) for name in losses)) for line in lines]
+    show("Losses on valid", ("variant", *losses), means, numbers=range(1, 1 + len(losses)))
+    say("behind: how far the choice is behind the best one where a grid search ranks both on valid")
+    say(f"regret: how much worse than {other} at the same seed; below 0 it is better")
+    say("τ: Kendall's, of the rankings of the combinations; ±: standard error of the mean")
+    say("gradient passes: weight gradients, in passes of one model over the train split")
+
+
+def _mean(mean: Mean | None) -> str:
+    from msml.tables import with_error
+
+    if mean is None:
+        return NONE
+    value, error = ((None if isnan(number) else number) for number in (mean.value, mean.error))
+    return with_error({"value": value, "error": error})

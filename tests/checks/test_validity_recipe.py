@@ -1,0 +1,59 @@
+import pytest
+from training import RECIPE, mistakes, values, write_events
+
+from msml.recipe.schema import Validity
+from msml.validity.task import MomentumTask, momentum_tasks, reference_task
+
+ASKED = RECIPE + "evaluate: {validity: {sigma: 2}}\n"
+SHAPES = {"jets": (2, 4), "taus": (2, 3), "all_jets": (5, 4), "label": ()}
+
+
+@pytest.fixture(autouse=True)
+def events():
+    write_events()
+
+
+def test_off_unless_asked_for():
+    assert values().evaluate.validity is None
+    assert values(ASKED).evaluate.validity == Validity()
+    assert values(overrides=["evaluate.validity.epochs=3"]).evaluate.validity == Validity(epochs=3)
+    assert values(ASKED, ["evaluate.validity=null"]).evaluate.validity is None
+
+
+def test_numbers_that_cannot_be():
+    numbers = "sigma: 0, latents: 0, inducing: 0, epochs: 0, batch_size: 0, learning_rate: -1"
+    found = mistakes(RECIPE + f"evaluate: {{validity: {{{numbers}, seed: -1}}}}\n")
+    line = f"r.yaml:{RECIPE.count(chr(10)) + 1}: evaluate.validity"
+    assert found == [
+        *(f"{line}.{n}: expected 1 or more, got 0" for n in ("latents", "inducing", "epochs")),
+        f"{line}.batch_size: expected 1 or more, got 0",
+        f"{line}.sigma: expected a number above 0, got 0",
+        f"{line}.learning_rate: expected a number above 0, got -1",
+        f"{line}.seed: expected 0 or more, got -1",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ASKED.replace(", taus: log_pt", ""),
+        ASKED.replace("[jets, calo_images]", "[calo_images]")
+        .replace("tau_mlp", "zeros")
+        .replace("tau_scale_factor", "zeros"),
+    ],
+)
+def test_a_recipe_without_a_momentum_task(text):
+    (found,) = mistakes(text)
+    assert found.startswith(
+        "r.yaml:25: evaluate.validity: expected a task with an input of pt, eta, phi, m, such as "
+    )
+    assert found.endswith("with data.transform 'log_pt'; there is none")
+
+
+def test_any_number_of_objects_and_any_names():
+    tasks = values().tasks
+    assert list(momentum_tasks(tasks, SHAPES)) == [MomentumTask("momentum", "taus", "jets")]
+    three = SHAPES | {"taus": (3, 3), "jets": (3, 4)}
+    assert reference_task(tasks, {"taus": "log_pt"}, three) is not None
+    assert reference_task(tasks, {"taus": "log_pt"}, SHAPES | {"taus": (3, 3)}) is None
+    assert reference_task(tasks, {}, SHAPES) is None
