@@ -4,17 +4,41 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from msml.recipe.expand import TaskSpec
+from msml.recipe.expand import OUTPUT, PROBABILITIES, Source, TaskSpec, source_of
 from msml.registry import losses
 
 Tensor = Any
 Batch = Mapping[str, Tensor]
+# What a model gives, by name.
+Named = Mapping[str, Tensor]
 WEIGHT = "event weight"
 
 
-def output_column(task: str) -> str:
-    """Name, in a batch, of the outputs of a task that was trained before."""
-    return f"output of {task}"
+def output_column(task: str, output: str = OUTPUT) -> str:
+    """Name, in a batch, of an output of a task that was trained before."""
+    return f"{output} of {task}"
+
+
+def output_columns(task: str, outputs: Named) -> dict[str, Tensor]:
+    """Outputs of a task that was trained before as columns of a batch."""
+    return {output_column(task, name): output for name, output in outputs.items()}
+
+
+def named(result: Any) -> Named:
+    """Name what a model returns: a dictionary has names, anything else is `output`."""
+    return result if isinstance(result, Mapping) else {OUTPUT: result}
+
+
+def has_truth(spec: TaskSpec, output: str) -> bool:
+    """Say whether the truth can stand in for a task's output: of the same shape and meaning.
+
+    That is so for what a regression predicts, and for the probabilities of a classification, whose
+    truth is 1 for the true class.
+    """
+    facts = losses.get(spec.loss).facts
+    if facts.get("classification"):
+        return output == PROBABILITIES
+    return output == spec.output and "output" not in facts
 
 
 @dataclass(frozen=True)
@@ -36,48 +60,46 @@ class Chain:
 
     def columns(self) -> list[str]:
         """Columns of the data that inputs and targets of the chain need."""
-        needed = []
-        for name in self.models:
-            for source in self.tasks[name].inputs:
-                if source not in self.models:
-                    needed.append(self._column(source))
-            needed.append(self.tasks[name].target)
+        return list(dict.fromkeys([*self.input_columns(), *self.target_columns()]))
+
+    def input_columns(self) -> list[str]:
+        """Columns that the outputs need."""
+        sources = (s for name in self.models for s in self._sources(name))
+        needed = [self._column(source) for source in sources if source.name not in self.models]
         return list(dict.fromkeys(needed))
 
-    def outputs(self, batch: Batch, *, training: bool) -> dict[str, Tensor]:
-        """Output of each task that has a model."""
-        done: dict[str, Tensor] = {}
+    def target_columns(self) -> list[str]:
+        """Columns that the losses need besides."""
+        specs = [self.tasks[name] for name in self.models]
+        needed = [column for spec in specs for column in (spec.target, spec.mask) if column]
+        return list(dict.fromkeys(needed))
+
+    def outputs(self, batch: Batch, *, training: bool) -> dict[str, Named]:
+        """Outputs, by name, of each task that has a model."""
+        done: dict[str, Named] = {}
         for name, model in self.models.items():
-            done[name] = model(self.inputs(name, batch, done), training=training)
+            done[name] = named(model(self.inputs(name, batch, done), training=training))
         return done
 
-    def inputs(self, task: str, batch: Batch, done: Mapping[str, Tensor]) -> Any:
+    def inputs(self, task: str, batch: Batch, done: Mapping[str, Named]) -> Any:
         """What a task's model is called with: the list of its inputs, or the one there is."""
-        inputs = [self._input(source, batch, done) for source in self.tasks[task].inputs]
+        inputs = [self._input(source, batch, done) for source in self._sources(task)]
         return inputs if len(inputs) > 1 else inputs[0]
 
-    def _input(self, source: str, batch: Batch, done: Mapping[str, Tensor]) -> Tensor:
-        if source in done:
-            return done[source]
-        return batch[self._column(source)]
-
-    def _column(self, source: str) -> str:
-        """Column that stands for an input without a model."""
-        if source in self.given:
-            return output_column(source)
-        return self.tasks[source].target if source in self.tasks else source
-
-    def task_losses(self, batch: Batch, outputs: Mapping[str, Tensor]) -> list[Tensor]:
+    def task_losses(self, batch: Batch, outputs: Mapping[str, Named]) -> list[Tensor]:
         """Weighted mean loss of each task, scalars, in the order of the models."""
         return [self.task_loss(name, batch, output) for name, output in outputs.items()]
 
-    def task_loss(self, task: str, batch: Batch, output: Tensor) -> Tensor:
-        """Weighted mean loss of a task's output, a scalar."""
+    def task_loss(self, task: str, batch: Batch, output: Named) -> Tensor:
+        """Weighted mean loss of a task's outputs, a scalar."""
         from keras import ops
 
         spec = self.tasks[task]
+        arguments = dict(spec.loss_args)
+        if spec.mask:
+            arguments["mask"] = batch[spec.mask]
         function = losses.get(spec.loss).function
-        per_event = function(batch[spec.target], output, **spec.loss_args)
+        per_event = function(batch[spec.target], output[spec.output], **arguments)
         return ops.mean(batch[WEIGHT] * per_event)
 
     def variables(self) -> list[Any]:
@@ -87,6 +109,45 @@ class Chain:
     def parameters(self) -> int:
         """Number of trainable numbers."""
         return sum(int(variable.shape.num_elements()) for variable in self.variables())
+
+    def _sources(self, task: str) -> list[Source]:
+        return [source_of(text, self.tasks) for text in self.tasks[task].inputs]
+
+    def _input(self, source: Source, batch: Batch, done: Mapping[str, Named]) -> Tensor:
+        if source.output != PROBABILITIES:
+            known = done.get(source.name)
+            return known[source.output] if known else batch[self._column(source)]
+        spec = self.tasks[source.name]
+        if source.name in done or source.name in self.given:
+            return probabilities(spec, self._input(Source(source.name, spec.output), batch, done))
+        return true_probabilities(spec, batch[spec.target])
+
+    def _column(self, source: Source) -> str:
+        """Column that stands for an input without a model."""
+        if not source.output:
+            return source.name
+        spec = self.tasks[source.name]
+        if source.name not in self.given:
+            return spec.target
+        derived = source.output == PROBABILITIES
+        return output_column(source.name, spec.output if derived else source.output)
+
+
+def probabilities(spec: TaskSpec, output: Tensor) -> Tensor:
+    """Turn logits into probabilities, float32 of the same shape."""
+    from keras import ops
+
+    logits = ops.cast(output, "float32")
+    return ops.softmax(logits, axis=-1) if spec.classes else ops.sigmoid(logits)
+
+
+def true_probabilities(spec: TaskSpec, target: Tensor) -> Tensor:
+    """Give the true class a probability of 1: one-hot, or a label as one number an event."""
+    from keras import ops
+
+    if spec.classes:
+        return ops.one_hot(ops.cast(target, "int32"), spec.classes)
+    return ops.reshape(ops.cast(target, "float32"), (-1, 1))
 
 
 def weighted_total(weights: Sequence[float], values: Sequence[Tensor]) -> Tensor:

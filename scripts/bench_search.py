@@ -56,6 +56,7 @@ def prepare(steps: int) -> tuple[Any, Any, Any]:
 
 def kinds(supernet: Any) -> dict[str, Any]:
     """The steps that are timed."""
+    from msml.chain import weighted_total
     from msml.recipe.schema import Fit
     from msml.strategies.alphas import Alphas
     from msml.strategies.darts_step import DartsStep, Objective
@@ -78,12 +79,16 @@ def kinds(supernet: Any) -> dict[str, Any]:
     def one_pass(train: Any, _valid: Any) -> Any:
         """Nothing but a gradient of all weights; a sum of it keeps it from being left out."""
         from msml.strategies.supernet import Given
-        from msml.strategies.unrolled import TrainPass
 
         values = [tf.convert_to_tensor(v.value) for v in supernet.variables]
         now = [tf.convert_to_tensor(a.value) for a in alphas]
-        gradients, losses = TrainPass(objective, values, Given(train)).gradient(now)
-        return tf.stack([*losses[:-2], tf.add_n([tf.reduce_sum(g) for g in gradients])])
+        given = Given(train)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(values)
+            losses = objective.losses(values, now, given)
+            whole = weighted_total(list(shares.values()), losses.parts)
+        gradients = tape.gradient(whole, values)
+        return tf.stack([*losses.reported, tf.add_n([tf.reduce_sum(g) for g in gradients])])
 
     return {
         "one forward-backward pass": one_pass,

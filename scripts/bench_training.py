@@ -73,13 +73,16 @@ def time_msml(tasks: Any, arrays: dict[str, Any], chosen: dict[str, str]) -> Cal
     from msml.chain import WEIGHT, Chain
     from msml.recipe.schema import Fit
     from msml.training.epoch import Stream, compile_epoch, epoch_order, to_device
-    from msml.training.steps import make_fit_step, make_optimizer
+    from msml.training.steps import make_optimizer
+    from msml.weighting.rule import make_weighting, tasks_of
+    from msml.weighting.step import make_chain_step
 
     chain = Chain(tasks, models_of(tasks, chosen))
     optimizer = make_optimizer(Fit(), chain.variables(), "float32")
     tensors = to_device({name: arrays[name] for name in [*chain.columns(), WEIGHT]})
     weights = _WEIGHTS if len(chosen) > 1 else dict.fromkeys(chosen, 1.0)
-    step = make_fit_step(chain, weights, optimizer)
+    fixed = make_weighting({"name": "fixed"}, tasks_of(chain, weights, 0))
+    step = make_chain_step(chain, weights, optimizer, fixed)
     convolution = "cnn" in chosen.values()
     stream = Stream(tensors, _BATCH)
     epoch = compile_epoch(step, stream, losses=len(chosen) + 1, xla=not convolution)

@@ -12,12 +12,14 @@ from msml.data.transforms import log_pt
 from msml.models.build import build
 from msml.recipe.expand import ModelSpec, TaskSpec
 from msml.recipe.schema import Fit
-from msml.stages.training import model_variables, numbered
 from msml.strategies.supernet import Supernet
 from msml.training.environment import tensorflow
 from msml.training.epoch import Stream, compile_epoch, shuffled, to_device
 from msml.training.fit import Trainee, Watch, fit
-from msml.training.steps import make_fit_step, make_loss_step, make_optimizer
+from msml.training.steps import make_loss_step, make_optimizer
+from msml.training.variables import model_variables, numbered
+from msml.weighting.rule import make_weighting, tasks_of
+from msml.weighting.step import make_chain_step
 
 tensorflow()
 
@@ -88,6 +90,12 @@ def batch(rows=None, weight=None, seed=1):
 TRAIN, VALID = np.arange(0, 250), np.arange(250, 400)
 
 
+def fit_step(chain, weights, optimizer):
+    """Descend a chain's losses under fixed weights v_t."""
+    fixed = make_weighting({"name": "fixed"}, tasks_of(chain, weights, 0))
+    return make_chain_step(chain, weights, optimizer, fixed)
+
+
 def trainee(chain, settings=FIT, precision="float32", xla=False, key="unit", weights=None, seed=0):
     """What `msml.stages.training.train` makes of a chain."""
     weights = weights or {name: chain.tasks[name].weight for name in chain.models}
@@ -100,7 +108,7 @@ def trainee(chain, settings=FIT, precision="float32", xla=False, key="unit", wei
         make_loss_step(chain, weights), Stream(valid, 100), losses=count, xla=xla
     )
     epoch = compile_epoch(
-        make_fit_step(chain, weights, optimizer),
+        fit_step(chain, weights, optimizer),
         Stream(train, settings.batch_size),
         losses=count,
         xla=xla,

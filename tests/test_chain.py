@@ -1,10 +1,21 @@
 """Wiring: which columns a chain needs, and what its models get."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from msml.chain import WEIGHT, Chain, output_column
+from msml.chain import (
+    WEIGHT,
+    Chain,
+    has_truth,
+    output_column,
+    output_columns,
+    probabilities,
+    true_probabilities,
+)
 from msml.recipe.expand import TaskSpec
+from msml.registry import losses
 
 
 def task(name, inputs, target, loss="bce_logits"):
@@ -44,9 +55,9 @@ def chain(*names, given=()):
 @pytest.mark.parametrize("training", [True, False])
 def test_outputs_go_where_the_recipe_says(training):
     connected = chain("first", "second", "third")
-    assert connected.columns() == ["jets", "taus", "label", "images"]
+    assert connected.columns() == ["jets", "images", "taus", "label"]
     outputs = connected.outputs(BATCH, training=training)
-    assert {name: float(output[0]) for name, output in outputs.items()} == {
+    assert {name: float(output["output"][0]) for name, output in outputs.items()} == {
         "first": 10,
         "second": 11,
         "third": 12,
@@ -85,6 +96,70 @@ def test_losses_are_weighted_means_over_events():
         "label": np.array([0, 1, 1], np.float32),
         WEIGHT: np.array([1.0, 0.0, 2.0], np.float32),
     }
-    (value,) = alone.task_losses(batch, {"third": logits})
+    (value,) = alone.task_losses(batch, {"third": {"output": logits}})
     expected = (np.log(2) + 2 * np.logaddexp(0, 2)) / 3
     assert float(value) == pytest.approx(expected, rel=1e-6)
+
+
+class Several(Recorder):
+    """A model with several outputs, the loss seeing one that is not called `output`."""
+
+    def __call__(self, inputs, training):
+        super().__call__(inputs, training)
+        return {"logits": self.answer, "feature": self.answer + 0.5}
+
+
+def test_an_input_may_name_any_output():
+    tasks = {
+        "first": replace(task("first", ["jets"], "label"), output="logits"),
+        "second": task("second", ["first", "first.feature", "first.probabilities"], "label"),
+    }
+    connected = Chain(tasks, {"first": Several(2), "second": Recorder(9)})
+    outputs = connected.outputs(BATCH, training=False)
+    assert sorted(outputs["first"]) == ["feature", "logits"]
+    ((seen, _),) = connected.models["second"].calls
+    assert seen == pytest.approx([2, 2.5, 1 / (1 + np.exp(-2))])
+    given = Chain(tasks, {"second": Recorder(9)}, frozenset({"first"}))
+    names = [output_column("first", name) for name in ("logits", "feature")]
+    assert given.input_columns() == names
+    batch = BATCH | output_columns("first", outputs["first"])
+    given.outputs(batch, training=False)
+    ((again, _),) = given.models["second"].calls
+    assert again == pytest.approx(seen)
+
+
+def test_probabilities_of_several_classes():
+    several = replace(task("first", ["jets"], "label"), classes=3)
+    logits = np.array([[0.0, 1.0, -1.0], [2.0, 2.0, 2.0]], np.float32)
+    expected = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(probabilities(several, logits), expected, rtol=1e-6)
+    truth = true_probabilities(several, np.array([2.0, 0.0], np.float32))
+    np.testing.assert_array_equal(truth, [[0, 0, 1], [1, 0, 0]])
+
+
+def test_where_the_truth_can_stand_in():
+    momentum, label = task("first", ["jets"], "taus"), task("second", ["jets"], "label")
+    momentum = replace(momentum, loss="momentum_mse")
+    assert has_truth(momentum, "output")
+    assert not has_truth(momentum, "feature")
+    assert has_truth(label, "probabilities")
+    assert not has_truth(label, "output")  # logits are no labels
+
+
+def test_the_mask_of_a_target_goes_to_its_loss():
+    seen = {}
+
+    @losses.register("masked_of_a_test")
+    def loss(target, prediction, *, mask=None):
+        seen["mask"] = mask
+        return (prediction - target) ** 2
+
+    try:
+        spec = replace(task("first", ["jets"], "taus"), loss="masked_of_a_test", mask="real")
+        masked = Chain({"first": spec}, {"first": Recorder(1)})
+        assert masked.columns() == ["jets", "taus", "real"]
+        batch = BATCH | {"real": np.array([True, False, True])}
+        masked.task_losses(batch, masked.outputs(batch, training=False))
+        assert seen["mask"] is batch["real"]
+    finally:
+        losses.forget(loss.__module__)

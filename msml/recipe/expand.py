@@ -1,7 +1,7 @@
 """From the tasks of a recipe to what the stages use: weights, candidates and chains in full."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -10,6 +10,12 @@ from msml.errors import RecipeError
 from msml.recipe.schema import Candidate, Task, TrainRecipe
 
 REMAINDER = "remainder"
+OUTPUT = "output"
+"""Name of the output that a task's loss and metrics see, unless the task names another."""
+
+PROBABILITIES = "probabilities"
+"""Name of the probabilities that every classification offers beside its outputs."""
+
 NO_CHAIN = "choose a candidate of each task, or run a search"
 
 Chain = dict[str, str]
@@ -49,6 +55,9 @@ class TaskSpec:
         loss_args: Its arguments.
         metrics: Names of registered metrics.
         candidates: The models to choose from, by name.
+        output: Name of the output that loss and metrics see.
+        classes: Number of classes of the target; 0 where it has none.
+        mask: Column that says which of the target's numbers are real; none where empty.
     """
 
     name: str
@@ -59,6 +68,42 @@ class TaskSpec:
     loss_args: Mapping[str, Any]
     metrics: tuple[str, ...]
     candidates: Mapping[str, ModelSpec]
+    output: str = OUTPUT
+    classes: int = 0
+    mask: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One input of a task.
+
+    Attributes:
+        name: A column, or an earlier task.
+        output: Name of the task's output; empty for a column.
+    """
+
+    name: str
+    output: str = ""
+
+
+def source_of(text: str, tasks: Mapping[str, Task | TaskSpec]) -> Source:
+    """Read an input: `column`, `task` for the output that its loss sees, or `task.output`."""
+    if text in tasks:
+        return Source(text, tasks[text].output)
+    task, dot, output = text.partition(".")
+    return Source(task, output) if dot and task in tasks else Source(text)
+
+
+def upstream(inputs: Sequence[str], tasks: Mapping[str, Task | TaskSpec]) -> list[str]:
+    """Name the tasks whose outputs are among some inputs, each once."""
+    sources = (source_of(text, tasks) for text in inputs)
+    return list(dict.fromkeys(source.name for source in sources if source.output))
+
+
+def metric_of(tasks: Iterable[str], metric: str) -> tuple[str, str]:
+    """Read a metric of `select`: `task/metric`, or a metric of the last task."""
+    task, slash, name = metric.rpartition("/")
+    return (task, name) if slash else (list(tasks)[-1], metric)
 
 
 def expand(recipe: TrainRecipe) -> dict[str, TaskSpec]:
@@ -74,6 +119,7 @@ def expand(recipe: TrainRecipe) -> dict[str, TaskSpec]:
             loss_args={key: value for key, value in task.loss.items() if key != "name"},
             metrics=tuple(task.metrics),
             candidates=dict(candidates(task)),
+            output=task.output,
         )
         for name, task in recipe.tasks.items()
     }

@@ -73,12 +73,15 @@ class Task:
     """One step of the chain.
 
     Attributes:
-        inputs: Columns of the data and names of earlier tasks, in the order of the models' inputs.
+        inputs: Columns and outputs of earlier tasks, in the order of the models' inputs: `task` is
+            the output that its loss sees, `task.name` another one, and `task.probabilities` those
+            of a classification.
         target: Column with the truth.
         loss: `name` of a registered loss and its arguments.
         weight: The task weight v_t; `remainder` is 1 minus the others.
         candidates: The models to choose from, by name.
-        metrics: Metrics of the task's output.
+        metrics: Metrics of the task's output; its loss is reported where there are none.
+        output: Which output of a model that has several the loss and the metrics see.
     """
 
     inputs: list[str]
@@ -87,6 +90,7 @@ class Task:
     weight: float | str
     candidates: dict[str, Candidate]
     metrics: list[str] = field(default_factory=list)
+    output: str = "output"
 
 
 @dataclass(frozen=True)
@@ -129,8 +133,8 @@ class Select:
     """How combinations of candidates are ranked, by strategies that do.
 
     Attributes:
-        metric: A metric of the last task, or `total` for the weighted sum of the task losses. Ties
-            go to the lower loss of the last task.
+        metric: A metric of the last task, `task/metric` for that of another, or `total` for the
+            weighted sum of the task losses. Ties go to the lower loss of the last task.
         split: Where it is measured: `valid`; or `test` if `allow_test`, as the published code does.
         allow_test: Whether the test split may be used, which makes its final figures optimistic.
     """

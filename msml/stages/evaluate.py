@@ -1,6 +1,7 @@
 """Evaluation: the only stage that opens the test split."""
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +10,25 @@ import numpy as np
 
 from msml.chain import Chain
 from msml.data.kinematics import Array
-from msml.metrics import estimate, replicate
+from msml.metrics import EventMean, estimate, replicate
 from msml.recipe.expand import chain_name
 from msml.registry import metrics as registered
 from msml.runs.directory import finite, read_json, write_json
 from msml.stages.drawing import draw
+from msml.stages.losses import event_losses
 from msml.stages.posttrain import folder_of, trained
 from msml.stages.search import chosen_chains
 from msml.stages.session import Session
-from msml.stages.training import build_model, load_weights, predict
+from msml.stages.training import build_model, predict
 from msml.stages.validity import Judge
 from msml.training.checkpoint import new_hdf5
+from msml.training.measure import Outputs
+from msml.training.variables import load_weights
 
 _BOOTSTRAP_SEED = 20210518
 _REPLICAS = "replicas"
+PREDICTION = "prediction"
+LOSS = "loss"
 
 Record = dict[str, Any]
 
@@ -75,18 +81,20 @@ def _folder(session: Session, chosen: dict[str, str], mode: str) -> Path:
 
 
 def _measure(
-    session: Session, judge: Judge | None, outputs: dict[str, Array]
+    session: Session, judge: Judge | None, outputs: dict[str, Outputs]
 ) -> tuple[dict[str, dict[str, Any]], dict[str, Array]]:
     """Metrics of each task's output, with bootstrap uncertainties, and their replicas."""
     test = session.split("test")
     weight = test.weight.astype(np.float64)
     measured: dict[str, dict[str, Any]] = {}
     replicas: dict[str, Array] = {}
-    for task, output in outputs.items():
+    for task, named in outputs.items():
         spec = session.tasks[task]
-        arrays = (test.columns[spec.target], output)
+        arrays = (test.columns[spec.target], named[spec.output])
         measured[task] = {}
         functions = {name: registered.get(name).function for name in spec.metrics}
+        if not functions:
+            functions[LOSS] = EventMean(partial(_loss_of_each, session, task))
         functions |= judge.metrics(task) if judge else {}
         for name, metric in functions.items():
             drawn = replicate(
@@ -95,6 +103,11 @@ def _measure(
             replicas[f"{task}/{name}"] = drawn
             measured[task][name] = estimate(metric(*arrays, weight), drawn)._asdict()
     return measured, replicas
+
+
+def _loss_of_each(session: Session, task: str, target: Array, output: Array) -> Array:
+    """Loss of each test event; the target is that of the split."""
+    return event_losses(session, task, session.split("test"), output)
 
 
 def _difference(session: Session, record: Record, other: Record) -> dict[str, dict[str, Any]]:
@@ -125,16 +138,21 @@ def _replicas(path: Path) -> dict[str, Array]:
 
 
 def _write_predictions(
-    session: Session, outputs: dict[str, Array], replicas: dict[str, Array], path: Path
+    session: Session, outputs: dict[str, Outputs], replicas: dict[str, Array], path: Path
 ) -> None:
-    """Keep the outputs of all tasks on the test split, with each event's row in the file."""
+    """Keep the outputs of all tasks on the test split, with each event's row in the file.
+
+    What the loss sees is `prediction`; other outputs keep their names.
+    """
     test = session.split("test")
     with new_hdf5(path) as file:
         file.create_dataset("event", data=test.event)
         file.create_dataset("weight", data=test.weight)
-        for task, output in outputs.items():
+        for task, named in outputs.items():
             group = file.create_group(task)
-            group.create_dataset("prediction", data=output)
+            for name, output in named.items():
+                seen = name == session.tasks[task].output
+                group.create_dataset(PREDICTION if seen else name, data=output)
             group.create_dataset("target", data=test.columns[session.tasks[task].target])
             group.attrs["target"] = session.tasks[task].target
             group.attrs["transform"] = session.values.data.transform.get(

@@ -3,24 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from msml.chain import Chain, output_column
-from msml.recipe.expand import chain_name
+from msml.chain import Chain, output_columns
+from msml.recipe.expand import chain_name, upstream
 from msml.runs.directory import read_json, write_json
 from msml.stages.pretrain import pretrained
 from msml.stages.search import chosen_chains, searched
 from msml.stages.session import Session
-from msml.stages.training import (
-    TOTAL,
-    Unit,
-    build_model,
-    load_weights,
-    model_variables,
-    predict,
-    train,
-    validation,
-)
+from msml.stages.training import TOTAL, Unit, build_model, predict, train, validation
 from msml.training.checkpoint import save_arrays, variable_arrays
 from msml.training.epoch import Tensor, to_device
+from msml.training.variables import load_weights, model_variables
 
 
 def posttrain(session: Session) -> dict[str, dict[str, Any]]:
@@ -116,8 +108,7 @@ def _sequential(session: Session, chosen: dict[str, str], folder: Path) -> dict[
     models: dict[str, Any] = {}
     added: dict[str, dict[str, Tensor]] = {"train": {}, "valid": {}}
     for task, name in chosen.items():
-        upstream = [s for s in session.tasks[task].inputs if s in session.tasks]
-        if not upstream:
+        if not upstream(session.tasks[task].inputs, session.tasks):
             models[task] = build_model(session, task, name)
             single = Chain(session.tasks, {task: models[task]})
             load_weights(single, pretrained(session, task, name)[0])
@@ -138,7 +129,7 @@ def _sequential(session: Session, chosen: dict[str, str], folder: Path) -> dict[
         done = Chain(session.tasks, dict(models))
         for split in added:
             outputs = predict(session, done, split)
-            added[split] |= to_device({output_column(task): outputs[task]})
+            added[split] |= to_device(output_columns(task, outputs[task]))
     return _keep(session, Chain(session.tasks, models), folder)
 
 

@@ -1,18 +1,27 @@
-"""Pre-training: every candidate alone, on truth inputs, shared between runs."""
+"""Pre-training: every candidate alone, shared between runs.
+
+An input that names an earlier task is its truth where there is one of the same shape and meaning;
+else it is the frozen output of that task's best pre-trained candidate.
+"""
 
 import math
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from msml.chain import Chain
+from msml.chain import Chain, has_truth, output_columns
 from msml.files import atomic, fingerprint, locked, remove_temporaries
+from msml.recipe.expand import source_of, upstream
 from msml.runs.directory import read_json, write_json
 from msml.stages.session import Session
 from msml.stages.training import Unit, build_model, train
 from msml.training.checkpoint import FORMAT_VERSION
+from msml.training.epoch import Tensor, to_device
+from msml.training.measure import predictor
+from msml.training.variables import load_weights
 
 
 def pretrain(session: Session) -> dict[str, dict[str, Any]]:
@@ -46,20 +55,21 @@ def pretrained(session: Session, task: str, candidate: str) -> tuple[Path, dict[
 
 
 def _pretrain(session: Session, task: str, candidate: str, folder: Path) -> None:
-    chain = Chain(session.tasks, {task: build_model(session, task, candidate)})
+    frozen = _frozen(session, task)
     unit = Unit(
         key=f"pretrain/{task}/{candidate}",
-        chain=chain,
+        chain=_alone(session, task, candidate),
         weights={task: 1.0},
         settings=session.values.pretrain,
         folder=folder,
+        added={split: _outputs_of(session, frozen, split) for split in ("train", "valid")},
     )
     history = train(session, unit)
     best = history.valid[history.best_epoch] if history.best_epoch >= 0 else {}
     metrics = {
         "task": task,
         "candidate": candidate,
-        "parameters": chain.parameters(),
+        "parameters": unit.chain.parameters(),
         "epochs": history.epochs,
         "best_epoch": history.best_epoch + 1,
         "valid_loss": best.get(task),
@@ -76,7 +86,7 @@ def _fingerprint(session: Session, task: str, candidate: str) -> str:
     described = {
         **session.facts(),
         "task": [task, spec.inputs, spec.target, spec.loss, dict(spec.loss_args)],
-        "upstream": [session.tasks[s].target for s in spec.inputs if s in session.tasks],
+        "upstream": [session.tasks[s].target for s in upstream(spec.inputs, session.tasks)],
         "candidate": [candidate, spec.candidates[candidate].model],
         "arguments": dict(spec.candidates[candidate].args),
         "settings": asdict(session.values.pretrain),
@@ -84,7 +94,49 @@ def _fingerprint(session: Session, task: str, candidate: str) -> str:
     }
     if plugins := session.plugin_fingerprints(task, candidate):
         described["plugins"] = plugins
+    if frozen := _frozen(session, task):
+        described["frozen"] = {
+            earlier: [_fingerprint(session, earlier, name) for name in known.candidates]
+            for earlier, known in session.tasks.items()
+            if earlier in frozen
+        }
     return fingerprint(described)[:20]
+
+
+def _alone(session: Session, task: str, candidate: str) -> Chain:
+    models = {task: build_model(session, task, candidate)}
+    return Chain(session.tasks, models, frozenset(_frozen(session, task)))
+
+
+def _frozen(session: Session, task: str) -> list[str]:
+    """Earlier tasks whose outputs a candidate sees frozen, as no truth can stand in for them."""
+    tasks = session.tasks
+    sources = [source_of(text, tasks) for text in tasks[task].inputs]
+    needed = [s.name for s in sources if s.output and not has_truth(tasks[s.name], s.output)]
+    return list(dict.fromkeys(needed))
+
+
+def _outputs_of(session: Session, tasks: Sequence[str], split: str) -> dict[str, Tensor]:
+    """Outputs of the best pre-trained candidate of each of some tasks, as columns."""
+    columns: dict[str, Tensor] = {}
+    for task in tasks:
+        name = _best(session, task)
+        chain = _alone(session, task, name)
+        load_weights(chain, pretrained(session, task, name)[0])
+        given = _outputs_of(session, _frozen(session, task), split)
+        outputs = predictor(chain)({**session.on_device(split), **given})[task]
+        columns |= to_device(output_columns(task, outputs))
+    return columns
+
+
+def _best(session: Session, task: str) -> str:
+    """The candidate of the lowest loss on valid; the first of equals."""
+
+    def loss(name: str) -> float:
+        found = pretrained(session, task, name)[1]["valid_loss"]
+        return math.inf if found is None else float(found)
+
+    return min(session.tasks[task].candidates, key=loss)
 
 
 def _link(source: Path, target: Path) -> None:

@@ -11,30 +11,23 @@ from msml.recipe.messages import Problem
 from msml.registry import strategies
 from msml.stages.selection import Selection
 from msml.stages.session import Session
-from msml.stages.training import TOTAL, measurement, optimise, use_xla
+from msml.stages.training import TOTAL, optimise, steps_of, use_xla
 from msml.strategies.natural import Distribution
 from msml.strategies.paths import Paths
-from msml.strategies.pretrained import keep_chain, models_variables, pretrained_models, streams
+from msml.strategies.pretrained import keep_chain, pretrained_models, streams
 from msml.strategies.spos import (
     NO_DUMMIES,
     PathTraining,
     path_notes,
-    told,
     trainable_paths,
     training_variables,
 )
 from msml.training.environment import tensorflow
-from msml.training.epoch import (
-    Batch,
-    Step,
-    Stream,
-    Tensor,
-    compile_epoch,
-    generator,
-    shuffled,
-    to_device,
-)
+from msml.training.epoch import Batch, Step, Stream, Tensor, generator, to_device
 from msml.training.fit import History, Trainee
+from msml.training.measure import measurement
+from msml.training.variables import models_variables
+from msml.weighting.step import epochs
 
 _KEY = "search/asng"
 _UNIFORM = 2**16  # different random numbers
@@ -84,9 +77,8 @@ class Asng(PathTraining):
         names, candidates = paths.names, paths.supernet.candidates
         train, valid = streams(session, self.batch_size)
         numbers = Stream(_uniform_numbers(), (1 + self.samples) * len(names))
-        losses, xla = (*names, TOTAL), use_xla(session, candidates)
-        work = make_asng_step(paths, distribution)
-        epoch = compile_epoch(work, train, valid, numbers, losses=len(losses), xla=xla)
+        losses = (*names, TOTAL)
+        xla = use_xla(session, candidates, steps_of(self.fit, train.events))
         seed, count = session.values.seed, ceil(train.events / self.batch_size) * numbers.batch_size
 
         def drawn(epoch: int) -> list[Array]:
@@ -96,13 +88,24 @@ class Asng(PathTraining):
             return paths.losses(batch, distribution.mode())
 
         weighed = path_notes(paths, train)
+        assert paths.weighting is not None
         shares = {f"share/{task}": share for task, share in distribution.shares.items()}
         trainee = Trainee(
             key=_KEY,
             losses=losses,
             weights=models_variables(paths.supernet.models) | shares,
             state=training_variables(paths) | distribution.state,
-            train=shuffled(told(epoch, paths), [train.events, valid.events], seed, _KEY, drawn),
+            train=epochs(
+                make_asng_step(paths, distribution),
+                [train, valid],
+                seed,
+                _KEY,
+                losses=len(losses),
+                xla=xla,
+                weighting=paths.weighting,
+                drawn_streams=[numbers],
+                drawn=drawn,
+            ),
             valid=measurement(mode, valid.columns, candidates, len(losses), xla),
             notes=lambda: {"distribution": _named(paths, distribution), **weighed()},
         )

@@ -14,23 +14,25 @@ from msml.recipe.schema import Fit
 from msml.registry import strategies
 from msml.stages.selection import Selection
 from msml.stages.session import Session
-from msml.stages.training import TOTAL, measurement, model_seed, numbered, optimise
+from msml.stages.training import TOTAL, optimise
 from msml.strategies.alphas import Alphas
 from msml.strategies.darts_choice import by_ranking, scores_of_alpha, scores_of_removal, selection
 from msml.strategies.darts_monitor import entropies, hessian_measurement, ranking_stays
 from msml.strategies.darts_step import DartsStep, Objective, make_supernet_loss_step, values
-from msml.strategies.pretrained import keep_chain, models_variables, pretrained_models, streams
+from msml.strategies.pretrained import keep_chain, pretrained_models, streams
 from msml.strategies.ranking import ranked_by
 from msml.strategies.relaxation import Kind, Relaxation
 from msml.strategies.shared import rank_supernet
 from msml.strategies.supernet import Given, Supernet
 from msml.training.environment import tensorflow
-from msml.training.epoch import Batch, EpochResult, Stream, Tensor, compile_epoch, shuffled
+from msml.training.epoch import Batch, EpochResult, Stream, Tensor
 from msml.training.fit import History, Trainee
+from msml.training.measure import measurement
 from msml.training.steps import make_optimizer
+from msml.training.variables import model_seed, models_variables, numbered
 from msml.weighting.diagnosis import Diagnosis, make_diagnosis, weighting_notes
 from msml.weighting.rule import make_weighting, tasks_of
-from msml.weighting.step import with_epoch_end
+from msml.weighting.step import epochs
 
 KEY = "search/darts"
 
@@ -202,12 +204,10 @@ class DartsSearch:
             key=KEY,
             losses=self.losses,
             weights=models_variables(self.supernet.models) | self.alphas.by_task(),
-            state={
-                **numbered(
-                    [*self._optimizer.variables, *self._alpha_optimizer.variables, self._draws]
-                ),
-                **{f"weighting/{name}": v for name, v in self._weighting.state.items()},
-            },
+            state=numbered(
+                [*self._optimizer.variables, *self._alpha_optimizer.variables, self._draws]
+            )
+            | self._weighting.variables,
             train=train,
             valid=self.measure,
             notes=self._notes(),
@@ -216,10 +216,16 @@ class DartsSearch:
         )
 
     def _epoch(self, alpha_optimizer: Any | None) -> Callable[[int], EpochResult]:
-        train, valid, step = self._train, self._valid, self._step(alpha_optimizer)
-        epoch = compile_epoch(step, train, valid, losses=len(self.losses), xla=self._xla)
-        epoch = with_epoch_end(epoch, self._weighting, self._task_losses)
-        return shuffled(epoch, [train.events, valid.events], self._session.values.seed, KEY)
+        return epochs(
+            self._step(alpha_optimizer),
+            [self._train, self._valid],
+            self._session.values.seed,
+            KEY,
+            losses=len(self.losses),
+            xla=self._xla,
+            weighting=self._weighting,
+            of_tasks=self._task_losses,
+        )
 
     def _step(self, alpha_optimizer: Any | None) -> DartsStep:
         settings = self._settings
@@ -260,8 +266,7 @@ class DartsSearch:
 
         def measure(batch: Batch) -> list[Tensor]:
             given, alphas = Given(batch, training=False), values(self.alphas.variables)
-            losses = objective.all_losses(values(supernet.variables), alphas, given)
-            return supernet.task_objectives(losses[:-2])
+            return objective.losses(values(supernet.variables), alphas, given).parts
 
         return make_diagnosis(list(supernet.models), measure, supernet.variables, self._weighting)
 

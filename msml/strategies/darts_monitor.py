@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from msml.stages.training import measurement
 from msml.strategies.darts_step import Objective, values
 from msml.strategies.supernet import Given
 from msml.training.environment import tensorflow
 from msml.training.epoch import Batch, Tensor
+from msml.training.measure import measurement
 
 Alphas = Mapping[str, Mapping[str, float]]
 
@@ -44,13 +44,13 @@ def hessian_measurement(
 
     def step(batch: Batch) -> Tensor:
         weights, given = values(objective.supernet.variables), Given(batch, training=False)
-        roots = objective.roots(weights, given)
+        whole = objective.loss(given, 1.0)
         point = tf.concat(values(alphas), axis=0)
         with tf.GradientTape(watch_accessed_variables=False) as outer:
             outer.watch(point)
             with tf.GradientTape(watch_accessed_variables=False) as inner:
                 inner.watch(point)
-                loss = objective.losses(weights, tf.split(point, sizes), roots, given)[-1]
+                loss = whole(weights, tf.split(point, sizes))
             gradient = inner.gradient(loss, point)
         hessian = outer.jacobian(gradient, point, experimental_use_pfor=False)
         return tf.concat([tf.reshape(hessian, [-1]), [loss]], axis=0)

@@ -11,7 +11,8 @@ from functools import cached_property, partial
 from math import ceil
 from typing import Any
 
-from msml.chain import Chain, weighted_total
+from msml.chain import Chain, Named, named, weighted_total
+from msml.recipe.expand import upstream
 from msml.strategies.supernet import Supernet
 from msml.training.environment import tensorflow
 from msml.training.epoch import Batch, Tensor
@@ -20,7 +21,7 @@ from msml.weighting.rule import Weighting
 # Every branch of a switch is given the variables of all its branches, which is quadratic.
 _LARGEST_SWITCH = 8
 
-Outputs = Mapping[str, Tensor]
+Outputs = Mapping[str, Named]
 Number = int | Tensor
 
 
@@ -52,7 +53,7 @@ class Paths:
     def upstream(self) -> dict[str, list[str]]:
         """The tasks whose outputs a task sees."""
         tasks = self.supernet.tasks
-        return {t: [s for s in dict.fromkeys(tasks[t].inputs) if s in tasks] for t in tasks}
+        return {task: upstream(spec.inputs, tasks) for task, spec in tasks.items()}
 
     @property
     def chain(self) -> Chain:
@@ -86,9 +87,9 @@ class Paths:
 
     def _outputs(
         self, batch: Batch, numbers: Sequence[Number], tasks: Sequence[str], training: bool
-    ) -> dict[str, Tensor]:
-        """Outputs of these tasks."""
-        done: dict[str, Tensor] = {}
+    ) -> dict[str, Named]:
+        """Outputs of these tasks, by name."""
+        done: dict[str, Named] = {}
         known = dict(zip(self.names, numbers, strict=True))
         for task in tasks:
             inputs = self.chain.inputs(task, batch, done)
@@ -143,7 +144,7 @@ class Paths:
         """Losses of the tasks, and of each the flat gradient of Σ v_t L_t by its candidate."""
         tf = tensorflow()
         # What the tasks downstream make of an output: the gradient of their losses by it.
-        wanted = {task: tf.zeros_like(output) for task, output in outputs.items()}
+        wanted = tf.nest.map_structure(tf.zeros_like, dict(outputs))
         losses, gradients = [], []
         for task, number in reversed(list(zip(self.names, numbers, strict=True))):
             branch = partial(
@@ -156,8 +157,9 @@ class Paths:
             loss, gradient, *onward = self._switch(task, number, branch)
             losses.append(loss)
             gradients.append(gradient)
-            for source, more in zip(self.upstream[task], onward, strict=True):
-                wanted[source] += more
+            seen = {source: outputs[source] for source in self.upstream[task]}
+            for source, more in tf.nest.pack_sequence_as(seen, onward).items():
+                wanted[source] = tf.nest.map_structure(tf.add, wanted[source], more)
         return losses[::-1], gradients[::-1]
 
     def _backward(
@@ -166,7 +168,7 @@ class Paths:
         name: str,
         batch: Batch,
         outputs: Outputs,
-        wanted: Tensor | None,
+        wanted: Named | None,
         weight: float,
     ) -> list[Tensor]:
         """Loss of a candidate, its flat gradient, and the gradients by the outputs that it sees."""
@@ -174,7 +176,8 @@ class Paths:
         scale = self._optimizer(task, name).scale_loss(1.0)
         variables = self.supernet.models[task][name].trainable_variables
         values = [tf.convert_to_tensor(variable.value) for variable in variables]
-        seen = {source: tf.identity(outputs[source]) for source in self.upstream[task]}
+        seen = {source: dict(outputs[source]) for source in self.upstream[task]}
+        seen = tf.nest.map_structure(tf.identity, seen)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([values, seen])
             inputs = self.chain.inputs(task, batch, seen)
@@ -184,10 +187,10 @@ class Paths:
         if weight > 0:
             targets.append(loss)
             factors.append(weight * scale)
-        if wanted is not None:
-            targets.append(output)
-            factors.append(wanted * scale)
-        sources = [*values, *seen.values()]
+        for name, gradient in (wanted or {}).items():
+            targets.append(output[name])
+            factors.append(gradient * scale)
+        sources = [*values, *tf.nest.flatten(seen)]
         found = [tf.zeros_like(source) for source in sources]
         if targets:
             factors = [tf.convert_to_tensor(f, tf.float32) for f in factors]
@@ -232,7 +235,7 @@ class Paths:
         ):
             self._switch(task, number, partial(branch, gradient=gradient))
 
-    def _output(self, task: str, name: str, inputs: Any, training: bool) -> Tensor:
+    def _output(self, task: str, name: str, inputs: Any, training: bool) -> Named:
         return self._call(task, name, inputs, training)[0]
 
     def _call(
@@ -242,14 +245,15 @@ class Paths:
         inputs: Any,
         training: bool,
         values: Sequence[Tensor] | None = None,
-    ) -> tuple[Tensor, list[Tensor]]:
-        """Output of a candidate and its new state, which is not kept: twice gives the same."""
+    ) -> tuple[Named, list[Tensor]]:
+        """Outputs of a candidate and its new state, which is not kept: twice gives the same."""
         model = self.supernet.models[task][name]
         if values is None:
             values = [variable.value for variable in model.trainable_variables]
-        return model.stateless_call(
+        output, state = model.stateless_call(
             values, model.non_trainable_variables, inputs, training=training
         )
+        return named(output), state
 
     def _switch(self, task: str, number: Number, branch: Callable[[str, str], Any]) -> Any:
         """What a function of task and name gives for the candidate of this number."""

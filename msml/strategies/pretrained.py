@@ -8,11 +8,10 @@ from msml.errors import DataError
 from msml.stages.pretrain import pretrained
 from msml.stages.search import chain_weights
 from msml.stages.session import Session
-from msml.stages.training import build_model, model_variables, numbered
+from msml.stages.training import build_model
 from msml.training.checkpoint import assign, load_arrays, save_arrays, variable_arrays
 from msml.training.epoch import Stream
-
-Models = Mapping[str, Mapping[str, Any]]
+from msml.training.variables import Models, model_variables, numbered
 
 
 def pretrained_models(session: Session) -> dict[str, dict[str, Any]]:
@@ -27,16 +26,6 @@ def pretrained_models(session: Session) -> dict[str, dict[str, Any]]:
             variables = {f"{task}/{n}": v for n, v in numbered(model.variables).items()}
             assign(variables, load_arrays(path)[0], str(path))
     return models
-
-
-def models_variables(models: Models) -> dict[str, Any]:
-    """All variables of candidates by task, name and position."""
-    return {
-        f"{task}/{name}/{number}": variable
-        for task, candidates in models.items()
-        for name, model in candidates.items()
-        for number, variable in numbered(model.variables).items()
-    }
 
 
 def streams(session: Session, batch_size: int) -> tuple[Stream, Stream]:

@@ -9,12 +9,15 @@ import numpy as np
 from msml.chain import weighted_total
 from msml.data.kinematics import Array
 from msml.metrics import average, replicate
-from msml.registry import losses, metrics
+from msml.recipe.expand import metric_of
+from msml.registry import metrics
+from msml.stages.losses import event_losses
 from msml.stages.session import Session
+from msml.stages.training import TOTAL
+from msml.training.measure import Outputs
 
 _REPLICAS = 200
 _SEED = 20210519
-TOTAL = "total"
 
 Record = Mapping[str, Any]
 
@@ -35,29 +38,27 @@ class Score:
     losses: Mapping[str, float]
 
 
-def score(session: Session, outputs: Mapping[str, Array], *, replicas: bool = True) -> Score:
+def score(session: Session, outputs: Mapping[str, Outputs], *, replicas: bool = True) -> Score:
     """Measure a combination as the recipe's `select` says.
 
     Args:
         session: The run.
-        outputs: Output of each task on the split of `select`.
+        outputs: Outputs of each task on the split of `select`, by name.
         replicas: Whether to take bootstrap replicas; without them it is far cheaper.
     """
     select = session.values.select
     split = session.split(select.split)
     weight = split.weight.astype(np.float64)
-    per_event = {
-        task: _event_losses(session, task, split.columns[session.tasks[task].target], output)
-        for task, output in outputs.items()
-    }
+    seen = {task: named[session.tasks[task].output] for task, named in outputs.items()}
+    per_event = {task: event_losses(session, task, split, out) for task, out in seen.items()}
     if select.metric == TOTAL:
         shares = [session.tasks[task].weight for task in per_event]
         metric: Any = average
         arrays: tuple[Array, ...] = (weighted_total(shares, list(per_event.values())),)
     else:
-        last = list(session.tasks)[-1]
-        metric = metrics.get(select.metric).function
-        arrays = (split.columns[session.tasks[last].target], outputs[last])
+        task, name = metric_of(session.tasks, select.metric)
+        metric = metrics.get(name).function
+        arrays = (split.columns[session.tasks[task].target], seen[task])
     return Score(
         value=float(metric(*arrays, weight)),
         replicas=replicate(metric, arrays, weight, _REPLICAS * replicas, _SEED),
@@ -126,7 +127,8 @@ def undetermined(ranking: Sequence[Record]) -> list[str]:
 
 def higher_is_better(metric: str) -> bool:
     """Say which way a metric of `select` goes."""
-    return metric != TOTAL and metrics.get(metric).facts.get("better") == "higher"
+    name = metric.rpartition("/")[2]
+    return name != TOTAL and metrics.get(name).facts.get("better") == "higher"
 
 
 def ranked_by(session: Session) -> str:
@@ -144,9 +146,3 @@ def _or_infinity(value: float) -> float:
 def _sign(session: Session) -> float:
     """Factor on the metric that makes lower better."""
     return -1.0 if higher_is_better(session.values.select.metric) else 1.0
-
-
-def _event_losses(session: Session, task: str, target: Array, output: Array) -> Array:
-    spec = session.tasks[task]
-    values = losses.get(spec.loss).function(target, output, **spec.loss_args)
-    return np.asarray(values, np.float64)

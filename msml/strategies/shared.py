@@ -5,12 +5,12 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
-from msml.chain import Chain, output_column
-from msml.data.kinematics import Array
+from msml.chain import Chain, output_columns
 from msml.recipe.expand import Chain as Chosen
+from msml.recipe.expand import upstream
 from msml.stages.session import Session
-from msml.stages.training import predictor
 from msml.strategies.ranking import Record, Score, best_first, rank, score
+from msml.training.measure import Outputs, predictor
 
 # Bootstrap replicas take far longer than all else.
 _WITH_REPLICAS = 50
@@ -35,16 +35,16 @@ class SharedWeights:
         self._split = session.values.select.split
         self._compiled: dict[tuple[str, str], Any] = {}
         self._given: dict[str, tuple[str, ...]] = {}
-        self._known: dict[str, dict[str, Array]] = {}
+        self._known: dict[str, dict[str, Outputs]] = {}
 
     def score(self, chosen: Chosen, *, replicas: bool) -> Score:
         """Measure a combination on the split of `select`."""
         self._session.check_stop()
         return score(self._session, self.outputs(chosen), replicas=replicas)
 
-    def outputs(self, chosen: Chosen) -> dict[str, Array]:
-        """Output of each task of a combination, `(events, ...) float32`."""
-        done: dict[str, Array] = {}
+    def outputs(self, chosen: Chosen) -> dict[str, Outputs]:
+        """Outputs of each task of a combination, by name."""
+        done: dict[str, Outputs] = {}
         for task in self._models:
             given = tuple(chosen[earlier] for earlier in self._before(task))
             if self._given.get(task) != given:
@@ -55,23 +55,26 @@ class SharedWeights:
             done[task] = known[chosen[task]]
         return done
 
-    def _computed(self, task: str, name: str, done: Mapping[str, Array]) -> Array:
+    def _computed(self, task: str, name: str, done: Mapping[str, Outputs]) -> Outputs:
+        tasks = self._session.tasks
         if (task, name) not in self._compiled:
-            upstream = frozenset(self._session.tasks[task].inputs) & frozenset(self._models)
-            chain = Chain(self._session.tasks, {task: self._models[task][name]}, upstream)
+            given = frozenset(upstream(tasks[task].inputs, tasks))
+            chain = Chain(tasks, {task: self._models[task][name]}, given)
             self._compiled[task, name] = predictor(chain)
-        columns = self._session.on_device(self._split)
-        added = {output_column(earlier): output for earlier, output in done.items()}
-        return self._compiled[task, name]({**columns, **added})[task]
+        columns = dict(self._session.on_device(self._split))
+        for earlier, outputs in done.items():
+            columns |= output_columns(earlier, outputs)
+        found: Outputs = self._compiled[task, name](columns)[task]
+        return found
 
     def _before(self, task: str) -> list[str]:
         """The tasks that an output depends on, in order."""
-        needed, found = list(self._session.tasks[task].inputs), set()
+        tasks = self._session.tasks
+        needed, found = upstream(tasks[task].inputs, tasks), set[str]()
         while needed:
             source = needed.pop()
-            if source in self._models:
-                found.add(source)
-                needed.extend(self._session.tasks[source].inputs)
+            found.add(source)
+            needed += upstream(tasks[source].inputs, tasks)
         return [name for name in self._models if name in found]
 
 

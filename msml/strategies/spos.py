@@ -16,32 +16,24 @@ from msml.recipe.schema import Fit
 from msml.registry import strategies
 from msml.stages.selection import Selection
 from msml.stages.session import Session
-from msml.stages.training import TOTAL, measurement, model_seed, numbered, optimise, use_xla
+from msml.stages.training import TOTAL, optimise, steps_of, use_xla
 from msml.strategies.evolution import Evolution, Genes, evolve
 from msml.strategies.paths import Paths
-from msml.strategies.pretrained import Models, keep_chain, models_variables, pretrained_models
+from msml.strategies.pretrained import keep_chain, pretrained_models
 from msml.strategies.ranking import Record, Score, ranked_by, standing, undetermined
 from msml.strategies.sampling import draw
 from msml.strategies.shared import SharedWeights, rank_supernet, ranked
 from msml.strategies.supernet import Supernet
 from msml.training.checkpoint import assign, load_arrays
 from msml.training.environment import tensorflow
-from msml.training.epoch import (
-    Batch,
-    Epoch,
-    Step,
-    Stream,
-    Tensor,
-    compile_epoch,
-    generator,
-    shuffled,
-    to_device,
-)
+from msml.training.epoch import Batch, Step, Stream, Tensor, generator, to_device
 from msml.training.fit import History, Trainee
+from msml.training.measure import measurement
 from msml.training.steps import make_optimizer
+from msml.training.variables import Models, model_seed, models_variables, numbered
 from msml.weighting.diagnosis import Notes, chain_diagnosis, weighting_notes
 from msml.weighting.rule import make_weighting, tasks_of
-from msml.weighting.step import with_epoch_end
+from msml.weighting.step import epochs
 
 _KEY = "search/spos"
 NO_DUMMIES = (
@@ -148,19 +140,12 @@ def trainable_paths(session: Session, models: Models, settings: Fit) -> Paths:
 
 def training_variables(paths: Paths) -> dict[str, Any]:
     """The variables of all optimizers by task, name and position, and those of the weighting."""
-    weighting = paths.weighting.state if paths.weighting else {}
     return {
         f"{task}/{name}/{number}": variable
         for task, optimizers in (paths.optimizers or {}).items()
         for name, optimizer in optimizers.items()
         for number, variable in numbered(optimizer.variables).items()
-    } | {f"weighting/{name}": variable for name, variable in weighting.items()}
-
-
-def told(epoch: Epoch, paths: Paths) -> Epoch:
-    """Tell the weighting how each epoch went."""
-    assert paths.weighting is not None
-    return with_epoch_end(epoch, paths.weighting)
+    } | (paths.weighting.variables if paths.weighting else {})
 
 
 def path_notes(paths: Paths, train: Stream) -> Notes:
@@ -206,21 +191,32 @@ def _trained(session: Session, paths: Paths, settings: Fit, sampling: Any) -> Hi
         Stream(to_device({"number": np.arange(len(names), dtype=np.int32)}), 1)
         for names in paths.names.values()
     ]
-    losses, xla = (*paths.names, TOTAL), use_xla(session, supernet.candidates)
+    losses = (*paths.names, TOTAL)
+    xla = use_xla(session, supernet.candidates, steps_of(settings, stream.events))
 
     def step(batch: Batch, *drawn: Batch) -> Tensor:
         return paths.descend(batch, [one["number"][0] for one in drawn])
 
-    epoch = compile_epoch(step, stream, *draws, losses=len(losses), xla=xla)
     steps, seed = ceil(stream.events / settings.batch_size), session.values.seed
     drawn = partial(_drawn, paths, sampling, steps, seed)
     measure = make_covering_step(paths)
+    assert paths.weighting is not None
     trainee = Trainee(
         key=_KEY,
         losses=losses,
         weights=weights,
         state=training_variables(paths),
-        train=shuffled(told(epoch, paths), [stream.events], seed, _KEY, drawn),
+        train=epochs(
+            step,
+            [stream],
+            seed,
+            _KEY,
+            losses=len(losses),
+            xla=xla,
+            weighting=paths.weighting,
+            drawn_streams=draws,
+            drawn=drawn,
+        ),
         valid=measurement(measure, valid, supernet.candidates, len(losses), xla),
         notes=path_notes(paths, stream),
     )

@@ -5,15 +5,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from msml.chain import Chain
+from msml.chain import Chain, Named, named
 from msml.recipe.expand import TaskSpec
 from msml.strategies.relaxation import SOFTMAX, Relaxation
 from msml.training.environment import tensorflow
 
 Tensor = Any
 Batch = Mapping[str, Tensor]
-# Output of each candidate, by task.
-Outputs = dict[str, list[Tensor]]
 
 
 @dataclass(frozen=True)
@@ -37,9 +35,9 @@ class Given:
 class Supernet:
     """All candidates of all tasks, as pure functions of weights and architecture weights α.
 
-    A task passes on the mixture y_t = Σ_i s_i y_ti of its candidates' outputs, where the shares s
-    follow from α: softmax(α), unless `relaxation` says otherwise. Weights are values of the
-    trainable variables in the order of `variables`; α is a tensor for each task.
+    A task passes on the mixture y_t = Σ_i s_i y_ti of its candidates' outputs, each by its name,
+    where the shares s follow from α: softmax(α), unless `relaxation` says otherwise. Weights are
+    values of the trainable variables in the order of `variables`; α is a tensor for each task.
 
     Attributes:
         tasks: All tasks of the recipe by name, in order.
@@ -71,44 +69,36 @@ class Supernet:
         """The tasks wired to each other; it finds inputs and losses."""
         return Chain(self.tasks, dict.fromkeys(self.models))
 
-    @cached_property
-    def roots(self) -> list[str]:
-        """Tasks that see columns only: what their candidates give does not depend on α."""
-        return [t for t in self.models if not set(self.tasks[t].inputs) & set(self.models)]
-
     @property
     def losses(self) -> list[str]:
         """Names of the losses, as `all_losses` returns them."""
         own = [f"{task}/{name}" for task, models in self.models.items() for name in models]
         return [*own, *self.models]
 
-    def root_outputs(self, weights: Sequence[Tensor], given: Given) -> Outputs:
-        """Outputs of the candidates of the root tasks."""
-        return {task: self._outputs(task, weights, given, {}) for task in self.roots}
-
-    def mixtures(
-        self, weights: Sequence[Tensor], given: Given, alphas: Sequence[Tensor], roots: Outputs
-    ) -> tuple[Outputs, dict[str, Tensor]]:
-        """Outputs of all candidates, and the mixture that each task passes on."""
-        outputs: Outputs = {}
-        mixed: dict[str, Tensor] = {}
-        drawn = given.drawn or [None] * len(alphas)
-        for task, alpha, numbers in zip(self.models, alphas, drawn, strict=True):
-            outputs[task] = roots.get(task) or self._outputs(task, weights, given, mixed)
-            shares = self.relaxation.shares(alpha, numbers)
-            mixed[task] = mix(shares, outputs[task], self.angles.get(task))
-        return outputs, mixed
-
     def all_losses(
-        self, outputs: Outputs, mixed: Mapping[str, Tensor], batch: Batch
+        self, weights: Sequence[Tensor], alphas: Sequence[Tensor], given: Given
     ) -> list[Tensor]:
-        """Losses of each candidate's own output, then of each task's mixture: scalars."""
+        """Losses of each candidate's own outputs, then of each task's mixture: scalars."""
+        outputs, mixed = self.outputs(weights, alphas, given)
         own = [
-            self.inputs.task_loss(task, batch, output)
+            self.inputs.task_loss(task, given.batch, output)
             for task, found in outputs.items()
             for output in found
         ]
-        return own + [self.inputs.task_loss(task, batch, output) for task, output in mixed.items()]
+        return own + self.inputs.task_losses(given.batch, mixed)
+
+    def outputs(
+        self, weights: Sequence[Tensor], alphas: Sequence[Tensor], given: Given
+    ) -> tuple[dict[str, list[Named]], dict[str, Named]]:
+        """What all candidates of each task give, and the mixture that the task passes on."""
+        outputs: dict[str, list[Named]] = {}
+        mixed: dict[str, Named] = {}
+        drawn = given.drawn or [None] * len(alphas)
+        for task, alpha, numbers in zip(self.models, alphas, drawn, strict=True):
+            outputs[task] = self._outputs(task, weights, given, mixed)
+            shares = self.relaxation.shares(alpha, numbers)
+            mixed[task] = self._mixed(task, shares, outputs[task])
+        return outputs, mixed
 
     def task_objectives(self, losses: Sequence[Tensor]) -> list[Tensor]:
         """L_t(y_t) + ε Σ_i L_t(y_ti) of each task, from what `all_losses` returned."""
@@ -120,8 +110,9 @@ class Supernet:
         return objectives
 
     def _outputs(
-        self, task: str, weights: Sequence[Tensor], given: Given, mixed: Mapping[str, Tensor]
-    ) -> list[Tensor]:
+        self, task: str, weights: Sequence[Tensor], given: Given, mixed: Mapping[str, Named]
+    ) -> list[Named]:
+        """What each candidate of a task gives."""
         inputs = self.inputs.inputs(task, given.batch, mixed)
         outputs = []
         for model in self.models[task].values():
@@ -130,8 +121,16 @@ class Supernet:
             output, new = model.stateless_call(own, state, inputs, training=given.training)
             for variable, value in zip(state, new, strict=True):
                 given.updates.setdefault(id(variable), (variable, value))
-            outputs.append(output)
+            outputs.append(named(output))
         return outputs
+
+    def _mixed(self, task: str, shares: Tensor, outputs: Sequence[Named]) -> Named:
+        """Mix each of the outputs; an angle can only be in the one that the loss sees."""
+        seen, angle = self.tasks[task].output, self.angles.get(task)
+        return {
+            name: mix(shares, [output[name] for output in outputs], angle if name == seen else None)
+            for name in outputs[0]
+        }
 
     @cached_property
     def _position(self) -> dict[int, int]:

@@ -18,13 +18,15 @@ from msml.recipe import load
 from msml.recipe.schema import TrainRecipe
 from msml.runs.directory import RunDirectory
 from msml.stages.session import Progress, Session
-from msml.stages.training import build_model, use_xla
+from msml.stages.training import build_model, steps_of, use_xla
 from msml.sweep.plan import Plan
 from msml.sweep.unit import environment
 from msml.sweep.work import PARTS, Example, Trained, Work, work
 from msml.training.environment import tensorflow
 from msml.training.epoch import Stream, compile_epoch
-from msml.training.steps import make_fit_step, make_optimizer
+from msml.training.steps import make_optimizer
+from msml.weighting.rule import make_weighting, tasks_of
+from msml.weighting.step import make_chain_step
 
 LAUNCH = 5e-6
 """Seconds that a GPU needs at least for an operation, however small: to launch a kernel."""
@@ -122,11 +124,12 @@ def _time(session: Session, example: Example, batch_size: int) -> Step:
     events = session.on_device("train")
     some = {name: events[name][:batch_size] for name in [*chain.columns(), WEIGHT]}
     fit = replace(session.values.pretrain, batch_size=batch_size)
-    step = make_fit_step(
-        chain, {task: 1.0}, make_optimizer(fit, chain.variables(), session.precision)
-    )
+    optimizer = make_optimizer(fit, chain.variables(), session.precision)
+    fixed = make_weighting({"name": "fixed"}, tasks_of(chain, {task: 1.0}, 0))
+    step = make_chain_step(chain, {task: 1.0}, optimizer, fixed)
     operations = _operations(step, some)
-    xla = use_xla(session, chain.models.values())
+    total = steps_of(fit, len(session.split("train")))
+    xla = use_xla(session, chain.models.values(), total)
     epoch = compile_epoch(step, Stream(some, batch_size), losses=2, xla=xla)
     order = np.tile(np.arange(batch_size, dtype=np.int32), _STEPS)
     epoch(order)  # compiles

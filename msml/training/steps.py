@@ -1,4 +1,4 @@
-"""What happens with one batch: training a chain's weights, or measuring its losses."""
+"""Optimizers, and the step that measures a chain's losses."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,30 +23,6 @@ def make_optimizer(settings: Fit, variables: list[Any], precision: str) -> Any:
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(variables)
     return optimizer
-
-
-def make_fit_step(chain: Chain, weights: Mapping[str, float], optimizer: Any) -> Step:
-    """Descend the weighted loss of a chain: the losses of its tasks, then their weighted sum."""
-    tf = tensorflow()
-    variables = chain.variables()
-    shares = [weights[name] for name in chain.models]
-
-    def step(batch: Batch) -> Tensor:
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([variable.value for variable in variables])
-            values = chain.task_losses(batch, chain.outputs(batch, training=True))
-            total = weighted_total(shares, values)
-            scaled = optimizer.scale_loss(total)
-        gradients = tape.gradient(
-            scaled,
-            [variable.value for variable in variables],
-            unconnected_gradients=tf.UnconnectedGradients.ZERO,
-        )
-        if variables:
-            optimizer.apply(gradients, variables)
-        return tf.stack([*values, total])
-
-    return step
 
 
 def make_loss_step(chain: Chain, weights: Mapping[str, float]) -> Step:

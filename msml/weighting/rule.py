@@ -65,6 +65,11 @@ class Weighting:
     after_epoch: Callable[[Array], None] | None = None
     logged: bool = True
 
+    @property
+    def variables(self) -> dict[str, Any]:
+        """All variables of the rule, as checkpoints name them."""
+        return {f"weighting/{name}": variable for name, variable in self.state.items()}
+
 
 def make_weighting(settings: Mapping[str, Any], tasks: Tasks) -> Weighting:
     """Make the weighting of a recipe, with fresh state.

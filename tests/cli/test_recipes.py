@@ -12,6 +12,7 @@ from msml.data.events import EventWriter
 from msml.errors import DataError, RecipeError
 from msml.recipe import load, shipped
 from msml.recipe.schema import TrainRecipe
+from msml.registry import REGISTRIES
 from msml.report.expected import Expected
 
 HEAVY = ("tensorflow", "keras", "matplotlib", "pythia8mc", "fastjet")
@@ -136,7 +137,7 @@ def test_ls_shows_a_line_for_each():
     assert quick.split(maxsplit=1)[1].startswith("A first look: small models")
     everything = msml("ls").stdout.splitlines()
     kinds = [line.removesuffix(": none") for line in everything if not line.startswith(" ")]
-    assert kinds == ["models", "losses", "metrics", "strategies", "weightings", "recipes"]
+    assert kinds == [*REGISTRIES, "recipes"]
     assert f"  {cnn}" in everything
 
 

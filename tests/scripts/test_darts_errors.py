@@ -11,9 +11,9 @@ import tensorflow as tf
 
 from msml.registry import strategies
 from msml.strategies.alphas import Alphas
+from msml.strategies.bilevel import alpha_gradient
 from msml.strategies.darts_step import DartsStep, Objective, values
 from msml.strategies.supernet import Given
-from msml.strategies.unrolled import TrainPass, alpha_gradient
 from msml.training.epoch import Stream
 from msml.weighting.rule import Tasks, make_weighting
 
@@ -49,6 +49,9 @@ def test_most_valid_events_train_weights(published):
 
 
 class Recorder:
+    def scale_loss(self, loss):
+        return loss
+
     def apply(self, gradients, variables):
         self.gradients = [np.asarray(gradient) for gradient in gradients]
 
@@ -66,18 +69,21 @@ def test_the_virtual_step_stays_and_the_difference_is_one_sided(published):
         for rows in (small.TRAIN[:64], small.VALID[:38])
     )
     before, now = values(net.variables), values(alphas)
-    shared = TrainPass(objective, before, Given(train))
-    gradient, _ = shared.gradient(now)
-    moved = [w - RATE * g for w, g in zip(before, gradient, strict=True)]
-    with tf.GradientTape() as tape:
-        tape.watch(moved)
-        loss = objective.all_losses(moved, now, Given(valid))[-1]
-    direction = tape.gradient(loss, moved)
+    of_train, of_valid = (objective.loss(Given(batch), 1.0) for batch in (train, valid))
+
+    def by_weights(loss, weights):
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            value = loss(weights, now)
+        return tape.gradient(value, weights)
+
+    moved = [w - RATE * g for w, g in zip(before, by_weights(of_train, before), strict=True)]
+    direction = by_weights(of_valid, moved)
     radius = 0.01 / sum(float(tf.reduce_sum(g**2)) for g in direction)
     ahead = [w + radius * g for w, g in zip(moved, direction, strict=True)]
     direct, here, there = (
-        np.concatenate(alpha_gradient(objective, weights, now, Given(batch)))
-        for weights, batch in ((moved, valid), (moved, train), (ahead, train))
+        np.concatenate(alpha_gradient(loss, weights, now))
+        for weights, loss in ((moved, of_valid), (moved, of_train), (ahead, of_train))
     )
 
     step = DartsStep(

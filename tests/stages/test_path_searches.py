@@ -13,10 +13,11 @@ from tiny import RECIPE, log, only_run, weights, write_recipe
 
 from msml.chain import Chain
 from msml.stages.opening import opened
-from msml.stages.training import build_model, model_variables, predict
+from msml.stages.training import build_model, predict
 from msml.strategies.grid import combinations
 from msml.strategies.ranking import score
 from msml.training.checkpoint import assign, load_arrays
+from msml.training.variables import model_variables
 
 pytestmark = pytest.mark.xdist_group("path searches")
 

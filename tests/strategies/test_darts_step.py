@@ -11,20 +11,18 @@ import tensorflow as tf
 from msml.chain import WEIGHT
 from msml.losses import bce_logits
 from msml.recipe.schema import Fit
-from msml.stages.training import numbered
 from msml.strategies.alphas import Alphas
+from msml.strategies.bilevel import alpha_gradient, difference_gradient, unrolled_gradient
 from msml.strategies.darts_step import DartsStep, Objective, make_supernet_loss_step
-from msml.strategies.pretrained import models_variables
 from msml.strategies.supernet import Given
-from msml.strategies.unrolled import TrainPass, alpha_gradient
 from msml.studies.htautau.losses import momentum_mse
 from msml.training.checkpoint import variable_arrays
 from msml.training.epoch import Stream, compile_epoch, epoch_order, to_device
 from msml.training.steps import make_optimizer
+from msml.training.variables import models_variables, numbered
 from msml.weighting.rule import Tasks, make_weighting
 
 RATE = 1e-2
-FIXED = make_weighting({"name": "fixed"}, Tasks((0.5, 0.5), (False, True), 0))
 ADAM = Fit({"name": "adam", "learning_rate": 1e-2})
 SGD = Fit({"name": "sgd", "learning_rate": 1e-2})
 ORDERS = [(None, True), (RATE, True), (RATE, False)]
@@ -33,6 +31,9 @@ ALPHA = {"momentum": [0.4, -0.3, 0.1, 0.2], "higgs": [-0.2, 0.3]}
 
 class Recorder:
     """Takes gradients and changes nothing."""
+
+    def scale_loss(self, loss):
+        return loss
 
     def apply(self, gradients, variables):
         self.gradients = [np.asarray(gradient) for gradient in gradients]
@@ -57,7 +58,9 @@ def search(net, weights, alphas, rate=None, *, exact=True, at=None, precision="f
         rate=rate,
         exact=exact,
         draws=tf.Variable([0, 0]),
-        weighting=FIXED,
+        weighting=make_weighting(
+            {"name": "fixed"}, Tasks(tuple(objective.weights.values()), (False, True), 0)
+        ),
     )
     return SimpleNamespace(
         net=net, objective=objective, alphas=values, weights=weights, of_alphas=alphas, step=step
@@ -288,7 +291,7 @@ def test_exact_and_difference_agree_in_float32(kind, monkeypatch):
 
     At a tenth of the usual radius: so few ReLUs have kinks within it.
     """
-    monkeypatch.setattr("msml.strategies.unrolled._RADIUS", 1e-3)
+    monkeypatch.setattr("msml.strategies.bilevel._RADIUS", 1e-3)
     net = small.supernet()
     if kind != "dense":
         cnn = small.model("momentum", "tau_cnn", **SMALL_CNN)
@@ -301,13 +304,16 @@ def test_exact_and_difference_agree_in_float32(kind, monkeypatch):
     train, valid = tensors(small.TRAIN[:64]), tensors(small.VALID[:38])
     weights = [v.value for v in net.variables]
     alphas = [tf.constant(alpha.numpy()) for alpha in made.alphas.values()]
-    shared = TrainPass(made.objective, weights, Given(train))
-    gradient, _ = shared.gradient(alphas)
+    of_train, of_valid = (made.objective.loss(Given(batch), 1.0) for batch in (train, valid))
+    with tf.GradientTape() as tape:
+        tape.watch(weights)
+        loss = of_train(weights, alphas)
+    gradient = tape.gradient(loss, weights)
     moved = [w - RATE * g for w, g in zip(weights, gradient, strict=True)]
-    direct = flat(alpha_gradient(made.objective, moved, alphas, Given(valid)))
+    direct = flat(alpha_gradient(of_valid, moved, alphas))
     exact, difference = (
-        (direct - flat(shared.unrolled(alphas, Given(valid), RATE, exact=exact))) / RATE
-        for exact in (True, False)
+        (direct - flat(unrolled(of_train, of_valid, weights, alphas, RATE))) / RATE
+        for unrolled in (unrolled_gradient, difference_gradient)
     )
     assert np.linalg.norm(exact) > 1e-3
     assert np.linalg.norm(difference - exact) < 0.03 * np.linalg.norm(exact)

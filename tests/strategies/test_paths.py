@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import single_path as small
 import tensorflow as tf
+from small import fit_step
 
 from msml.strategies.paths import Paths, choose
 from msml.strategies.supernet import Supernet
 from msml.training.epoch import Stream, compile_epoch, to_device
-from msml.training.steps import make_fit_step, make_optimizer
+from msml.training.steps import make_optimizer
 from msml.weighting.rule import make_weighting, tasks_of
-from msml.weighting.step import make_weighted_step
+from msml.weighting.step import make_chain_step
 
 
 def numbers_of(paths, names):
@@ -48,7 +49,7 @@ def test_a_step_is_that_of_the_chain_alone(weight, xla):
     chain = small.chain(names, weight)
     optimizer = make_optimizer(small.FIT, chain.variables(), "float32")
     alone = tf.function(
-        make_fit_step(chain, {"momentum": weight, "higgs": 1 - weight}, optimizer),
+        fit_step(chain, {"momentum": weight, "higgs": 1 - weight}, optimizer),
         jit_compile=xla,
         autograph=False,
     )
@@ -116,7 +117,7 @@ def test_dropout_and_batch_normalisation_as_in_the_chain_alone():
     paths = Paths(Supernet(tasks, models, 0.0), weights, small.optimizers(models))
     chain = type(paths.chain)(tasks, copies)
     optimizer = make_optimizer(small.FIT, chain.variables(), "float32")
-    alone = tf.function(make_fit_step(chain, weights, optimizer), autograph=False)
+    alone = tf.function(fit_step(chain, weights, optimizer), autograph=False)
     step, resting = compiled(paths), small.state(paths, "higgs", "a")
     for seed in range(2):
         batch = small.batch(seed=seed)
@@ -231,7 +232,7 @@ def test_a_weighted_step_is_that_of_the_chain_alone(name):
     paths = replace(small.paths(), weighting=rule())
     step, numbers = compiled(paths), tf.constant(numbers_of(paths, names))
     optimizer = make_optimizer(small.FIT, chain.variables(), "float32")
-    alone = tf.function(make_weighted_step(chain, rule(), optimizer, weights), autograph=False)
+    alone = tf.function(make_chain_step(chain, weights, optimizer, rule()), autograph=False)
     for seed in range(3):
         batch = small.batch(seed=seed)
         np.testing.assert_allclose(step(batch, numbers), alone(batch), rtol=1e-4)

@@ -47,8 +47,8 @@ def outputs(sharpness, seed=1):
     label = np.arange(300) % 2
     logit = sharpness * (2 * label - 1) + rng.normal(size=300)
     return {
-        "first": np.zeros((300, 2, 3), np.float32),
-        "second": logit[:, None].astype(np.float32),
+        "first": {"output": np.zeros((300, 2, 3), np.float32)},
+        "second": {"output": logit[:, None].astype(np.float32)},
     }
 
 
@@ -143,7 +143,7 @@ def test_scores_are_those_of_the_metric():
     found = score(here, outputs(1.0))
     data = here.split("valid")
     auc = metrics.get("auc").function
-    arrays = (data.columns["label"], outputs(1.0)["second"])
+    arrays = (data.columns["label"], outputs(1.0)["second"]["output"])
     weight = data.weight.astype(np.float64)
     assert found.value == auc(*arrays, weight)
     assert 0.8 < found.value < 1
@@ -160,7 +160,7 @@ def test_scores_are_those_of_the_metric():
 def test_the_total_is_the_weighted_sum_of_the_losses(weights, share):
     given = outputs(1.0)
     if share == 0:
-        given["first"][:] = np.nan
+        given["first"]["output"][:] = np.nan
     found = score(session("total", weights=weights), given)
     losses = found.losses
     expected = (share and share * losses["first"]) + (1 - share) * losses["second"]

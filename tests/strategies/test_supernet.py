@@ -62,8 +62,9 @@ def by_hand(epsilon, weights=(0.3, 0.7), target=1.0):
 def losses(objective, batch, alphas):
     weights, given = [v.value for v in objective.supernet.variables], Given(batch)
     alphas = [tf.constant(alpha, tf.float32) for alpha in alphas]
-    found = objective.losses(weights, alphas, objective.roots(weights, given), given)
-    return [float(loss) for loss in found]
+    found = objective.losses(weights, alphas, given)
+    whole = objective.loss(given, 1.0)(weights, alphas)
+    return [float(loss) for loss in (*found.reported, found.total, whole)]
 
 
 # Binary cross-entropy of the logits 2, -1, 0, 1/2 and -1/4 with the label 1.
@@ -116,11 +117,10 @@ def test_downstream_candidates_see_the_mixture():
     net, given = objective.supernet, Given(batch)
     weights = [v.value for v in net.variables]
     alphas = [tf.constant([LN2, 0]), tf.zeros(2)]
-    outputs, mixed = net.mixtures(weights, given, alphas, net.root_outputs(weights, given))
-    assert net.roots == ["first"]
-    assert mixed["first"].numpy() == pytest.approx(np.ones((4, 1)), rel=1e-6)
-    assert [float(o[0, 0]) for o in outputs["second"]] == pytest.approx([0, -2], rel=1e-6)
-    assert mixed["second"].numpy() == pytest.approx(-np.ones((4, 1)), rel=1e-6)
+    outputs, mixed = net.outputs(weights, alphas, given)
+    assert mixed["first"]["output"].numpy() == pytest.approx(np.ones((4, 1)), rel=1e-6)
+    assert [float(o["output"][0, 0]) for o in outputs["second"]] == pytest.approx([0, -2], rel=1e-6)
+    assert mixed["second"]["output"].numpy() == pytest.approx(-np.ones((4, 1)), rel=1e-6)
 
 
 def test_event_weights_count():
@@ -140,9 +140,12 @@ def test_the_pure_functions_are_the_keras_models(training):
     given = Given(columns, training)
     weights = [v.value for v in net.variables]
     alphas = [tf.constant([0.5, -0.5, 0.2, 0.1]), tf.constant([0.3, -0.1])]
-    outputs, mixed = net.mixtures(weights, given, alphas, net.root_outputs(weights, given))
-    pure = [[output.numpy() for output in found] for found in outputs.values()]
-    inputs = {"momentum": [columns["jets"], columns["calo_images"]], "higgs": mixed["momentum"]}
+    outputs, mixed = net.outputs(weights, alphas, given)
+    pure = [[output["output"].numpy() for output in found] for found in outputs.values()]
+    inputs = {
+        "momentum": [columns["jets"], columns["calo_images"]],
+        "higgs": mixed["momentum"]["output"],
+    }
     for (task, models), found in zip(net.models.items(), pure, strict=True):
         for model, output in zip(models.values(), found, strict=True):
             called = np.asarray(model(inputs[task], training=training))
@@ -154,10 +157,11 @@ def test_weights_are_where_the_variables_say():
     net = small.supernet()
     given = Given({k: tf.constant(v) for k, v in small.batch(np.arange(5)).items()})
     weights = [v.value for v in net.variables]
-    before = [o.numpy() for o in net.root_outputs(weights, given)["momentum"]]
+    alphas = [tf.zeros(4), tf.zeros(2)]
+    before = [o["output"].numpy() for o in net.outputs(weights, alphas, given)[0]["momentum"]]
     position = len(net.models["momentum"]["mlp"].trainable_variables)  # the first of sf
     weights[position] = 2 * weights[position]
-    after = [o.numpy() for o in net.root_outputs(weights, given)["momentum"]]
+    after = [o["output"].numpy() for o in net.outputs(weights, alphas, given)[0]["momentum"]]
     assert [not np.array_equal(a, b) for a, b in zip(before, after, strict=True)] == [
         False,
         True,

@@ -9,7 +9,7 @@ import pytest
 import small
 
 from msml.chain import Chain
-from msml.stages.training import model_seed
+from msml.training.variables import model_seed
 
 SCRIPT = """
 import sys

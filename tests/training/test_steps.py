@@ -11,7 +11,7 @@ from msml.losses import bce_logits
 from msml.recipe.schema import Fit
 from msml.studies.htautau.losses import momentum_mse
 from msml.training.epoch import Stream, compile_epoch, to_device
-from msml.training.steps import make_fit_step, make_loss_step, make_optimizer
+from msml.training.steps import make_loss_step, make_optimizer
 
 SGD = Fit(optimizer={"name": "sgd", "learning_rate": 1.0})
 
@@ -19,7 +19,7 @@ SGD = Fit(optimizer={"name": "sgd", "learning_rate": 1.0})
 def gradients(chain, weights, columns, settings=SGD):
     """Gradients of one step: what SGD at rate 1 subtracts."""
     before = [v.numpy() for v in chain.variables()]
-    step = make_fit_step(chain, weights, make_optimizer(settings, chain.variables(), "float32"))
+    step = small.fit_step(chain, weights, make_optimizer(settings, chain.variables(), "float32"))
     losses = step({name: tf.constant(column) for name, column in columns.items()})
     after = [v.numpy() for v in chain.variables()]
     for variable, value in zip(chain.variables(), before, strict=True):
@@ -116,7 +116,7 @@ def test_models_without_parameters(name, optimizer, precision):
     chain = Chain(small.tasks(), {"momentum": small.model("momentum", name, precision=precision)})
     settings = Fit(optimizer={"name": optimizer}, clip_norm=1.0)
     made = make_optimizer(settings, chain.variables(), precision)
-    step = make_fit_step(chain, {"momentum": 1.0}, made)
+    step = small.fit_step(chain, {"momentum": 1.0}, made)
     losses = step({name: tf.constant(column) for name, column in small.batch().items()})
     assert np.isfinite(losses.numpy()).all()
 

@@ -12,12 +12,12 @@ import tensorflow as tf
 from msml.chain import WEIGHT, Chain
 from msml.errors import DivergedError, StoppedError
 from msml.recipe.schema import Fit
-from msml.training.epoch import Stream, compile_epoch, shuffled, to_device
-from msml.training.steps import make_fit_step, make_optimizer
+from msml.training.epoch import Stream, to_device
+from msml.training.steps import make_optimizer
 from msml.weighting.diagnosis import chain_diagnosis
 from msml.weighting.gradients import shared_gram, task_gradients, weighted_gradients
 from msml.weighting.rule import make_weighting, tasks_of
-from msml.weighting.step import make_weighted_step, with_epoch_end
+from msml.weighting.step import epochs, make_chain_step
 
 SGD = Fit(optimizer={"name": "sgd", "learning_rate": 1.0})
 HALF = {"momentum": 0.5, "higgs": 0.5}
@@ -36,7 +36,7 @@ def moved(chain, weighting, columns=None, precision="float32", weights=HALF):
     """What one step of SGD at rate 1 subtracts, and the step's losses."""
     before = [v.numpy() for v in chain.variables()]
     optimizer = make_optimizer(SGD, chain.variables(), precision)
-    step = make_weighted_step(chain, weighting, optimizer, weights)
+    step = make_chain_step(chain, weights, optimizer, weighting)
     losses = step(tensors(columns)).numpy()
     after = [v.numpy() for v in chain.variables()]
     for variable, value in zip(chain.variables(), before, strict=True):
@@ -60,11 +60,10 @@ def trainee(chain, name, xla=False, settings=small.FIT, precision="float32", wei
     weighting = made(chain, name, weights)
     columns = [*chain.columns(), WEIGHT]
     train = to_device({column: small.batch(small.TRAIN)[column] for column in columns})
-    step = make_weighted_step(chain, weighting, optimizer, weights)
-    epoch = compile_epoch(step, Stream(train, settings.batch_size), losses=3, xla=xla)
-    state = {f"{i:03d}": v for i, v in enumerate(optimizer.variables)}
-    state |= {f"weighting/{key}": v for key, v in weighting.state.items()}
-    train_one = shuffled(with_epoch_end(epoch, weighting), [len(small.TRAIN)], 0, "unit")
+    step = make_chain_step(chain, weights, optimizer, weighting)
+    state = {f"{i:03d}": v for i, v in enumerate(optimizer.variables)} | weighting.variables
+    stream = Stream(train, settings.batch_size)
+    train_one = epochs(step, [stream], 0, "unit", losses=3, xla=xla, weighting=weighting)
     return replace(trained, state=state, train=train_one), weighting
 
 
@@ -127,7 +126,7 @@ def test_famo_measures_the_same_batch_after_the_step():
     seen = []
     spied = replace(weighting, after=lambda *losses: seen.append([x.numpy() for x in losses]))
     optimizer = make_optimizer(small.FIT, chain.variables(), "float32")
-    step = make_weighted_step(chain, spied, optimizer, HALF)
+    step = make_chain_step(chain, HALF, optimizer, spied)
     losses = step(tensors(columns)).numpy()
     again = chain.task_losses(tensors(columns), chain.outputs(tensors(columns), training=True))
     ((before, after),) = seen
@@ -244,7 +243,7 @@ def test_loss_scaling_of_float16(name):
     optimizer = make_optimizer(small.FIT, chain.variables(), "mixed_float16")
     optimizer.dynamic_scale.assign(2.0**40)
     before = [v.numpy() for v in chain.variables()]
-    make_weighted_step(chain, weighting, optimizer, HALF)(tensors())
+    make_chain_step(chain, HALF, optimizer, weighting)(tensors())
     assert float(optimizer.dynamic_scale) == 2.0**39  # the step was left out
     after = [v.numpy() for v in chain.variables()]
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
@@ -319,12 +318,3 @@ def test_three_losses_with_partly_shared_weights():
     assert found[1].numpy() == pytest.approx(4 * np.array([10 - 100, 10 - 100]))
     assert found[2].numpy() == pytest.approx([4 * 6])
     assert found[3].numpy() == 0
-
-
-def test_the_plain_step_is_not_called_for_a_rule():
-    chain = small.small_chain()
-    optimizer = make_optimizer(SGD, chain.variables(), "float32")
-    fixed = make_weighted_step(chain, made(chain, "fixed"), optimizer, HALF)
-    assert fixed.__qualname__ == make_fit_step(chain, HALF, optimizer).__qualname__
-    other = make_weighted_step(chain, made(chain, "pcgrad"), optimizer, HALF)
-    assert other.__qualname__ != fixed.__qualname__

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from msml.registry import strategies
+from msml.strategies.bilevel import alpha_gradient
 from msml.strategies.darts import Darts, DartsSearch
 from msml.strategies.darts_step import DartsStep, values
 from msml.strategies.supernet import Given
-from msml.strategies.unrolled import TrainPass, alpha_gradient
 from msml.training.environment import tensorflow
 from msml.training.epoch import EpochResult, Stream, compile_epoch
 
@@ -73,21 +73,30 @@ def mixed(train: Stream, valid: Stream) -> tuple[Stream, Stream]:
 
 @dataclass(frozen=True)
 class _KeptLookAhead(DartsStep):
-    def _alpha_gradients(self, shared: TrainPass, valid: Given) -> list[Any]:
+    def _descend_alpha(
+        self, optimizer: Any, weights: list[Any], train: Given, valid: Given
+    ) -> None:
         tf = tensorflow()
-        now, weights = values(self.alphas), values(self.objective.supernet.variables)
-        gradient, _ = shared.gradient(now)
+        now, variables = values(self.alphas), self.objective.supernet.variables
+        of_train, of_valid = (self.objective.loss(given, 1.0) for given in (train, valid))
+        gradient = _by_weights(of_train, weights, now)
         moved = [w - self.rate * g for w, g in zip(weights, gradient, strict=True)]
-        for variable, value in zip(self.objective.supernet.variables, moved, strict=True):
+        for variable, value in zip(variables, moved, strict=True):
             variable.assign(value)  # and here it stays
-        shared.__init__(self.objective, moved, shared.batch)
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(moved)
-            loss = self.objective.losses(moved, now, self.objective.roots(moved, valid), valid)[-1]
-        direction = tape.gradient(loss, moved, unconnected_gradients="zero")
+        weights[:] = moved
+        direction = _by_weights(of_valid, moved, now)
         radius = 0.01 / tf.linalg.global_norm(direction) ** 2
         ahead = [w + radius * d for w, d in zip(moved, direction, strict=True)]
-        sides = [alpha_gradient(self.objective, w, now, shared.batch) for w in (ahead, moved)]
-        direct = alpha_gradient(self.objective, moved, now, valid)
+        sides = [alpha_gradient(of_train, w, now) for w in (ahead, moved)]
+        direct = alpha_gradient(of_valid, moved, now)
         mixed = [(p - m) / (2 * radius) for p, m in zip(*sides, strict=True)]
-        return [d - self.rate * m for d, m in zip(direct, mixed, strict=True)]
+        found = [d - self.rate * m for d, m in zip(direct, mixed, strict=True)]
+        optimizer.apply(found, self.alphas)
+
+
+def _by_weights(loss: Any, weights: list[Any], alphas: list[Any]) -> list[Any]:
+    tf = tensorflow()
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(weights)
+        value = loss(weights, alphas)
+    return tape.gradient(value, weights, unconnected_gradients="zero")

@@ -1,0 +1,77 @@
+"""Passes over events that change nothing: losses of a split, and outputs."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from msml.chain import Chain
+from msml.data.kinematics import Array
+from msml.training.checkpoint import assign, variable_arrays
+from msml.training.environment import tensorflow
+from msml.training.epoch import Step, Stream, Tensor, compile_epoch
+from msml.training.variables import numbered
+
+# Outputs of a task by name, `(events, ...) float32`.
+Outputs = dict[str, Array]
+
+EVALUATION_BATCH = 1000
+"""Events measured at once; the result depends on it in the last digit only."""
+
+_NOISE_SEED = 0x5EED
+
+
+def measurement(
+    step: Step, tensors: Mapping[str, Tensor], models: Iterable[Any], losses: int, xla: bool
+) -> Callable[[], Array]:
+    """Compile a pass over a split that changes nothing; noise is the same every time."""
+    stream = Stream(tensors, EVALUATION_BATCH)
+    measure = compile_epoch(step, stream, losses=losses, xla=xla)
+    order = np.arange(stream.events, dtype=np.int32)
+    known = list(models)
+
+    def run() -> Array:
+        with fixed_noise(known):
+            return measure(order).losses
+
+    return run
+
+
+@contextmanager
+def fixed_noise(models: Iterable[Any]) -> Iterator[None]:
+    """Let the random numbers of models start from one seed for a while."""
+    states = numbered(
+        v for m in models for v in m.variables if id(v) not in {id(w) for w in m.weights}
+    )
+    before = variable_arrays(states)
+    for variable in states.values():
+        variable.assign(np.full(variable.shape, _NOISE_SEED, variable.dtype))
+    try:
+        yield
+    finally:
+        assign(states, before, "random state")
+
+
+def predictor(chain: Chain) -> Callable[[Mapping[str, Tensor]], dict[str, Outputs]]:
+    """Compile a chain: a function of columns that returns its tasks' outputs by name."""
+    tf = tensorflow()
+    compiled = tf.function(lambda batch: chain.outputs(batch, training=False), autograph=False)
+
+    def run(tensors: Mapping[str, Tensor]) -> dict[str, Outputs]:
+        columns = {name: tensors[name] for name in chain.input_columns()}
+        events = len(next(iter(columns.values())))
+        with fixed_noise(chain.models.values()):
+            blocks = [
+                compiled({n: t[i : i + EVALUATION_BATCH] for n, t in columns.items()})
+                for i in range(0, events, EVALUATION_BATCH)
+            ]
+        return {
+            task: {
+                name: np.concatenate([block[task][name].numpy() for block in blocks])
+                for name in blocks[0][task]
+            }
+            for task in chain.models
+        }
+
+    return run
