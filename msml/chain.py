@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from msml.models.build import named
 from msml.recipe.expand import OUTPUT, PROBABILITIES, Source, TaskSpec, source_of
 from msml.registry import losses
 
@@ -22,11 +23,6 @@ def output_column(task: str, output: str = OUTPUT) -> str:
 def output_columns(task: str, outputs: Named) -> dict[str, Tensor]:
     """Outputs of a task that was trained before as columns of a batch."""
     return {output_column(task, name): output for name, output in outputs.items()}
-
-
-def named(result: Any) -> Named:
-    """Name what a model returns: a dictionary has names, anything else is `output`."""
-    return result if isinstance(result, Mapping) else {OUTPUT: result}
 
 
 def has_truth(spec: TaskSpec, output: str) -> bool:

@@ -10,7 +10,7 @@ from msml.registry import losses
 Tensor = Any
 
 
-@losses.register("bce_logits", classification=True)
+@losses.register("bce_logits", target="label", classification=True)
 def bce_logits(target: Tensor, prediction: Tensor) -> Tensor:
     """Binary cross-entropy of a logit y and a label t in {0, 1}.
 

@@ -50,7 +50,7 @@ class EventMean:
         return average(self.per_event(target, prediction), weight)
 
 
-@metrics.register("bce", better="lower", unit="1")
+@metrics.register("bce", target="label", better="lower", unit="1")
 @EventMean
 def bce(target: Array, prediction: Array) -> Array:
     """Binary cross-entropy of logits, averaged over events.
@@ -68,7 +68,7 @@ def bce(target: Array, prediction: Array) -> Array:
     return np.logaddexp(0.0, logit) - logit * label
 
 
-@metrics.register("auc", better="higher", unit="1")
+@metrics.register("auc", target="label", better="higher", unit="1")
 def auc(target: Array, prediction: Array, weight: Array | None = None) -> float:
     """Area under the ROC curve: the chance that a signal event outranks a background event.
 

@@ -1,42 +1,84 @@
 """Checks that need TensorFlow: building candidates, the shapes in and out, other arguments."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from msml.checks.meaning import classes_of
 from msml.checks.wiring import Columns, Shape, input_shapes, output_shape
-from msml.errors import RecipeError
-from msml.models.build import build
-from msml.recipe.expand import ModelSpec, candidates
+from msml.errors import RecipeError, nearest
+from msml.models.build import build, output_shapes
+from msml.recipe.expand import PROBABILITIES, ModelSpec, candidates, source_of
 from msml.recipe.messages import Problem
 from msml.recipe.schema import Fit, Task, TrainRecipe
 from msml.registry import losses
 from msml.weighting.rule import Tasks, make_weighting
 
+Outputs = Mapping[str, Shape]
+
 _GRAPH_NODE = re.compile(r"{{.*?}}")  # TensorFlow puts its own names of operations into messages
 
 
 def check_models(recipe: TrainRecipe, columns: Columns, bad: set[str]) -> Iterator[Problem]:
-    """Build each candidate and compare its output with the target; then try the task's loss.
+    """Build each candidate and compare its outputs with what is wanted; then try the task's loss.
 
     Args:
         recipe: The recipe.
         columns: The columns of its data.
         bad: Keys with a problem already; what depends on them is left out.
     """
+    classes = {name: classes_of(task, columns) for name, task in recipe.tasks.items()}
+    outputs: dict[str, Outputs] = {}
     for name, task in recipe.tasks.items():
         key = f"tasks.{name}"
-        inputs, output = input_shapes(recipe, name, columns), output_shape(recipe, name, columns)
-        if inputs is None or output is None or _any_below(bad, f"{key}.inputs", f"{key}.target"):
+        if _any_below(bad, f"{key}.inputs", f"{key}.target", f"{key}.loss"):
             continue
-        if not _any_below(bad, f"{key}.loss"):
-            yield from _check_loss(f"{key}.loss", task, columns.shapes[task.target] or (), output)
-        tried: list[ModelSpec] = []
-        for candidate, spec in candidates(task):
+        missing = list(_check_named_inputs(f"{key}.inputs", recipe, task, outputs))
+        yield from missing
+        inputs = input_shapes(recipe, name, columns, classes, outputs)
+        output = output_shape(recipe, name, columns, classes)
+        if inputs is None or output is None or missing:
+            continue
+        yield from _check_loss(f"{key}.loss", task, columns.shapes[task.target] or (), output)
+        for candidate, spec in _distinct(task):
             here = f"{key}.candidates.{spec.source}"
-            if spec not in tried and not _any_below(bad, here):
-                tried.append(spec)  # one of several copies will do
-                yield from _check_model(here, candidate, spec, inputs, output)
+            if _any_below(bad, here):
+                continue
+            try:
+                found = _build(spec, inputs, output, task.output)
+            except RecipeError as error:
+                yield from _model_problems(here, candidate, spec, error, inputs)
+                continue
+            first = outputs.setdefault(name, found)
+            if found != first:
+                message = f"gives {_listed(found)}, but another candidate {_listed(first)}"
+                yield here, f"'{candidate}' {message}; expected the same of all"
+
+
+def _distinct(task: Task) -> Iterator[tuple[str, ModelSpec]]:
+    """Yield the candidates; one of several copies will do."""
+    tried: list[ModelSpec] = []
+    for candidate, spec in candidates(task):
+        if spec not in tried:
+            tried.append(spec)
+            yield candidate, spec
+
+
+def _check_named_inputs(
+    key: str, recipe: TrainRecipe, task: Task, outputs: Mapping[str, Outputs]
+) -> Iterator[Problem]:
+    """Check that earlier models have the outputs that inputs name."""
+    for i, text in enumerate(task.inputs):
+        source = source_of(text, recipe.tasks)
+        if source.output in ("", PROBABILITIES) or source.name not in outputs:
+            continue
+        if source.output not in (known := outputs[source.name]):
+            ending = nearest(source.output, list(known))
+            yield f"{key}.{i}", f"the task '{source.name}' has no output '{source.output}'{ending}"
+
+
+def _listed(outputs: Outputs) -> str:
+    return ", ".join(f"{name} {shape}" for name, shape in sorted(outputs.items()))
 
 
 def check_optimizers(recipe: TrainRecipe, bad: set[str]) -> Iterator[Problem]:
@@ -64,22 +106,24 @@ def check_weighting(recipe: TrainRecipe, bad: set[str]) -> Iterator[Problem]:
         yield from (("weighting", problem) for problem in error.problems)
 
 
-def _check_model(
-    key: str, candidate: str, spec: ModelSpec, inputs: Sequence[Shape], output: Shape
+def _model_problems(
+    key: str, candidate: str, spec: ModelSpec, error: RecipeError, inputs: Sequence[Shape]
 ) -> Iterator[Problem]:
-    try:
-        _build(spec, inputs, output)
-    except RecipeError as error:
-        shapes = ", ".join(map(str, inputs))
-        which = "" if candidate == spec.source else f"'{candidate}': "
-        for problem in error.problems:
-            yield key, f"{which}{_short(problem)} (inputs {shapes})"
+    shapes = ", ".join(map(str, inputs))
+    which = "" if candidate == spec.source else f"'{candidate}': "
+    for problem in error.problems:
+        yield key, f"{which}{_short(problem)} (inputs {shapes})"
 
 
-def _build(spec: ModelSpec, inputs: Sequence[Shape], output: Shape) -> None:
-    """Build a candidate; whatever a user's own builder does wrong is a problem of the recipe."""
+def _build(spec: ModelSpec, inputs: Sequence[Shape], output: Shape, seen: str) -> Outputs:
+    """Build a candidate; whatever a user's own builder does wrong is a problem of the recipe.
+
+    Returns:
+        The shapes of its outputs.
+    """
     try:
-        build(spec.model, inputs, output, spec.args, seed=0)
+        model = build(spec.model, inputs, output, spec.args, seed=0, output=seen)
+        return output_shapes(model, inputs)
     except RecipeError:
         raise
     except Exception as error:

@@ -1,6 +1,6 @@
 """Checks of how a recipe searches: its strategy and how combinations are ranked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from msml.arguments import bind
 from msml.errors import RecipeError
@@ -14,7 +14,7 @@ _TOTAL = "total"
 
 def check_search(recipe: TrainRecipe) -> Iterator[Problem]:
     """Check the strategy's name and arguments, and `select`."""
-    yield from _check_select(recipe.select)
+    yield from _check_select(recipe.select, recipe.tasks)
     if not recipe.strategy:
         return
     arguments = {key: value for key, value in recipe.strategy.items() if key != "name"}
@@ -42,10 +42,13 @@ def _check_dummies(recipe: TrainRecipe, strategy: str, reason: str) -> Iterator[
                 yield f"tasks.{task}.candidates.{name}", f"{message}: {reason}"
 
 
-def _check_select(select: Select) -> Iterator[Problem]:
+def _check_select(select: Select, tasks: Iterable[str]) -> Iterator[Problem]:
     known = [_TOTAL, *metrics.names()]
-    if select.metric not in known:
-        yield "select.metric", unknown("metric", select.metric, known)
+    task, slash, metric = select.metric.rpartition("/")
+    if slash and task not in tasks:
+        yield "select.metric", unknown("task", task, tasks)
+    if metric not in known[bool(slash) :]:
+        yield "select.metric", unknown("metric", metric, known)
     if select.split not in _SPLITS:
         yield "select.split", unknown("split", select.split, _SPLITS)
     elif select.split == "test" and not select.allow_test:

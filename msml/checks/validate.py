@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from msml.checks.meaning import check_meaning
 from msml.checks.names import TOLERANCE, check_names
 from msml.checks.search import check_search
 from msml.checks.validity import check_momentum_task, check_settings
@@ -40,6 +41,7 @@ def validate(recipe: Recipe[TrainRecipe], fast: bool = False) -> None:
     columns, data_problems = check_data(recipe)
     problems += data_problems
     problems += [*check_names(values), *check_wiring(values, columns)]
+    problems += check_meaning(values, columns)
     problems += [*_check_chain(values), *check_search(values)]
     problems += check_momentum_task(values, columns.shapes)
     if not fast:

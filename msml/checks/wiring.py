@@ -1,6 +1,6 @@
 """The data of a training recipe, and which columns and tasks each of its tasks is wired to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,9 +8,11 @@ from msml.data.events import describe
 from msml.data.schema import COLUMNS
 from msml.data.transforms import FIRST_COMPONENT, TRANSFORMS
 from msml.errors import DataError
+from msml.recipe.expand import PROBABILITIES, source_of
 from msml.recipe.load import Recipe
 from msml.recipe.messages import Problem, unknown
-from msml.recipe.schema import Data, TrainRecipe
+from msml.recipe.schema import Data, Task, TrainRecipe
+from msml.registry import losses
 
 Shape = tuple[int, ...]
 
@@ -22,10 +24,12 @@ class Columns:
     Attributes:
         shapes: Shape by name, without the event axis; None where only the file would tell.
         place: Where they are, for messages.
+        file: The event file; None where it cannot be read.
     """
 
     shapes: dict[str, Shape | None]
     place: str
+    file: Path | None = None
 
     def unknown(self, name: str, more: tuple[str, ...] = ()) -> str:
         """Say that there is no column of this name; `more` are other names that would do."""
@@ -49,56 +53,99 @@ def check_data(recipe: Recipe[TrainRecipe]) -> tuple[Columns, list[Problem]]:
         problems.append(("data.file", str(error)))
     else:
         shapes = {name: shape[1:] for name, shape in file.shapes.items()}
-        columns = Columns({**shapes}, f"columns of {path}")
+        columns = Columns({**shapes}, f"columns of {path}", path)
         problems += _check_number(data, file.events, path)
     return columns, problems + list(_check_columns(data, columns))
 
 
 def check_wiring(recipe: TrainRecipe, columns: Columns) -> Iterator[Problem]:
-    """Check that inputs are columns or earlier tasks, and that targets are columns."""
-    names = list(recipe.tasks)
+    """Check that inputs are columns or outputs of earlier tasks, and that targets are columns."""
     for position, (name, task) in enumerate(recipe.tasks.items()):
-        key, earlier = f"tasks.{name}", tuple(names[:position])
+        key = f"tasks.{name}"
         if name in columns.shapes:
             yield key, f"'{name}' is also a column; a task needs a name of its own"
         if task.target not in columns.shapes:
             yield f"{key}.target", columns.unknown(task.target)
+        if task.output == PROBABILITIES:
+            yield f"{key}.output", f"'{PROBABILITIES}' is made by msml; expected another name"
         if not task.inputs:
             yield f"{key}.inputs", "there are none"
-        for i, source in enumerate(task.inputs):
-            if source == name:
-                message = "the task itself: a cycle"
-            elif source in names[position:]:
-                message = f"the task '{source}' comes after this one: a cycle, or the wrong order"
-            elif source == task.target:
-                message = f"'{source}' is the target of this task"
-            elif source not in earlier and source not in columns.shapes:
-                message = columns.unknown(source, earlier)
-            else:
-                continue
-            yield f"{key}.inputs.{i}", message
+        for i, text in enumerate(task.inputs):
+            if message := _input_problem(recipe, columns, position, text):
+                yield f"{key}.inputs.{i}", message
 
 
-def input_shapes(recipe: TrainRecipe, name: str, columns: Columns) -> list[Shape] | None:
+def _input_problem(recipe: TrainRecipe, columns: Columns, position: int, text: str) -> str | None:
+    """Say what is wrong with an input of the task at a position."""
+    names, source = list(recipe.tasks), source_of(text, recipe.tasks)
+    if source.name == names[position]:
+        return "the task itself: a cycle"
+    if source.name in names[position:]:
+        return f"the task '{source.name}' comes after this one: a cycle, or the wrong order"
+    if text == recipe.tasks[names[position]].target:
+        return f"'{text}' is the target of this task"
+    if source.output == PROBABILITIES and not _classifies(recipe.tasks[source.name]):
+        loss = recipe.tasks[source.name].loss.get("name")
+        return f"the loss '{loss}' of '{source.name}' gives no {PROBABILITIES}"
+    if not source.output and text not in columns.shapes:
+        return columns.unknown(text, tuple(names[:position]))
+    return None
+
+
+def _classifies(task: Task) -> bool:
+    """Say whether a task's loss is one of classes; one that is not known may be."""
+    name = str(task.loss.get("name"))
+    return name not in losses.names() or bool(losses.get(name).facts.get("classification"))
+
+
+def input_shapes(
+    recipe: TrainRecipe,
+    name: str,
+    columns: Columns,
+    classes: Mapping[str, int],
+    outputs: Mapping[str, Mapping[str, Shape]],
+) -> list[Shape] | None:
     """Return the shapes of a task's inputs, without the event axis; None if one is not known.
 
-    An earlier task gives what its target looks like.
+    Args:
+        recipe: The recipe.
+        name: The task.
+        columns: The columns of its data.
+        classes: Number of classes by task.
+        outputs: Shapes of the outputs of earlier tasks, by task and name, besides those that their
+            losses see.
     """
     shapes = []
-    for source in recipe.tasks[name].inputs:
-        shape = columns.shapes.get(source)
-        if source in recipe.tasks:
-            shape = output_shape(recipe, source, columns)
+    for text in recipe.tasks[name].inputs:
+        source = source_of(text, recipe.tasks)
+        if not source.output:
+            shape = columns.shapes.get(text)
+        elif source.output in (PROBABILITIES, recipe.tasks[source.name].output):
+            shape = output_shape(recipe, source.name, columns, classes)
+        else:
+            shape = outputs.get(source.name, {}).get(source.output)
         if shape is None:
             return None
         shapes.append(shape)
     return shapes
 
 
-def output_shape(recipe: TrainRecipe, name: str, columns: Columns) -> Shape | None:
-    """Return the shape of a task's output: its target's, and `(1,)` for a number an event."""
-    shape = columns.shapes.get(recipe.tasks[name].target)
-    return (1,) if shape == () else shape
+def output_shape(
+    recipe: TrainRecipe, name: str, columns: Columns, classes: Mapping[str, int]
+) -> Shape | None:
+    """Return the shape of the output that a task's loss sees, without the event axis.
+
+    It is the target's, and `(1,)` for a number an event, unless the loss says otherwise.
+    """
+    task = recipe.tasks[name]
+    shape = columns.shapes.get(task.target)
+    if shape is None or str(task.loss.get("name")) not in losses.names():
+        return shape
+    wanted = losses.get(str(task.loss["name"])).facts.get("output")
+    if wanted is None:
+        return (1,) if shape == () else shape
+    arguments = {key: value for key, value in task.loss.items() if key != "name"}
+    return tuple(wanted(shape, classes.get(name, 0), **arguments))
 
 
 def _check_number(data: Data, events: int, path: Path) -> Iterator[Problem]:

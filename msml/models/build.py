@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from msml.arguments import bind, wants
-from msml.errors import RecipeError
+from msml.errors import RecipeError, nearest
+from msml.recipe.expand import OUTPUT
 from msml.registry import models
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def build(
     arguments: Mapping[str, Any],
     seed: int,
     precision: str = "float32",
+    output: str = OUTPUT,
 ) -> "keras.Model":
     """Build a model with weights that follow from the seed.
 
@@ -37,6 +39,7 @@ def build(
         seed: Seed of the weights and of random layers.
         precision: A Keras policy: float32, mixed_bfloat16, mixed_float16. The outputs are
             float32 under each.
+        output: Name of the output that the loss sees, of a model that returns a dictionary.
 
     Returns:
         A model of the list of inputs, or of the one there is, whose output has `output_shape`
@@ -60,13 +63,34 @@ def build(
         except (TypeError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise RecipeError(f"model '{name}' cannot be built: {reason}") from error
-    if not isinstance(model, keras.Model):
-        raise RecipeError(f"model '{name}' is of type {type(model).__name__}, not a keras.Model")
-    found = tuple(model.output_shape[1:])
-    if found != (tuple(output_shape) or (1,)):
-        message = f"outputs of shape {found}, the task's target has {tuple(output_shape)}"
+        if not isinstance(model, keras.Model):
+            message = f"is of type {type(model).__name__}, not a keras.Model"
+            raise RecipeError(f"model '{name}' {message}")
+        shapes = output_shapes(model, input_shapes)
+    if output not in shapes:
+        message = f"no output '{output}'{nearest(output, list(shapes))}"
+        raise RecipeError(f"model '{name}' has {message}")
+    if shapes[output] != (tuple(output_shape) or (1,)):
+        message = f"outputs of shape {shapes[output]}, the task's loss wants {tuple(output_shape)}"
         raise RecipeError(f"model '{name}' has {message}")
     return model
+
+
+def output_shapes(model: "keras.Model", input_shapes: Sequence[Shape]) -> dict[str, Shape]:
+    """Return the shapes of a model's outputs by name, without the event axis."""
+    from keras import ops
+
+    try:
+        result = model.output
+    except AttributeError:  # a subclassed model makes its layers when it is first called
+        zeros = [ops.zeros((1, *shape)) for shape in input_shapes]
+        result = model(zeros if len(zeros) > 1 else zeros[0], training=False)
+    return {name: tuple(each.shape[1:]) for name, each in named(result).items()}
+
+
+def named(result: Any) -> Mapping[str, Any]:
+    """Name what a model returns: a dictionary has names, anything else is `output`."""
+    return result if isinstance(result, Mapping) else {OUTPUT: result}
 
 
 @contextmanager

@@ -2,17 +2,19 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from msml.chain import WEIGHT, Chain
+from msml.checks.meaning import classes_of
 from msml.checks.wiring import Columns, check_data, input_shapes, output_shape
 from msml.data.dataset import SplitData, check_classes, load_split
 from msml.errors import StoppedError
 from msml.files import atomic, fingerprint
+from msml.models.build import build, output_shapes
 from msml.recipe import Recipe
-from msml.recipe.expand import TaskSpec, expand
+from msml.recipe.expand import PROBABILITIES, TaskSpec, expand, source_of
 from msml.recipe.schema import TrainRecipe
 from msml.registry import losses, models, plugin_fingerprint, plugin_hash
 from msml.runs.directory import RunDirectory
@@ -51,13 +53,17 @@ class Session:
         self.directory = directory
         self.progress = progress
         self.resolved = recipe.resolved()
-        self.tasks: dict[str, TaskSpec] = expand(recipe.values)
         self.data_file = recipe.locate("data.file", recipe.values.data.file)
         self.plugins = [
             plugin_hash(recipe.locate(f"plugins.{i}", name))
             for i, name in enumerate(recipe.values.plugins)
         ]
         self._columns: Columns = check_data(recipe)[0]
+        self.tasks: dict[str, TaskSpec] = {
+            name: replace(spec, classes=classes_of(recipe.values.tasks[name], self._columns))
+            for name, spec in expand(recipe.values).items()
+        }
+        self._outputs: dict[str, dict[str, tuple[int, ...]]] = {}
         self._splits: dict[str, SplitData] = {}
         self._device: dict[str, dict[str, Tensor]] = {}
 
@@ -103,12 +109,33 @@ class Session:
 
     def shapes(self, task: str) -> tuple[list[tuple[int, ...]], tuple[int, ...]]:
         """Shapes of a task's inputs and of its output, without the event axis."""
-        recipe = self.values
-        inputs = input_shapes(recipe, task, self._columns)
-        output = output_shape(recipe, task, self._columns)
+        recipe, classes = self.values, {name: spec.classes for name, spec in self.tasks.items()}
+        outputs = {name: self._output_shapes(name) for name in self._with_named_outputs(task)}
+        inputs = input_shapes(recipe, task, self._columns, classes, outputs)
+        output = output_shape(recipe, task, self._columns, classes)
         assert inputs is not None
         assert output is not None
         return inputs, output
+
+    def _with_named_outputs(self, task: str) -> list[str]:
+        """Earlier tasks of which a task sees an output that only their models know."""
+        sources = [source_of(text, self.tasks) for text in self.tasks[task].inputs]
+        return [
+            source.name
+            for source in sources
+            if source.output not in ("", PROBABILITIES)
+            and source.output != self.tasks[source.name].output
+        ]
+
+    def _output_shapes(self, task: str) -> dict[str, tuple[int, ...]]:
+        """Shapes of a task's outputs by name: those of its first candidate, as of all others."""
+        if task not in self._outputs:
+            spec = self.tasks[task]
+            candidate = next(iter(spec.candidates.values()))
+            inputs, output = self.shapes(task)
+            model = build(candidate.model, inputs, output, candidate.args, 0, output=spec.output)
+            self._outputs[task] = output_shapes(model, inputs)
+        return self._outputs[task]
 
     def split(self, name: str) -> SplitData:
         """A split with all columns that the tasks use, read once."""

@@ -62,7 +62,8 @@ def build_model(session: Session, task: str, candidate: str, *, fresh: str = "")
     spec = session.tasks[task].candidates[candidate]
     inputs, output = session.shapes(task)
     seed = model_seed(session.values.seed, task, candidate, fresh)
-    return build(spec.model, inputs, output, spec.args, seed, session.precision)
+    seen = session.tasks[task].output
+    return build(spec.model, inputs, output, spec.args, seed, session.precision, seen)
 
 
 def use_xla(session: Session, models: Iterable[Any], steps: int) -> bool:

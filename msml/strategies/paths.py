@@ -11,7 +11,8 @@ from functools import cached_property, partial
 from math import ceil
 from typing import Any
 
-from msml.chain import Chain, Named, named, weighted_total
+from msml.chain import Chain, Named, weighted_total
+from msml.models.build import named
 from msml.recipe.expand import upstream
 from msml.strategies.supernet import Supernet
 from msml.training.environment import tensorflow

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from msml.chain import Chain, Named, named
+from msml.chain import Chain, Named
+from msml.models.build import named
 from msml.recipe.expand import TaskSpec
 from msml.strategies.relaxation import SOFTMAX, Relaxation
 from msml.training.environment import tensorflow

@@ -9,7 +9,7 @@ from msml.checks.validate import validate
 from msml.errors import DataError
 from msml.recipe import load, shipped
 from msml.recipe.schema import TrainRecipe
-from msml.registry import models
+from msml.registry import losses, models
 
 TRAINING = [
     path
@@ -256,7 +256,7 @@ def test_outputs_that_do_not_fit_the_target():
     text = text.replace("mlp: {model: tau_mlp}", "sf_too: {model: tau_scale_factor}")
     assert mistakes(text, fast=False) == [
         "r.yaml:14: tasks.momentum.candidates.sf: model 'higgs_mlp' has outputs of shape (1,), the"
-        " task's target has (2, 3) (inputs (2, 4))"
+        " task's loss wants (2, 3) (inputs (2, 4))"
     ]
 
 
@@ -266,6 +266,7 @@ def test_a_task_that_gives_what_the_next_cannot_take():
     text = text.replace("mlp: {model: tau_mlp}", "zeros_too: {model: zeros}")
     text = text.replace("sf: {model: tau_scale_factor}", "noise: {model: noise}")
     text = text.replace("{name: bce}", "{name: bce_logits}").replace("higgs_mlp", "higgs_lstm")
+    text = text.replace("metrics: [momentum_mse]", "metrics: [auc]")
     (problem,) = mistakes(text, fast=False)
     assert problem.startswith(
         "r.yaml:23: tasks.label_of.candidates.mlp: model 'higgs_lstm' cannot be built: "
@@ -285,14 +286,80 @@ def test_points_of_a_grid_that_cannot_be_built_are_named():
 
 @pytest.mark.usefixtures("events")
 def test_losses_and_optimizers_are_tried():
-    text = RECIPE.replace("name: bce_logits", "name: momentum_mse")
+    write(
+        "from msml.registry import losses\n"
+        "@losses.register('mine')\n"
+        "def mine(target, prediction):\n"
+        "    return target[:, 0]\n",
+        "mine.py",
+    )
+    text = RECIPE.replace("name: bce_logits", "name: mine") + "plugins: [mine.py]\n"
     text += "pretrain: {optimizer: {name: adam, lr: 0.1}}\n"
-    optimizer, loss = mistakes(text, fast=False)
-    assert optimizer.startswith("r.yaml:25: pretrain.optimizer: ")
+    try:
+        optimizer, loss = mistakes(text, fast=False)
+    finally:
+        losses.forget(str(Path("mine.py").resolve()))
+    assert optimizer.startswith("r.yaml:26: pretrain.optimizer: ")
     assert "lr" in optimizer
     assert loss.startswith(
         "r.yaml:19: tasks.label_of.loss: fails for target () and prediction (1,)"
     )
+
+
+@pytest.mark.usefixtures("events")
+def test_losses_and_metrics_are_for_certain_targets():
+    text = RECIPE.replace("name: bce_logits", "name: momentum_mse")
+    text = text.replace("metrics: [momentum_mse]", "metrics: [auc]")
+    text = text.replace("taus: log_pt", "jets: log_pt", 1)
+    assert mistakes(text.replace("{jets: log_pt, jets: log_pt}", "{jets: log_pt}")) == [
+        "r.yaml:8: tasks.momentum.target: 'taus' is not transformed; expected "
+        "data.transform.taus: log_pt",
+        "r.yaml:11: tasks.momentum.metrics.0: 'auc' is for a label, 0 or 1 for each event; the "
+        "loss 'momentum_mse' is for momenta: log pt, eta, phi",
+        "r.yaml:18: tasks.label_of.target: 'label' has no components; the loss 'momentum_mse' is "
+        "for momenta: log pt, eta, phi",
+        "r.yaml:21: tasks.label_of.metrics.0: 'auc' is for a label, 0 or 1 for each event; the "
+        "loss 'momentum_mse' is for momenta: log pt, eta, phi",
+    ]
+
+
+@pytest.mark.usefixtures("events")
+def test_outputs_that_inputs_name():
+    write(
+        "from msml.registry import models\n"
+        "@models.register('two')\n"
+        "def two(*shapes, output):\n"
+        "    import keras\n"
+        "    inputs = [keras.Input(shape) for shape in shapes]\n"
+        "    x = keras.layers.Flatten()(inputs[0])\n"
+        "    y = keras.layers.Reshape(output)(keras.layers.Dense(6)(x))\n"
+        "    return keras.Model(inputs, {'output': y, 'feature': keras.layers.Dense(4)(x)})\n",
+        "two.py",
+    )
+    text = RECIPE.replace("{model: tau_mlp}", "{model: two}").replace("[momentum]", "[NAME, jets]")
+    text = text.replace("{model: higgs_mlp}", "{model: noise}") + "plugins: [two.py]\n"
+    text = text.replace("      sf: {model: tau_scale_factor}\n      zeros: {model: zeros}\n", "")
+    try:
+        write(text.replace("NAME", "momentum.feature"))
+        validate(load("r.yaml", TrainRecipe))
+        (problem,) = mistakes(text.replace("NAME", "momentum.features"), fast=False)
+        assert problem == (
+            "r.yaml:15: tasks.label_of.inputs.0: the task 'momentum' has no output 'features'; "
+            "did you mean 'feature'?"
+        )
+        (problem,) = mistakes(text.replace("NAME", "momentum.probabilities"))
+        assert problem.endswith("the loss 'momentum_mse' of 'momentum' gives no probabilities")
+        several = "{model: two}\n      sf: {model: tau_mlp}"
+        both = text.replace("NAME", "momentum").replace("{model: two}", several)
+            "{model: two}", "{model: two}\n      sf: {model: tau_mlp}"
+        )
+        (problem,) = mistakes(both, fast=False)
+        assert problem == (
+            "r.yaml:14: tasks.momentum.candidates.sf: 'sf' gives output (2, 3), but another "
+            "candidate feature (4,), output (2, 3); expected the same of all"
+        )
+    finally:
+        models.forget(str(Path("two.py").resolve()))
 
 
 @pytest.mark.usefixtures("events")

@@ -43,7 +43,7 @@ def test_numbers_that_cannot_be():
     ],
 )
 def test_a_recipe_without_a_momentum_task(text):
-    (found,) = mistakes(text)
+    *_, found = mistakes(text)
     assert found.startswith(
         "r.yaml:25: evaluate.validity: expected a task with an input of pt, eta, phi, m, such as "
     )

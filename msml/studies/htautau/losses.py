@@ -7,7 +7,7 @@ from msml.registry import losses
 Tensor = Any
 
 
-@losses.register("momentum_mse")
+@losses.register("momentum_mse", target="momenta")
 def momentum_mse(target: Tensor, prediction: Tensor, *, scale: float = 100.0) -> Tensor:
     """Mean squared error of the tau momentum over taus and components, in (scale GeV)^2.
 
@@ -29,7 +29,7 @@ def momentum_mse(target: Tensor, prediction: Tensor, *, scale: float = 100.0) ->
     return ops.mean(_squares(target, prediction, scale), axis=(-2, -1))
 
 
-@losses.register("momentum_mse_sum")
+@losses.register("momentum_mse_sum", target="momenta")
 def momentum_mse_sum(target: Tensor, prediction: Tensor, *, scale: float = 100.0) -> Tensor:
     """Squared error of the tau momentum summed over taus and components, in (scale GeV)^2.
 

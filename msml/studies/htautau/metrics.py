@@ -9,7 +9,7 @@ from msml.registry import metrics
 from msml.studies.htautau.constants import ETA_LIMIT
 
 
-@metrics.register("momentum_mse", better="lower", unit="(100 GeV)^2")
+@metrics.register("momentum_mse", target="momenta", better="lower", unit="(100 GeV)^2")
 @EventMean
 def momentum_mse(target: Array, prediction: Array) -> Array:
     """Mean squared error of the tau momentum over taus and components, in (100 GeV)^2.
@@ -28,7 +28,7 @@ def momentum_mse(target: Array, prediction: Array) -> Array:
     return _squares(target, prediction).mean(axis=(-2, -1)) / 100**2
 
 
-@metrics.register("momentum_mse_gev2", better="lower", unit="GeV^2")
+@metrics.register("momentum_mse_gev2", target="momenta", better="lower", unit="GeV^2")
 @EventMean
 def momentum_mse_gev2(target: Array, prediction: Array) -> Array:
     """Squared error of the tau momentum summed over taus and components, in GeV^2.

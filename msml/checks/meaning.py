@@ -1,0 +1,121 @@
+"""What targets mean, and whether losses and metrics are made for them."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from msml.checks.wiring import Columns
+from msml.data.events import read_blocks
+from msml.data.kinematics import Array
+from msml.data.schema import COLUMNS
+from msml.errors import DataError, RecipeError
+from msml.recipe.expand import metric_of
+from msml.recipe.messages import Problem
+from msml.recipe.schema import Task, TrainRecipe
+from msml.registry import Entry, losses, metrics
+
+_MOMENTUM = ("pt", "eta", "phi")
+_LOG_PT = "log_pt"
+_WORDS = {
+    "numbers": "numbers",
+    "label": "a label, 0 or 1 for each event",
+    "classes": "classes, whole numbers from 0",
+    "momenta": "momenta: log pt, eta, phi",
+}
+TOTAL = "total"
+
+
+def kind_of(task: Task) -> str:
+    """Say what the target of a task is, by its loss: a key of `_WORDS`; empty where unknown."""
+    name = str(task.loss.get("name"))
+    return (*_targets(losses.get(name)), "")[0] if name in losses.names() else ""
+
+
+def check_meaning(recipe: TrainRecipe, columns: Columns) -> Iterator[Problem]:
+    """Check that targets are what losses are for, and losses what metrics are for."""
+    for name, task in recipe.tasks.items():
+        key, kind = f"tasks.{name}", kind_of(task)
+        if kind and columns.shapes.get(task.target) is not None:
+            yield from ((f"{key}.target", text) for text in _check_target(recipe, task, columns))
+        for i, metric in enumerate(task.metrics):
+            if metric in metrics.names() and (text := _mismatch(metrics.get(metric), task)):
+                yield f"{key}.metrics.{i}", text
+    yield from _check_select(recipe)
+
+
+def classes_of(task: Task, columns: Columns) -> int:
+    """Count the classes of a task's target; 0 where it has none, or where only the file tells."""
+    if kind_of(task) != "classes" or columns.file is None:
+        return 0
+    return int(_values(columns.file, task.target).max(initial=-1)) + 1
+
+
+def _targets(entry: Entry) -> tuple[str, ...]:
+    found = entry.facts.get("target", ())
+    return (found,) if isinstance(found, str) else tuple(found)
+
+
+def _mismatch(metric: Entry, task: Task) -> str | None:
+    """Say why a metric cannot measure a task's output."""
+    kind, wanted = kind_of(task), _targets(metric)
+    fits = kind in wanted or (kind == "momenta" and "numbers" in wanted)
+    if not kind or not wanted or fits:
+        return None
+    expected = " or ".join(_WORDS[each] for each in wanted)
+    loss = task.loss["name"]
+    return f"'{metric.name}' is for {expected}; the loss '{loss}' is for {_WORDS[kind]}"
+
+
+def _check_select(recipe: TrainRecipe) -> Iterator[Problem]:
+    """Check that the ranking's metric is one for the output of its task."""
+    if not recipe.tasks or recipe.select.metric == TOTAL:
+        return
+    task, name = metric_of(recipe.tasks, recipe.select.metric)
+    known = task in recipe.tasks and name in metrics.names()
+    if known and (text := _mismatch(metrics.get(name), recipe.tasks[task])):
+        yield "select.metric", text
+
+
+def _check_target(recipe: TrainRecipe, task: Task, columns: Columns) -> Iterator[str]:
+    kind, column = kind_of(task), task.target
+    ending = f"the loss '{task.loss['name']}' is for {_WORDS[kind]}"
+    if kind == "momenta":
+        components = COLUMNS[column].components if column in COLUMNS else _MOMENTUM
+        if components[:3] != _MOMENTUM or (columns.shapes[column] or ())[-1:] != (3,):
+            yield f"'{column}' has {', '.join(components) or 'no components'}; {ending}"
+        elif recipe.data.transform.get(column) != _LOG_PT:
+            yield f"'{column}' is not transformed; expected data.transform.{column}: {_LOG_PT}"
+    elif kind in ("label", "classes") and columns.file is not None:
+        try:
+            values = _values(columns.file, column)
+        except (DataError, RecipeError) as error:
+            yield str(error)
+            return
+        yield from (f"'{column}' {text}; {ending}" for text in _wrong_classes(values, kind))
+
+
+def _wrong_classes(values: Array, kind: str) -> Iterator[str]:
+    """Say what is wrong with the values of a target that are classes."""
+    if not np.array_equal(values, np.round(values)):
+        yield f"holds {values[values != np.round(values)][0]:g}, which is no whole number"
+    elif values.min(initial=0) < 0:
+        yield f"holds {values.min():g}"
+    elif kind == "label" and not set(values.tolist()) <= {0, 1}:
+        yield f"holds {values[values > 1][0]:g}"
+    elif kind == "classes" and len(values) != values.max(initial=-1) + 1:
+        missing = next(n for n in range(len(values) + 1) if n not in values)
+        yield f"goes up to {values.max():g} but has no event of class {missing}"
+
+
+def _values(file: Path, column: str) -> Array:
+    """The different values of a column, sorted."""
+    state = file.stat()
+    return _values_of(file, column, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=64)
+def _values_of(file: Path, column: str, _changed: int, _size: int) -> Array:
+    found = [np.unique(block) for _, block in read_blocks(file, column)]
+    return np.unique(np.concatenate(found)).astype(np.float64)
