@@ -351,8 +351,6 @@ def test_outputs_that_inputs_name():
         assert problem.endswith("the loss 'momentum_mse' of 'momentum' gives no probabilities")
         several = "{model: two}\n      sf: {model: tau_mlp}"
         both = text.replace("NAME", "momentum").replace("{model: two}", several)
-            "{model: two}", "{model: two}\n      sf: {model: tau_mlp}"
-        )
         (problem,) = mistakes(both, fast=False)
         assert problem == (
             "r.yaml:14: tasks.momentum.candidates.sf: 'sf' gives output (2, 3), but another "
