@@ -111,7 +111,7 @@ models = Registry(
     ("msml.models.dummies",),
 )
 losses = Registry("loss", "losses", ("msml.losses",))
-metrics = Registry("metric", "metrics", ("msml.metrics",))
+metrics = Registry("metric", "metrics", ("msml.metrics.generic",))
 strategies = Registry(
     "strategy",
     "strategies",

@@ -4,7 +4,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msml.losses import bce_logits
+from msml.losses import bce_logits, cross_entropy, focal, gaussian_nll, huber, quantile
+from msml.registry import losses
 from msml.studies.htautau.losses import momentum_mse, momentum_mse_sum
 
 
@@ -88,3 +89,142 @@ def test_the_gradient_at_a_logit_of_zero():
         tape.watch(x)
         loss = bce_logits(np.array([0, 1]), x)
     assert tape.gradient(loss, x).numpy().ravel().tolist() == [0.5, -0.5]
+
+
+rng = np.random.default_rng(7)
+EVENTS, NUMBERS, CLASSES = 12, 3, 4
+
+
+def arrays(name):
+    """A target, a prediction and the arguments of a registered loss."""
+    arguments = {"quantile": {"quantiles": [0.2, 0.5, 0.9]}}.get(name, {})
+    facts = losses.get(name).facts
+    target = rng.normal(size=(EVENTS, NUMBERS))
+    if facts["target"] == "classes":
+        target = rng.integers(CLASSES, size=(EVENTS, NUMBERS)).astype(float)
+    if facts["target"] == "label":
+        target = rng.integers(2, size=EVENTS).astype(float)
+    shape = facts.get("output", lambda shape, *_, **__: shape)(
+        target.shape[1:], CLASSES, **arguments
+    )
+    return target, rng.normal(size=(EVENTS, *shape)), arguments
+
+
+GENERAL = [n for n in losses.names() if losses.get(n).facts["target"] != "momenta"]
+
+
+@pytest.mark.parametrize("name", GENERAL)
+def test_what_is_padding_changes_nothing(name):
+    loss = losses.get(name).function
+    target, prediction, arguments = arrays(name)
+    mask = rng.random(target.shape) > 0.4
+    mask[0] = False
+    inside = np.repeat(mask, prediction.size // mask.size, -1).reshape(prediction.shape)
+    if name == "gaussian_nll":  # means first, then variances
+        inside = np.concatenate([mask, mask], -1)
+
+    def result(garbage):
+        x = tf.constant(np.where(inside, prediction, garbage), tf.float32)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = loss(np.where(mask, target, garbage), x, mask=mask, **arguments)
+        return value.numpy(), tape.gradient(value, x).numpy()
+
+    value, gradient = result(0.0)
+    assert value.shape == (EVENTS,)
+    assert value[0] == 0
+    assert not gradient[~inside].any()
+    assert gradient[inside].all()
+    for garbage in (17.0, np.nan, np.inf, -np.inf):
+        other, of_gradient = result(garbage)
+        assert other.tobytes() == value.tobytes()
+        assert of_gradient.tobytes() == gradient.tobytes()
+    everything = loss(target, prediction, mask=np.ones_like(mask), **arguments)
+    assert np.allclose(everything, loss(target, prediction, **arguments), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", GENERAL)
+def test_gradients_against_differences(name):
+    target, prediction, arguments = arrays(name)
+    x = tf.constant(prediction, tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = losses.get(name).function(target, x, **arguments)
+    assert value.dtype == "float32"
+    gradient = tape.gradient(value, x).numpy()
+    step = 1e-2 * rng.normal(size=prediction.shape)
+    up, down = (
+        losses.get(name).function(target, prediction + s, **arguments) for s in (step, -step)
+    )
+    slope = (gradient * step).reshape(EVENTS, -1).sum(axis=-1)
+    assert slope == pytest.approx((up - down).numpy() / 2, abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [("mse", "MeanSquaredError"), ("mae", "MeanAbsoluteError"), ("huber", "Huber")],
+)
+def test_regressions_as_in_keras(name, theirs):
+    import keras
+
+    target, prediction, _ = arrays(name)
+    expected = getattr(keras.losses, theirs)(reduction="none")(target, prediction)
+    assert np.allclose(losses.get(name).function(target, prediction), expected, rtol=1e-5)
+    alone = losses.get(name).function(target[:, 0], prediction[:, :1])
+    expected = getattr(keras.losses, theirs)(reduction="none")(target[:, :1], prediction[:, :1])
+    assert np.allclose(alone, expected, rtol=1e-5)
+
+
+def test_classes_as_in_keras():
+    import keras
+
+    target, prediction, _ = arrays("cross_entropy")
+    theirs = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="none")
+    expected = theirs(target, prediction).numpy().reshape(EVENTS, NUMBERS).mean(axis=-1)
+    assert np.allclose(cross_entropy(target, prediction), expected, rtol=1e-5)
+    assert np.allclose(focal(target, prediction, gamma=0.0), expected, rtol=1e-5)
+    shares = np.exp(prediction) / np.exp(prediction).sum(axis=-1, keepdims=True)
+    true = np.take_along_axis(shares, target.astype(int)[..., None], -1)[..., 0]
+    expected = (-((1 - true) ** 3) * np.log(true)).mean(axis=-1)
+    assert np.allclose(focal(target, prediction, gamma=3.0), expected, rtol=1e-4)
+
+
+def test_a_huge_logit_of_the_true_class_has_a_gradient():
+    x = tf.constant([[100.0, 0.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = focal(np.array([0]), x, gamma=0.5)
+    assert np.isfinite(tape.gradient(value, x)).all()
+
+
+def test_a_gaussians_density_as_in_scipy():
+    from scipy.stats import norm
+
+    target, prediction, _ = arrays("gaussian_nll")
+    mean, deviation = prediction[:, :NUMBERS], np.exp(prediction[:, NUMBERS:] / 2)
+    expected = -norm.logpdf(target, mean, deviation).mean(axis=-1) - np.log(2 * np.pi) / 2
+    assert np.allclose(gaussian_nll(target, prediction), expected, rtol=1e-4, atol=1e-6)
+    one = gaussian_nll(target[:, 0], prediction[:, [0, NUMBERS]])
+    expected = -norm.logpdf(target[:, 0], mean[:, 0], deviation[:, 0]) - np.log(2 * np.pi) / 2
+    assert np.allclose(one, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_least_pinball_loss_is_at_the_quantile():
+    from sklearn.metrics import mean_pinball_loss
+
+    target = rng.normal(size=400)
+    for q in (0.1, 0.5, 0.8):
+        guess = np.full((400, 1), 0.3)
+        found = float(np.mean(quantile(target, guess, quantiles=[q])))
+        assert found == pytest.approx(mean_pinball_loss(target, guess[:, 0], alpha=q), rel=1e-5)
+        grid = np.linspace(-2, 2, 201)
+        values = [float(np.mean(quantile(target, 0 * guess + g, quantiles=[q]))) for g in grid]
+        assert grid[np.argmin(values)] == pytest.approx(np.quantile(target, q), abs=0.03)
+    with pytest.raises(Exception, match=r"expected numbers between 0 and 1, got \[1.5\]"):
+        quantile(target, target[:, None], quantiles=[1.5])
+
+
+def test_huber_is_a_square_inside_and_a_line_outside():
+    difference = np.array([[0.0], [0.5], [2.0], [-5.0]])
+    found = huber(np.zeros(4), difference, delta=2.0)
+    assert np.allclose(found, [0, 0.125, 2, 8])

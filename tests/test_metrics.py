@@ -4,9 +4,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.metrics import accuracy_score, log_loss, roc_auc_score, roc_curve
 
-from msml.metrics import auc, bce, bootstrap, replicate
+from msml.metrics import (
+    accuracy,
+    auc,
+    background_rejection,
+    bce,
+    bias,
+    bootstrap,
+    ece,
+    label_of,
+    replicate,
+    resolution,
+)
+from msml.metrics.named import bound
 from msml.registry import metrics
 from msml.studies.htautau.losses import momentum_mse as loss_of_momenta
 from msml.studies.htautau.metrics import momentum_mse, momentum_mse_gev2
@@ -57,15 +69,120 @@ def test_momentum_errors_are_those_of_the_loss():
     assert momentum_mse(target, prediction) == pytest.approx(per_event.mean(), rel=1e-5)
 
 
+CLASSES = 3
+
+
+def arrays(name, events=60, seed=2):
+    """A target and a prediction of a registered metric."""
+    rng = np.random.default_rng(seed)
+    kinds = metrics.get(name).facts["target"]
+    if "classes" in kinds:
+        return rng.integers(CLASSES, size=(events, 2)), rng.normal(size=(events, 2, CLASSES))
+    if kinds == "label" or "label" in kinds:
+        return rng.integers(2, size=events), rng.normal(size=events)
+    return rng.normal(size=(2, events, 2, 3))
+
+
 @pytest.mark.parametrize("name", metrics.names())
 def test_a_weight_of_two_is_an_event_twice(name):
     metric = metrics.get(name).function
-    rng = np.random.default_rng(2)
-    shape = (60, 2, 3) if "momentum" in name else (60,)
-    target, prediction = (rng.normal(size=shape) > 0).astype(float), rng.normal(size=shape)
-    count = rng.integers(0, 3, size=60)
+    target, prediction = arrays(name)
+    count = np.random.default_rng(3).integers(0, 3, size=60)
     repeated = [np.repeat(array, count, axis=0) for array in (target, prediction)]
     assert metric(target, prediction, count) == pytest.approx(metric(*repeated))
+
+
+@pytest.mark.parametrize("name", metrics.names())
+def test_a_weight_of_minus_one_takes_an_event_away(name):
+    metric = metrics.get(name).function
+    target, prediction = arrays(name)
+    more = [np.concatenate([array, array[:20], array[:20]]) for array in (target, prediction)]
+    weight = np.repeat([1.0, 1.0, -1.0], [60, 20, 20])
+    assert metric(*more, weight) == pytest.approx(metric(target, prediction), rel=1e-6)
+
+
+GENERAL = [n for n in metrics.names() if "momenta" not in metrics.get(n).facts["target"]]
+
+
+@pytest.mark.parametrize("name", GENERAL)
+def test_what_is_padding_does_not_count(name):
+    metric = metrics.get(name).function
+    target, prediction = arrays(name)
+    target, prediction = target.astype(float), prediction.copy()
+    mask = np.random.default_rng(4).random(target.shape[:2]) > 0.3
+    values = []
+    for garbage in (0.0, 1e9, np.nan):
+        prediction[~mask] = garbage
+        target[~mask] = 0 if "classes" in metrics.get(name).facts["target"] else garbage
+        with np.errstate(invalid="ignore"):
+            values.append(metric(target, prediction, np.arange(60) + 1.0, mask=mask))
+    assert np.isfinite(values[0])
+    assert values[0] == values[1] == values[2]
+    if mask.ndim == 1:
+        kept = metric(target[mask], prediction[mask], (np.arange(60) + 1.0)[mask])
+        # A mean over events counts an event without a real number as 0.
+        assert values[0] == pytest.approx(kept) or hasattr(metric, "per_event")
+
+
+def test_errors_of_a_regression_against_numpy():
+    rng = np.random.default_rng(5)
+    target = rng.normal(size=20_000)
+    prediction = target + rng.normal(0.3, 2.0, size=20_000)
+    assert bias(target, prediction[:, None]) == pytest.approx((prediction - target).mean())
+    low, high = np.quantile(prediction - target, [0.158655, 0.841345])
+    assert resolution(target, prediction[:, None]) == pytest.approx((high - low) / 2, rel=1e-3)
+    assert resolution(target, prediction) == pytest.approx(2, rel=0.03)
+    assert np.isnan(resolution(target, prediction * np.nan))
+
+
+def test_several_classes_as_in_scikit_learn():
+    rng = np.random.default_rng(6)
+    target, weight = rng.integers(4, size=500), rng.random(500)
+    logits = rng.normal(size=(500, 4)) + np.eye(4)[target]
+    shares = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    expected = [roc_auc_score(target == n, shares[:, n], sample_weight=weight) for n in range(4)]
+    assert auc(target, logits, weight) == pytest.approx(np.mean(expected))
+    found = metrics.get("cross_entropy").function(target, logits, weight)
+    assert found == pytest.approx(log_loss(target, shares, sample_weight=weight))
+    expected = accuracy_score(target, shares.argmax(axis=-1), sample_weight=weight)
+    assert accuracy(target, logits, weight) == pytest.approx(expected)
+    label, score, weight = sample()
+    expected = accuracy_score(label, score > 0, sample_weight=weight)
+    assert accuracy(label, score[:, None], weight) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("efficiency", [0.1, 0.5, 0.9])
+def test_background_rejection_against_the_curve(efficiency):
+    label, score, weight = sample(5000)
+    background, signal, _ = roc_curve(label, score, sample_weight=weight, drop_intermediate=False)
+    expected = 1 / np.interp(efficiency, signal, background)
+    found = background_rejection(label, score, weight, efficiency=efficiency)
+    assert found == pytest.approx(expected)
+    named = bound(f"background_rejection( efficiency = {efficiency})")
+    assert named(label, score, weight) == found
+    assert label_of("ece( bins = 5 )") == "ece(bins=5)"
+
+
+def test_no_background_left():
+    label, score = np.array([0, 0, 1, 1]), np.array([-2.0, -1, 1, 2])
+    assert background_rejection(label, score) == np.inf
+    assert np.isnan(background_rejection(label[:2], score[:2]))
+
+
+def test_calibration_of_probabilities_that_are_frequencies():
+    rng = np.random.default_rng(7)
+    logit = rng.normal(size=200_000)
+    label = rng.random(200_000) < 1 / (1 + np.exp(-logit))
+    assert ece(label, logit) < 0.01
+    assert ece(label, 5 * logit) > 0.1
+    # By hand: two bins, of means 0.2 and 0.9, and frequencies 0.5 and 1.
+    share = np.array([0.1, 0.3, 0.9])
+    logit = np.log(share / (1 - share))
+    expected = (abs(0.4 - 1) + abs(0.9 - 1)) / 3
+    assert ece(np.array([0, 1, 1]), logit, bins=2) == pytest.approx(expected)
+    both = np.stack([np.zeros(200_000), rng.normal(size=200_000)], -1)
+    target = rng.random(200_000) < 1 / (1 + np.exp(-both[:, 1]))
+    assert ece(target, both) < 0.01
 
 
 def test_bootstrap_of_a_mean():

@@ -6,15 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
+from msml.checks.names import metric_problems
 from msml.checks.wiring import Columns
 from msml.data.events import read_blocks
 from msml.data.kinematics import Array
 from msml.data.schema import COLUMNS
 from msml.errors import DataError, RecipeError
+from msml.metrics import find
 from msml.recipe.expand import metric_of
 from msml.recipe.messages import Problem
 from msml.recipe.schema import Task, TrainRecipe
-from msml.registry import Entry, losses, metrics
+from msml.registry import Entry, losses
 
 _MOMENTUM = ("pt", "eta", "phi")
 _LOG_PT = "log_pt"
@@ -40,7 +42,7 @@ def check_meaning(recipe: TrainRecipe, columns: Columns) -> Iterator[Problem]:
         if kind and columns.shapes.get(task.target) is not None:
             yield from ((f"{key}.target", text) for text in _check_target(recipe, task, columns))
         for i, metric in enumerate(task.metrics):
-            if metric in metrics.names() and (text := _mismatch(metrics.get(metric), task)):
+            if not metric_problems(metric) and (text := _mismatch(find(metric), task)):
                 yield f"{key}.metrics.{i}", text
     yield from _check_select(recipe)
 
@@ -73,9 +75,13 @@ def _check_select(recipe: TrainRecipe) -> Iterator[Problem]:
     if not recipe.tasks or recipe.select.metric == TOTAL:
         return
     task, name = metric_of(recipe.tasks, recipe.select.metric)
-    known = task in recipe.tasks and name in metrics.names()
-    if known and (text := _mismatch(metrics.get(name), recipe.tasks[task])):
+    known = task in recipe.tasks and not metric_problems(name)
+    if not known:
+        return
+    if text := _mismatch(find(name), recipe.tasks[task]):
         yield "select.metric", text
+    if find(name).facts.get("better") not in ("higher", "lower"):
+        yield "select.metric", f"'{name}' does not say which of two chains is better"
 
 
 def _check_target(recipe: TrainRecipe, task: Task, columns: Columns) -> Iterator[str]:

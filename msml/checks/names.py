@@ -5,6 +5,7 @@ from typing import Any
 
 from msml.arguments import bind
 from msml.errors import RecipeError
+from msml.metrics.named import parse
 from msml.recipe.expand import REMAINDER, candidates, duplicates
 from msml.recipe.messages import Problem, at_least_1, name_problem
 from msml.recipe.schema import Candidate, Task, TrainRecipe
@@ -24,13 +25,20 @@ def check_names(recipe: TrainRecipe) -> Iterator[Problem]:
             yield key, message
         yield from _check_named(f"{key}.loss", task.loss, losses, 2)
         for i, metric in enumerate(task.metrics):
-            try:
-                metrics.get(metric)
-            except RecipeError as error:
-                yield f"{key}.metrics.{i}", str(error)
+            yield from ((f"{key}.metrics.{i}", text) for text in metric_problems(metric))
         yield from _check_candidates(f"{key}.candidates", task)
     yield from _check_weights(recipe)
     yield from _check_named("weighting", recipe.weighting, weightings, 1)
+
+
+def metric_problems(text: str) -> list[str]:
+    """Find what is wrong with a metric and its arguments."""
+    try:
+        name, arguments = parse(text)
+        found = bind(metrics.get(name), 2, arguments)
+    except RecipeError as error:
+        return error.problems
+    return [": ".join(filter(None, problem)) for problem in found]
 
 
 def _check_named(

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from msml.arguments import bind
+from msml.checks.names import metric_problems
 from msml.errors import RecipeError
 from msml.recipe.messages import Problem, unknown
 from msml.recipe.schema import Select, TrainRecipe
@@ -43,12 +44,12 @@ def _check_dummies(recipe: TrainRecipe, strategy: str, reason: str) -> Iterator[
 
 
 def _check_select(select: Select, tasks: Iterable[str]) -> Iterator[Problem]:
-    known = [_TOTAL, *metrics.names()]
     task, slash, metric = select.metric.rpartition("/")
     if slash and task not in tasks:
         yield "select.metric", unknown("task", task, tasks)
-    if metric not in known[bool(slash) :]:
-        yield "select.metric", unknown("metric", metric, known)
+    if select.metric not in (_TOTAL, *metrics.names()):
+        for text in metric_problems(metric):
+            yield "select.metric", text.replace("known: ", f"known: {_TOTAL}, ")
     if select.split not in _SPLITS:
         yield "select.split", unknown("split", select.split, _SPLITS)
     elif select.split == "test" and not select.allow_test:

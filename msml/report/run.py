@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from msml.metrics import facts_of
 from msml.recipe.expand import chain_name
-from msml.registry import metrics
 from msml.tables import NONE, plain, say, show, with_error
 from msml.validity.bands import COMPONENTS, VALIDITY, is_validity
 
@@ -82,7 +82,7 @@ def _show_metric(records: Sequence[Record], modes: Sequence[str], task: str, met
         changes = [with_error(minus[mode][task][metric], sign=True) for mode in modes[:-1]]
         rows.append((chain, *values, *changes))
     headings = ("chain", *modes, *(f"{last} - {mode}" for mode in modes[:-1]))
-    better = "higher" if metric == VALIDITY else metrics.get(metric).facts.get("better")
+    better = "higher" if metric == VALIDITY else facts_of(metric).get("better")
     ending = f", {better} is better" if better else ""
     show(
         f"{task} on test: {heading(metric)}{ending}",
@@ -121,7 +121,7 @@ def heading(metric: str) -> str:
     """Name a metric with its unit; a validity by what is inside."""
     if is_validity(metric):
         return metric.removeprefix(f"{VALIDITY}_").replace("_", " ")
-    unit = str(metrics.get(metric).facts.get("unit", "1")).replace("^2", "²")
+    unit = str(facts_of(metric).get("unit", "1")).replace("^2", "²")
     return metric if unit == "1" else f"{metric} [{unit}]"
 
 

@@ -1,7 +1,6 @@
 """Evaluation: the only stage that opens the test split."""
 
 import math
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,11 @@ import numpy as np
 
 from msml.chain import Chain
 from msml.data.kinematics import Array
-from msml.metrics import EventMean, estimate, replicate
+from msml.metrics import LOSS, EventMean, estimate, label_of, replicate
 from msml.recipe.expand import chain_name
-from msml.registry import metrics as registered
 from msml.runs.directory import finite, read_json, write_json
 from msml.stages.drawing import draw
-from msml.stages.losses import event_losses
+from msml.stages.losses import event_losses, metric_on
 from msml.stages.posttrain import folder_of, trained
 from msml.stages.search import chosen_chains
 from msml.stages.session import Session
@@ -28,7 +26,6 @@ from msml.training.variables import load_weights
 _BOOTSTRAP_SEED = 20210518
 _REPLICAS = "replicas"
 PREDICTION = "prediction"
-LOSS = "loss"
 
 Record = dict[str, Any]
 
@@ -90,24 +87,24 @@ def _measure(
     replicas: dict[str, Array] = {}
     for task, named in outputs.items():
         spec = session.tasks[task]
-        arrays = (test.columns[spec.target], named[spec.output])
+        seen = named[spec.output]
         measured[task] = {}
-        functions = {name: registered.get(name).function for name in spec.metrics}
+        functions = {
+            label_of(text): metric_on(session, task, text, test, seen) for text in spec.metrics
+        }
         if not functions:
-            functions[LOSS] = EventMean(partial(_loss_of_each, session, task))
-        functions |= judge.metrics(task) if judge else {}
-        for name, metric in functions.items():
+            losses = event_losses(session, task, test, seen)
+            functions[LOSS] = EventMean(lambda loss, _: loss), (losses, losses)
+        if judge:
+            arrays = test.columns[spec.target], seen
+            functions |= {name: (each, arrays) for name, each in judge.metrics(task).items()}
+        for name, (metric, arrays) in functions.items():
             drawn = replicate(
                 metric, arrays, weight, session.values.evaluate.bootstrap, _BOOTSTRAP_SEED
             )
             replicas[f"{task}/{name}"] = drawn
             measured[task][name] = estimate(metric(*arrays, weight), drawn)._asdict()
     return measured, replicas
-
-
-def _loss_of_each(session: Session, task: str, target: Array, output: Array) -> Array:
-    """Loss of each test event; the target is that of the split."""
-    return event_losses(session, task, session.split("test"), output)
 
 
 def _difference(session: Session, record: Record, other: Record) -> dict[str, dict[str, Any]]:

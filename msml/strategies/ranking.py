@@ -8,10 +8,9 @@ import numpy as np
 
 from msml.chain import weighted_total
 from msml.data.kinematics import Array
-from msml.metrics import average, replicate
+from msml.metrics import average, facts_of, replicate
 from msml.recipe.expand import metric_of
-from msml.registry import metrics
-from msml.stages.losses import event_losses
+from msml.stages.losses import event_losses, metric_on
 from msml.stages.session import Session
 from msml.stages.training import TOTAL
 from msml.training.measure import Outputs
@@ -57,8 +56,7 @@ def score(session: Session, outputs: Mapping[str, Outputs], *, replicas: bool = 
         arrays: tuple[Array, ...] = (weighted_total(shares, list(per_event.values())),)
     else:
         task, name = metric_of(session.tasks, select.metric)
-        metric = metrics.get(name).function
-        arrays = (split.columns[session.tasks[task].target], seen[task])
+        metric, arrays = metric_on(session, task, name, split, seen[task])
     return Score(
         value=float(metric(*arrays, weight)),
         replicas=replicate(metric, arrays, weight, _REPLICAS * replicas, _SEED),
@@ -128,7 +126,7 @@ def undetermined(ranking: Sequence[Record]) -> list[str]:
 def higher_is_better(metric: str) -> bool:
     """Say which way a metric of `select` goes."""
     name = metric.rpartition("/")[2]
-    return name != TOTAL and metrics.get(name).facts.get("better") == "higher"
+    return facts_of(name).get("better") == "higher"
 
 
 def ranked_by(session: Session) -> str:

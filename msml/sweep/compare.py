@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from msml.errors import DataError, RecipeError
+from msml.metrics import facts_of
 from msml.recipe.expand import chain_name
 from msml.recipe.messages import unknown
-from msml.registry import metrics
 from msml.runs.directory import read_json
 from msml.runs.manifest import total_seconds
 from msml.sweep.plan import Plan
@@ -238,9 +238,7 @@ def kendall_tau(first: Mapping[str, float], second: Mapping[str, float]) -> floa
 
 def _sign(name: str) -> int:
     """1 where a larger value of a metric is worse."""
-    metric = name.rpartition("/")[2]
-    known = metric in metrics.names()
-    return -1 if not known or metrics.get(metric).facts.get("better") == "higher" else 1
+    return -1 if facts_of(name.rpartition("/")[2]).get("better") == "higher" else 1
 
 
 def _valid(path: Path) -> dict[str, float]:

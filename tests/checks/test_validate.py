@@ -307,6 +307,31 @@ def test_losses_and_optimizers_are_tried():
 
 
 @pytest.mark.usefixtures("events")
+@pytest.mark.parametrize(
+    ("metric", "problem"),
+    [
+        ("auc(bins=3)", "bins: unknown argument of metric 'auc'; it has none"),
+        ("background_rejection(efficiency=high)", "efficiency: expected a number, got the text"),
+        ("ece(mask=true)", "mask: is set by msml, not by a recipe"),
+        ("auc(", "'auc(' is no metric; expected NAME or NAME(ARGUMENT=VALUE, ...)"),
+        ("ece(15)", "'ece(15)': expected ARGUMENT=VALUE in the brackets, got '15'"),
+        ("ecee", "unknown metric 'ecee'; did you mean 'ece'?"),
+    ],
+)
+def test_arguments_of_metrics(metric, problem):
+    (found,) = mistakes(RECIPE.replace("metrics: [auc]", f"metrics: ['{metric}']"))
+    assert found.startswith(f"r.yaml:21: tasks.label_of.metrics.0: {problem}")
+
+
+@pytest.mark.usefixtures("events")
+def test_metrics_with_arguments_and_without_a_direction():
+    given = "metrics: ['background_rejection(efficiency=0.3)', ece]"
+    validate(load(write(RECIPE.replace("metrics: [auc]", given)), TrainRecipe))
+    (found,) = mistakes(RECIPE, "select.metric=momentum/bias")
+    assert found == "command line: select.metric: 'bias' does not say which of two chains is better"
+
+
+@pytest.mark.usefixtures("events")
 def test_losses_and_metrics_are_for_certain_targets():
     text = RECIPE.replace("name: bce_logits", "name: momentum_mse")
     text = text.replace("metrics: [momentum_mse]", "metrics: [auc]")
@@ -314,12 +339,12 @@ def test_losses_and_metrics_are_for_certain_targets():
     assert mistakes(text.replace("{jets: log_pt, jets: log_pt}", "{jets: log_pt}")) == [
         "r.yaml:8: tasks.momentum.target: 'taus' is not transformed; expected "
         "data.transform.taus: log_pt",
-        "r.yaml:11: tasks.momentum.metrics.0: 'auc' is for a label, 0 or 1 for each event; the "
-        "loss 'momentum_mse' is for momenta: log pt, eta, phi",
+        "r.yaml:11: tasks.momentum.metrics.0: 'auc' is for a label, 0 or 1 for each event or "
+        "classes, whole numbers from 0; the loss 'momentum_mse' is for momenta: log pt, eta, phi",
         "r.yaml:18: tasks.label_of.target: 'label' has no components; the loss 'momentum_mse' is "
         "for momenta: log pt, eta, phi",
-        "r.yaml:21: tasks.label_of.metrics.0: 'auc' is for a label, 0 or 1 for each event; the "
-        "loss 'momentum_mse' is for momenta: log pt, eta, phi",
+        "r.yaml:21: tasks.label_of.metrics.0: 'auc' is for a label, 0 or 1 for each event or "
+        "classes, whole numbers from 0; the loss 'momentum_mse' is for momenta: log pt, eta, phi",
     ]
 
 

@@ -40,7 +40,7 @@ def test_mixed_training_reaches_the_losses_of_float32(reference, precision):
         for variable in [*training.weights.values(), *training.state.values()]:
             assert variable.dtype in ("float32", "int32", "int64", "uint32")
         outputs = chain.outputs(small.batch(), training=False)
-        assert all(output.dtype == "float32" for output in outputs.values())
+        assert all(o.dtype == "float32" for named in outputs.values() for o in named.values())
         losses = chain.task_losses(small.batch(), outputs)
         assert all(loss.dtype == "float32" for loss in losses)
     best = np.array([history.best for history in exact])

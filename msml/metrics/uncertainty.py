@@ -1,19 +1,14 @@
-"""Metrics of whole splits in NumPy, with event weights, and their bootstrap uncertainties.
-
-A metric is `fn(target, prediction, weight)`, where `weight` is `(events,)` or None for 1 each.
-Its facts say which way is `better` and its `unit`.
-"""
+"""Metrics of whole splits, how they are called, and their bootstrap uncertainties."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from msml.registry import metrics
+from msml.data.kinematics import Array
 
-Array = npt.NDArray[Any]
 Metric = Callable[..., float]
 
 _QUANTILES = (0.158655, 0.841345)  # one standard deviation to each side of a normal distribution
@@ -41,60 +36,16 @@ class EventMean:
     Decorates the function of target and prediction that returns these numbers, `(events,)`.
     """
 
-    def __init__(self, per_event: Callable[[Array, Array], Array]) -> None:
+    def __init__(self, per_event: Callable[..., Array]) -> None:
         self.__doc__ = per_event.__doc__
+        self.__signature__ = signature(per_event)
         self.per_event = per_event
 
-    def __call__(self, target: Array, prediction: Array, weight: Array | None = None) -> float:
+    def __call__(
+        self, target: Array, prediction: Array, weight: Array | None = None, **arguments: Any
+    ) -> float:
         """Return the weighted mean over events."""
-        return average(self.per_event(target, prediction), weight)
-
-
-@metrics.register("bce", target="label", better="lower", unit="1")
-@EventMean
-def bce(target: Array, prediction: Array) -> Array:
-    """Binary cross-entropy of logits, averaged over events.
-
-    Args:
-        target: `(events,)` labels, 1 for signal.
-        prediction: `(events,)` or `(events, 1)` logits.
-
-    Returns:
-        `(events,)`, of which the metric is the mean.
-
-    Source: paper, section 4.1, L_2.
-    """
-    label, logit = _flat(target), _flat(prediction)
-    return np.logaddexp(0.0, logit) - logit * label
-
-
-@metrics.register("auc", target="label", better="higher", unit="1")
-def auc(target: Array, prediction: Array, weight: Array | None = None) -> float:
-    """Area under the ROC curve: the chance that a signal event outranks a background event.
-
-    Equal predictions count half, as under the trapezoids of the curve.
-
-    Args:
-        target: `(events,)` labels, 1 for signal.
-        prediction: `(events,)` or `(events, 1)` scores, larger for signal.
-        weight: `(events,)`, of any sign.
-
-    Returns:
-        The area; NaN where a class has no weight or a prediction is NaN.
-    """
-    label, score = _flat(target), _flat(prediction)
-    if np.isnan(score).any():
-        return float("nan")
-    weights = np.ones_like(score) if weight is None else np.asarray(weight, dtype=np.float64)
-    order = np.argsort(score)
-    score, signal = score[order], (weights * label)[order]
-    background = weights[order] - signal
-    if not signal.any() or not background.any():
-        return float("nan")
-    first = np.flatnonzero(np.append(True, score[1:] != score[:-1]))  # of each group of ties
-    signal, background = np.add.reduceat(signal, first), np.add.reduceat(background, first)
-    below = np.cumsum(background) - background / 2
-    return float(signal @ below / (signal.sum() * background.sum()))
+        return average(self.per_event(target, prediction, **arguments), weight)
 
 
 def bootstrap(
@@ -140,8 +91,10 @@ def replicate(
     events = len(arrays[0])
     weights = np.ones(events) if weight is None else np.asarray(weight, dtype=np.float64)
     measure = partial(metric, *arrays)
-    if isinstance(metric, EventMean):  # what each event has by itself is computed once
-        measure = partial(average, metric.per_event(*arrays))
+    whole = metric.func if isinstance(metric, partial) else metric
+    if isinstance(whole, EventMean):  # what each event has by itself is computed once
+        arguments = metric.keywords if isinstance(metric, partial) else {}
+        measure = partial(average, whole.per_event(*arrays, **arguments))
     rng = np.random.default_rng(seed)
     values = []
     for _ in range(replicas):
@@ -156,7 +109,3 @@ def average(values: Array, weight: Array | None) -> float:
         return float(np.mean(values)) if len(values) else float("nan")
     total = np.sum(weight, dtype=np.float64)
     return float(np.dot(weight, values) / total) if total else float("nan")
-
-
-def _flat(values: Array) -> Array:
-    return np.asarray(values, dtype=np.float64).reshape(-1)
