@@ -5,6 +5,7 @@ A reader is a module with two functions: `look` says what is in a file, `blocks`
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,7 +14,7 @@ import numpy as np
 from msml.data.kinematics import Array
 from msml.errors import DataError, nearest
 
-BLOCK_BYTES = 2**25
+BLOCK_BYTES = 2**24
 """About how much of a file is in memory at once."""
 
 _LONGEST = 400  # of a list of names in a message; a tree can have thousands
@@ -49,6 +50,11 @@ class Kind:
     sizes: tuple[int, ...] = ()
     jagged: bool = False
     text: str = field(default="", compare=False)
+
+    @property
+    def row_bytes(self) -> int:
+        """Size of a row in memory, of one object where jagged."""
+        return (8 if self.dtype is None else self.dtype.itemsize) * prod(self.sizes)
 
     def __str__(self) -> str:
         name = "texts" if self.dtype is None else str(self.dtype)

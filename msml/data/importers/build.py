@@ -6,12 +6,12 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from msml.data.importers.branches import Block, Branch
+from msml.data.importers.branches import Block, Branch, near
 from msml.data.importers.cuts import Cut, like, passing
 from msml.data.importers.layout import Layout
 from msml.data.importers.recipe import ColumnRecipe
 from msml.data.kinematics import Array
-from msml.errors import DataError, nearest
+from msml.errors import DataError
 
 Fail = Callable[[int, str], NoReturn]
 """Raises for an index along the first axis of a branch's values, with a message."""
@@ -110,8 +110,8 @@ def _failing(branch: Branch, rows: Array, where: str, layout: Layout, name: str)
     def fail(entry: int, message: str) -> NoReturn:
         row = rows[branch.row(entry)]
         raise DataError(
-            f"{where}: column '{layout.column.name}', branch '{name}': "
-            f"{message} in row {row}, the first being 0"
+            f"{where}: row {row} (from 0), branch '{name}' for column"
+            f" '{layout.column.name}': {message}"
         )
 
     return fail
@@ -128,8 +128,8 @@ def _counts(branches: Mapping[str, Branch], rows: Array, where: str) -> Array:
         if (theirs != counts).any():
             event = int(np.argmax(theirs != counts))
             raise DataError(
-                f"{where}: branches of different lengths cannot be stacked: in row {rows[event]}"
-                f" '{first}' has {counts[event]} objects and '{other}' {theirs[event]}"
+                f"{where}: row {rows[event]} (from 0): branches of different lengths cannot be"
+                f" stacked: '{first}' has {counts[event]} objects and '{other}' {theirs[event]}"
             )
     return counts
 
@@ -142,7 +142,7 @@ def _numbers(branch: Branch, layout: Layout, markers: Sequence[float | str], fai
     values = _mapped(branch, gone, recipe, fail) if recipe.map else branch.values
     dtype = np.dtype(layout.column.dtype)
     if gone.any() and dtype.kind != "f":
-        fail(_first(gone), f"missing value, and {dtype} has none: give the column dtype: float32,")
+        fail(_first(gone), f"missing value, and {dtype} has none; give the column dtype: float32")
     converted = _converted(values, np.where(gone, 0, values) if gone.any() else values, dtype, fail)
     if gone.any():
         converted[gone] = np.nan
@@ -167,7 +167,9 @@ def _mapped(branch: Branch, gone: Array, recipe: ColumnRecipe, fail: Fail) -> Ar
     if unknown.any():
         entry = _first(unknown)
         value = known[index[entry].reshape(-1)[_first(unknown[entry].reshape(-1))]]
-        fail(entry, f"value {value!r} is not in map{nearest(str(value), list(recipe.map))}")
+        texts = branch.words is not None
+        known_ones = near(value, list(recipe.map)) if texts else f"; known: {', '.join(recipe.map)}"
+        fail(entry, f"value {value!r} is not in map{known_ones}")
     return new[index]
 
 

@@ -61,8 +61,10 @@ def _problems(recipe: ColumnRecipe, kinds: Sequence[Kind]) -> Iterator[str]:
     """Say why branches do not make the column that the recipe wants."""
     for branch, kind in zip(recipe.names, kinds, strict=True):
         if kind.dtype is None and not recipe.map:
-            text = f" ({kind.text})" if kind.text else ""
-            yield f"branch '{branch}' holds texts{text}; numbers come of them by map: {{TEXT: 0}}"
+            yield (
+                f"branch '{branch}' holds {f'the text {kind.text}' if kind.text else 'texts'},"
+                " expected numbers; texts need a `map`, markers belong in `missing`"
+            )
         if kind.jagged and recipe.size is None:
             yield f"branch '{branch}' is jagged; say with size: N how many objects to keep"
         if not kind.jagged and recipe.size is not None:

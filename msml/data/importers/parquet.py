@@ -32,7 +32,7 @@ def blocks(
 ) -> Iterator[Block]:
     """Yield all rows of the branches."""
     with _opened(path) as file:
-        for batch in file.iter_batches(rows or _rows(file.metadata), columns=list(kinds)):
+        for batch in file.iter_batches(rows or _rows(file.metadata, kinds), columns=list(kinds)):
             yield {name: branch(batch.column(name), kind) for name, kind in kinds.items()}
 
 
@@ -49,11 +49,13 @@ def _opened(path: Path) -> Iterator[Any]:
         raise broken(path, "Parquet", error) from error
 
 
-def _rows(metadata: Any) -> int:
-    """Rows of a block, from the uncompressed size of all columns."""
+def _rows(metadata: Any, kinds: Mapping[str, Kind]) -> int:
+    """Rows of a block: by their size in the file, or in memory where that is larger."""
     groups = range(metadata.num_row_groups)
     size = sum(metadata.row_group(group).total_byte_size for group in groups)
-    return max(1, BLOCK_BYTES * metadata.num_rows // max(size, 1))
+    in_file = size // max(1, metadata.num_rows)
+    in_memory = sum(kind.row_bytes for kind in kinds.values())
+    return max(1, BLOCK_BYTES // max(1, in_file, in_memory))
 
 
 def _kind(path: Path, field: Any) -> Kind:

@@ -79,6 +79,8 @@ def _opened(path: Path, name: str | None) -> Iterator[Any]:
     package = uproot()
     try:
         with package.open(path) as file:
+            if file.file.fEND > path.stat().st_size:  # what is missing may be none of our branches
+                raise EOFError("it is shorter than its header says")
             yield file[_tree(path, file, name)]
     except (*BROKEN, package.DeserializationError) as error:
         raise broken(path, "ROOT", error) from error

@@ -53,14 +53,15 @@ def selection(recipe: Recipe[TableRecipe]) -> Selection:
     Raises:
         RecipeError: Holds all problems found.
     """
-    values, findings = recipe.values, Findings()
-    columns = {}
+    values, columns, mistakes = recipe.values, {}, []
     for name, given in values.columns.items():
         key = ("columns", name)
         node = _node(recipe, ".".join(key), _as_mapping(given))
-        found = check(node, ColumnRecipe, key, findings)
-        if isinstance(found, dict):
+        own = Findings()
+        found = check(node, ColumnRecipe, key, own)
+        if isinstance(found, dict) and not own.problems:
             columns[name] = ColumnRecipe(**found)
+        mistakes += own.problems
     problems = [
         *_source_problems(values),
         *_column_problems(columns, values),
@@ -72,8 +73,8 @@ def selection(recipe: Recipe[TableRecipe]) -> Selection:
         ),
     ]
     lines = [line(recipe.where(key), key, message) for key, message in problems]
-    if findings.problems or lines:
-        raise RecipeError([*findings.problems, *lines])
+    if mistakes or lines:
+        raise RecipeError([*mistakes, *lines])
     cuts = [Cut(branch, operator, value) for branch, operator, value in values.cuts]
     return Selection(columns, cuts, tuple(values.missing))
 
