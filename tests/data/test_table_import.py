@@ -378,3 +378,15 @@ def test_source_beside_the_recipe_or_in_the_working_directory(tmp_path, monkeypa
     import_table(given)
     with h5py.File("new.h5") as file:
         assert file["pt"][()].tolist() == [1]
+
+
+def test_little_of_an_archive_is_in_memory(tmp_path):
+    import tracemalloc
+
+    np.savez(tmp_path / "a.npz", a=np.ones(400_000), b=np.ones((400_000, 4)))
+    given = recipe(tmp_path, files=["a.npz"], columns={"a": "a", "b": "b"})
+    tracemalloc.start()
+    import_table(given, 5000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4e6  # of 16e6

@@ -76,7 +76,7 @@ def test_all_mistakes_of_a_recipe_at_once(tmp_path):
     assert "mine.yaml:9: columns.b.brunch: unknown key; did you mean 'branch' or" in found[0]
     assert found[3] == "mine.yaml:22: source.kind: unknown kind 'rot'; did you mean 'root'?"
     assert "'c_mask' is the mask of 'c'" in found[11]
-    assert "unknown operator '=>'; did you mean '=='" in found[15]
+    assert "unknown operator '=>'; did you mean '>'?" in found[15]
     assert "'in' needs a list, got 3" in found[16]
     assert "'<' compares with numbers, got 'a'" in found[17]
 
@@ -385,6 +385,8 @@ def test_the_command(tmp_path):
     assert "no such recipe" in str(error)
     result, _ = run("table")
     assert "msml import table RECIPE" in result.output
+    listed = click.testing.CliRunner().invoke(cli, ["ls", "importers"]).output
+    assert [line.split()[0] for line in listed.splitlines()] == ["htautau", "table"]
     result, _ = run("--help")
     assert "msml import table mine.yaml" in result.output
 

@@ -136,15 +136,21 @@ def _counts(branches: Mapping[str, Branch], rows: Array, where: str) -> Array:
 
 def _numbers(branch: Branch, layout: Layout, markers: Sequence[float | str], fail: Fail) -> Array:
     """Return the values of a branch in the column's type, NaN where there is none."""
-    recipe = layout.recipe
-    own = markers if recipe.missing is None else recipe.missing
-    gone = missing(branch, own)
+    recipe, dtype = layout.recipe, np.dtype(layout.column.dtype)
+    gone = missing(branch, markers if recipe.missing is None else recipe.missing)
     values = _mapped(branch, gone, recipe, fail) if recipe.map else branch.values
-    dtype = np.dtype(layout.column.dtype)
-    if gone.any() and dtype.kind != "f":
-        fail(_first(gone), f"missing value, and {dtype} has none; give the column dtype: float32")
-    converted = _converted(values, np.where(gone, 0, values) if gone.any() else values, dtype, fail)
-    if gone.any():
+    some = bool(gone.any())
+    if some:
+        if dtype.kind != "f":
+            entry = _first(gone)
+            fail(entry, f"missing value, and {dtype} has none; give the column dtype: float32")
+        values = np.where(gone, 0, values)
+    bad = _unfit(values, dtype)
+    if bad.any():
+        entry = _first(bad)
+        fail(entry, f"{values[entry][bad[entry]].flat[0]} does not fit into {dtype}")
+    converted: Array = values.astype(dtype)
+    if some:
         converted[gone] = np.nan
     return converted
 
@@ -166,7 +172,7 @@ def _mapped(branch: Branch, gone: Array, recipe: ColumnRecipe, fail: Fail) -> Ar
     unknown = ~found[index] & ~gone
     if unknown.any():
         entry = _first(unknown)
-        value = known[index[entry].reshape(-1)[_first(unknown[entry].reshape(-1))]]
+        value = known[index[entry][unknown[entry]].flat[0]]
         texts = branch.words is not None
         known_ones = near(value, list(recipe.map)) if texts else f"; known: {', '.join(recipe.map)}"
         fail(entry, f"value {value!r} is not in map{known_ones}")
@@ -181,24 +187,17 @@ def _number(text: str) -> float | str:
         return text
 
 
-def _converted(values: Array, present: Array, dtype: np.dtype[Any], fail: Fail) -> Array:
-    """Change the type of numbers, refusing those that the new type cannot hold."""
-    bad = np.zeros(0, bool)
-    if present.dtype.kind == "f":
-        bad = ~np.isfinite(present)
-    if dtype.kind == "f" and not bad.any() and present.dtype.itemsize > dtype.itemsize:
-        bad = np.abs(present) > np.finfo(dtype).max
-    elif dtype.kind in "iu" and not bad.any():
-        info = np.iinfo(dtype)
-        bad = (present < info.min) | (present > info.max) | (present != np.trunc(present))
-    elif dtype.kind == "b" and present.dtype.kind != "b":
-        bad = (present != 0) & (present != 1)
-    if bad.any():
-        entry = _first(bad)
-        value = values[entry].reshape(-1)[_first(bad[entry].reshape(-1))]
-        fail(entry, f"{value} does not fit into {dtype}")
-    converted: Array = present.astype(dtype)
-    return converted
+def _unfit(values: Array, dtype: np.dtype[Any]) -> Array:
+    """Return where numbers are infinite, or are none of a type."""
+    bad = ~np.isfinite(values)
+    if np.can_cast(values.dtype, dtype):
+        return bad
+    if dtype.kind == "f":
+        return bad | (np.abs(values) > np.finfo(dtype).max)
+    if dtype.kind == "b":
+        return bad | ((values != 0) & (values != 1))
+    info = np.iinfo(dtype)
+    return bad | (values < info.min) | (values > info.max) | (values != np.trunc(values))
 
 
 def _first(bad: Array) -> int:

@@ -85,7 +85,7 @@ def blocks(
         for name, kind in kinds.items()
     }
     for batch in _batches(path, types, options):
-        for start in range(0, batch.num_rows, rows or batch.num_rows):
+        for start in range(0, batch.num_rows, rows or batch.num_rows or 1):
             part = batch.slice(start, rows)
             yield {name: branch(part.column(name), kind) for name, kind in kinds.items()}
 

@@ -82,10 +82,7 @@ def _described(name: str, recipe: ColumnRecipe, kinds: Sequence[Kind]) -> Layout
         sizes = (*sizes, len(recipe.branches))
     components = tuple(recipe.components or (recipe.branches if stacked else ()))
     plain = len(sizes) - bool(components)
-    usual = ("object", *(f"axis {i}" for i in range(2, plain + 1)))
-    if recipe.size is None:
-        usual = tuple(f"axis {i}" for i in range(1, plain + 1))
-    axes = tuple(recipe.axes or usual[:plain])
+    axes = tuple(recipe.axes or _usual_axes(plain, jagged=recipe.size is not None))
     problems = []
     if components and (not sizes or len(components) != sizes[-1]):
         values = sizes[-1] if sizes else 1
@@ -106,13 +103,18 @@ def _described(name: str, recipe: ColumnRecipe, kinds: Sequence[Kind]) -> Layout
     return _registered(Layout(column, recipe, stacked))
 
 
+def _usual_axes(number: int, jagged: bool) -> list[str]:
+    """Name axes of which the recipe says nothing."""
+    names = [f"axis {i}" for i in range(1, number + 1)]
+    return ["object", *names[1:]] if jagged else names
+
+
 def _registered(layout: Layout) -> Layout | list[str]:
     """Give a column of a registered name its registered description, if that fits."""
     column, known, recipe = layout.column, COLUMNS[layout.column.name], layout.recipe
     problems = []
-    if wrong := known.shape((0, *column.sizes)):  # type: ignore[arg-type]
-        expected = wrong.replace("(0, ", "(events, ").replace("(0,)", "(events)")
-        problems.append(expected)
+    if wrong := known.shape((0, *(size or 0 for size in column.sizes))):
+        problems.append(wrong.replace("(0,", "(events,"))
     for attribute in ("axes", "components", "units"):
         given = tuple(getattr(recipe, attribute))
         if given and given != getattr(known, attribute):

@@ -4,8 +4,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from msml.data.importers.cuts import Cut, cut_problem
 from msml.data.importers.recipe import (
     DTYPES,
@@ -24,6 +22,7 @@ from msml.recipe.messages import at_least_1, unknown
 from msml.recipe.tree import Node, line
 
 _LARGEST = 255  # of the columns `process` and `label`
+_INT64 = 2**63
 
 
 @dataclass(frozen=True)
@@ -144,7 +143,7 @@ def _column_problems(
         if column.dtype is not None and column.dtype not in DTYPES:
             yield f"{key}.dtype", unknown("type", column.dtype, DTYPES)
         for text, number in column.map.items():
-            if type(number) not in (int, float, bool) or not np.isfinite(number):
+            if type(number) not in (int, float, bool) or not abs(number) < _INT64:
                 yield f"{key}.map.{text}", f"expected a number, got {number!r}"
 
 

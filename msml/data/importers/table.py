@@ -37,6 +37,7 @@ def import_table(recipe: Recipe[TableRecipe], rows: int | None = None) -> EventF
 
     Besides the recipe's columns it holds `source_file`, an index into the root's attribute
     `files`, and `source_row`; with processes also `process` and, where the recipe has it, `label`.
+    The attribute `cut_off` says how many events had more objects than a jagged column has room for.
 
     Args:
         recipe: The recipe.
