@@ -9,7 +9,8 @@ import click
 
 from msml import __version__
 from msml.cli.doctor import doctor
-from msml.cli.events import generate, import_, inspect
+from msml.cli.events import generate, inspect
+from msml.cli.imports import import_
 from msml.cli.recipes import cp, ls, show, validate
 from msml.cli.report import check, report
 from msml.cli.stages import evaluate, grid, posttrain, pretrain, run, search

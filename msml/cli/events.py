@@ -4,7 +4,6 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -13,9 +12,6 @@ from msml.errors import RecipeError
 from msml.recipe import load
 from msml.signals import stop_on_signals
 from msml.simulation.settings import EventRecipe
-
-if TYPE_CHECKING:
-    from msml.data.events import EventFile
 
 
 @click.command()
@@ -38,23 +34,7 @@ def generate(recipe: str, overrides: tuple[str, ...], workers: int | None) -> No
         ) from error
     with stop_on_signals("stopped; the same command continues"):
         made = generate_events(loaded, workers or len(os.sched_getaffinity(0)))
-    _say_made(made)
-
-
-@click.command("import")
-@click.argument("recipe")
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-def import_(recipe: str, overrides: tuple[str, ...]) -> None:
-    """Bring events made elsewhere into an event file. Takes NumPy arrays or Delphes' ROOT output.
-
-    \b
-    Examples:
-      msml import recipes/events/import_npy.yaml source.prefix=/my/arrays/ output=data/mine.h5
-      msml import recipes/events/import_delphes.yaml 'processes.z.files=[z_*.root]'
-    """
-    from msml.registry import importers
-
-    _say_made(importers.get("htautau").function(recipe, overrides))
+    click.echo(f"{made.path}: {made.events} events; look at them with: msml inspect {made.path}")
 
 
 @click.command()
@@ -79,7 +59,3 @@ def inspect(file: Path, page: Path | None, as_json: bool) -> None:
     page = page or file.with_suffix(".png")
     entry.facts["draw"](file, page)
     click.echo(f"plots: {page}")
-
-
-def _say_made(made: "EventFile") -> None:
-    click.echo(f"{made.path}: {made.events} events; look at them with: msml inspect {made.path}")

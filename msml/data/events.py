@@ -8,9 +8,10 @@ with how many workers it was made, so that the same recipe gives the same bytes.
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import h5py
@@ -38,15 +39,26 @@ class EventWriter:
         path: The file to make. Until `finish` only a hidden file beside it exists.
         events: Number of events that will be appended; None where nobody knows yet.
         provenance: JSON-able values by name, stored as attributes of the root.
+        columns: Descriptions of columns that are not registered.
+        missing: Names of columns that may hold NaN, for a value that is missing.
 
     Raises:
-        DataError: On a column the schema does not know, a wrong shape, NaN or infinity, or a
-            failed write.
+        DataError: On a column that is neither described nor registered, a wrong shape, NaN or
+            infinity, or a failed write.
     """
 
-    def __init__(self, path: Path, events: int | None, provenance: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        events: int | None,
+        provenance: Mapping[str, Any],
+        columns: Mapping[str, Column] = MappingProxyType({}),
+        missing: Collection[str] = (),
+    ) -> None:
         self.path = path
         self.events = events
+        self._columns = {**COLUMNS, **columns}
+        self._missing = missing
         self._written = 0
         self._pending: list[Columns] = []
         self._pending_rows = 0
@@ -122,13 +134,15 @@ class EventWriter:
 
     def _checked(self, name: str, array: npt.NDArray[Any], first: int) -> npt.NDArray[Any]:
         """Copy a column in the file's type; `first` is the number of its first event."""
-        column = COLUMNS.get(name)
+        column = self._columns.get(name)
         if column is None:
-            raise DataError(f"{self.path}: unknown column '{name}'{nearest(name, list(COLUMNS))}")
+            known = list(self._columns)
+            raise DataError(f"{self.path}: unknown column '{name}'{nearest(name, known)}")
         if wrong := column.shape(array.shape):
             raise DataError(f"{self.path}: column '{name}': {wrong}")
         copy = np.array(array, column.dtype)
-        _check_finite(self.path, name, copy, first)
+        present = np.where(np.isnan(copy), 0, copy) if name in self._missing else copy
+        _check_finite(self.path, name, present, first)
         return copy
 
     def _add_provenance(self, provenance: Mapping[str, Any]) -> None:
@@ -155,7 +169,7 @@ class EventWriter:
 
     def _create(self, name: str, rows: int) -> None:
         """Make an empty dataset; `rows` is the length of the first block that it will get."""
-        column, shape = COLUMNS[name], self._shapes[name]
+        column, shape = self._columns[name], self._shapes[name]
         row_bytes = np.dtype(column.dtype).itemsize * int(np.prod(shape))
         dataset = self._file.create_dataset(
             name,
@@ -170,8 +184,10 @@ class EventWriter:
         )
         dataset.attrs["axes"] = ["event", *column.axes]
         dataset.attrs["components"] = list(column.components) or h5py.Empty("S1")
-        dataset.attrs["units"] = list(column.units)
+        dataset.attrs["units"] = list(column.units) or h5py.Empty("S1")
         dataset.attrs["description"] = column.description
+        if column.mask:
+            dataset.attrs["mask"] = column.mask
 
 
 @dataclass(frozen=True)
@@ -201,11 +217,14 @@ def describe(path: Path) -> EventFile:
             shape, axes, components or units are not those of the schema.
     """
     with _opened(path) as file:
-        datasets = {name: file[name] for name in file if name in COLUMNS}
+        datasets = {
+            name: file[name] for name in file if name in COLUMNS or "axes" in file[name].attrs
+        }
         if not datasets:
             raise DataError(f"{path}: no columns in it")
         for name, dataset in datasets.items():
-            _check_column(path, dataset, COLUMNS[name])
+            if name in COLUMNS:
+                _check_column(path, dataset, COLUMNS[name])
         shapes = {name: tuple(dataset.shape) for name, dataset in datasets.items()}
         if len({shape[0] for shape in shapes.values()}) != 1:
             lengths = ", ".join(f"{name} {shape[0]}" for name, shape in shapes.items())

@@ -23,6 +23,7 @@ class Column:
         components: Names along the last axis, or empty.
         units: Unit of each component, or the one unit of the column; "1" is a pure number.
         description: What the numbers are.
+        mask: Name of the boolean column that says which entries are real; "" where all are.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Column:
     components: tuple[str, ...]
     units: tuple[str, ...]
     description: str
+    mask: str = ""
 
     def shape(self, array_shape: tuple[int, ...]) -> str | None:
         """Say what is wrong with an array's shape (events included), or None."""

@@ -60,12 +60,14 @@ class Recipe(Generic[T]):
             key: the key whose value names the file.
             name: the file as the recipe writes it.
         """
-        where = self.where(key)
-        folders = [Path(), shipped().parent]
-        if where != COMMAND_LINE:
-            folders.insert(0, Path(where.rpartition(":")[0]).parent)
-        paths = [folder / Path(name).expanduser() for folder in folders]
+        paths = [folder / Path(name).expanduser() for folder in self.folders(key)]
         return next((path for path in paths if path.exists()), paths[-2])
+
+    def folders(self, key: str) -> list[Path]:
+        """Return the folders in which `locate` looks, in order."""
+        where = self.where(key)
+        beside = [] if where == COMMAND_LINE else [Path(where.rpartition(":")[0]).parent]
+        return [*beside, Path(), shipped().parent]
 
     def resolved(self) -> str:
         """Return the whole recipe as YAML text, with defaults, without `extends` and `${}`.

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from msml.data.events import EventFile
 from msml.recipe import load
 from msml.registry import importers
-from msml.studies.htautau.importers.recipe import ImportRecipe, run_import
+from msml.studies.htautau.importers.recipe import SOURCES, ImportRecipe, run_import
 
 
-@importers.register("htautau")
+@importers.register("htautau", sources=SOURCES)
 def htautau(recipe: str, overrides: Sequence[str]) -> EventFile:
     """The published code's NumPy arrays, or Delphes' ROOT files."""
     return run_import(load(recipe, ImportRecipe, overrides))

@@ -5,8 +5,6 @@ calorimeter towers. Which branches Delphes must be told to write is said in `_HO
 """
 
 import glob
-import struct
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,12 +13,14 @@ from typing import Any
 import numpy as np
 
 from msml.data.events import Columns, EventFile, EventWriter, describe
+from msml.data.importers.branches import broken
+from msml.data.importers.provenance import Summary, provenance
+from msml.data.importers.root import BROKEN, uproot
 from msml.data.kinematics import Array, pt_eta_phi_m
 from msml.errors import DataError
 from msml.simulation.images import layer_images
 from msml.simulation.matching import TauPairCuts, pair_tau_jets
 from msml.studies.htautau.importers.decays import flat_particles, hadronic_taus
-from msml.studies.htautau.importers.provenance import Summary, provenance
 
 _TREE = "Delphes"
 _FIELDS = {
@@ -34,17 +34,6 @@ _HOW = (
     " in its TreeWriter, `add Branch Calorimeter/towers Tower Tower`,"
     " `add Branch TrackPileUpSubtractor/eflowTracks Track Track` and the stock card's lines for"
     " Particle and Jet"
-)
-# What uproot raises on files that are cut short or are none of ROOT's.
-_BROKEN = (
-    OSError,
-    EOFError,
-    ValueError,
-    LookupError,
-    AssertionError,
-    NotImplementedError,
-    struct.error,
-    zlib.error,
 )
 
 
@@ -121,7 +110,7 @@ def import_delphes(
             or branches are missing; no event of a process passes the cuts.
     """
     cuts, images = cuts or TauPairCuts(), images or Images()
-    uproot = _uproot()
+    package = uproot()
     files = {name: _files(name, process) for name, process in processes.items()}
     settings = {
         "source": {"name": "delphes"},
@@ -129,7 +118,7 @@ def import_delphes(
         "selection": asdict(cuts),
         "images": asdict(images),
     }
-    about = provenance("delphes", list(processes), settings, uproot=uproot.__version__)
+    about = provenance("delphes", list(processes), settings, uproot=package.__version__)
     summaries = {}
     with EventWriter(output, None, about) as writer:
         for number, (name, process) in enumerate(processes.items()):
@@ -149,15 +138,6 @@ def import_delphes(
             summaries[name] = Summary(process.label, flow).as_json()
         writer.finish({"summary": summaries})
     return describe(output)
-
-
-def _uproot() -> Any:
-    try:
-        import awkward  # noqa: F401 (uproot's arrays need it)
-        import uproot
-    except ImportError as error:
-        raise DataError(f"{error}; reading ROOT files needs: pip install 'msml[root]'") from error
-    return uproot
 
 
 def _files(name: str, process: Process) -> list[Path]:
@@ -190,9 +170,9 @@ def _selected(
 def _read(path: Path, step_size: str | int) -> Iterator[dict[str, _Objects]]:
     """Yield the objects of a file, block by block."""
     wanted = [f"{kind}.{field}" for kind, fields in _FIELDS.items() for field in fields]
-    uproot = _uproot()
+    package = uproot()
     try:
-        with uproot.open(path) as file:
+        with package.open(path) as file:
             if file.classnames(cycle=False).get(_TREE) != "TTree":
                 known = ", ".join(sorted(file.keys(cycle=False))) or "nothing"
                 raise DataError(f"{path}: no tree '{_TREE}' in it; it holds {known}")
@@ -202,9 +182,8 @@ def _read(path: Path, step_size: str | int) -> Iterator[dict[str, _Objects]]:
                 raise DataError(f"{path}: no branches {', '.join(missing)}; {_HOW}")
             for block in tree.iterate(filter_name=wanted, step_size=step_size):
                 yield {kind: _objects(block, kind, fields) for kind, fields in _FIELDS.items()}
-    except (*_BROKEN, uproot.DeserializationError) as error:
-        reason = (str(error).strip() or type(error).__name__).partition("\n")[0]
-        raise DataError(f"{path}: not a complete ROOT file: {reason}") from error
+    except (*BROKEN, package.DeserializationError) as error:
+        raise broken(path, "ROOT", error) from error
 
 
 def _objects(block: Any, kind: str, fields: Sequence[str]) -> _Objects:

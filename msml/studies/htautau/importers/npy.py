@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from msml.data.events import Columns, EventFile, EventWriter, describe
+from msml.data.importers.provenance import Summary, provenance
 from msml.data.kinematics import Array
 from msml.errors import DataError
-from msml.studies.htautau.importers.provenance import Summary, provenance
 
 # Name of the process: stem of its files, label.
 _CLASSES = {"higgs": ("Htautau", 1), "z": ("Zpure_tau", 0)}

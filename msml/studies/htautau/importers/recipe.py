@@ -10,7 +10,7 @@ from msml.simulation.matching import TauPairCuts
 from msml.studies.htautau.importers.delphes import Images, Process, import_delphes
 from msml.studies.htautau.importers.npy import import_npy
 
-_SOURCES = ("npy", "delphes")
+SOURCES = ("npy", "delphes")
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,9 @@ def run_import(recipe: Recipe[ImportRecipe]) -> EventFile:
 def _problems(values: ImportRecipe) -> list[tuple[str, str]]:
     """Find what the schema's types cannot say: key and message of each problem."""
     source = values.source
-    if source.name not in _SOURCES:
+    if source.name not in SOURCES:
         return [
-            ("source.name", f"unknown source '{source.name}'{nearest(source.name, [*_SOURCES])}")
+            ("source.name", f"unknown source '{source.name}'{nearest(source.name, [*SOURCES])}")
         ]
     return _npy_problems(values) if source.name == "npy" else _delphes_problems(values)
 

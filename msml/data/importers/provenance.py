@@ -15,11 +15,11 @@ class Summary:
     """What became of the events of one process.
 
     Attributes:
-        label: Class of its events; 1 is the signal.
+        label: Class of its events; 1 is the signal. None where no recipe says.
         cuts: Name of each cut and number of events left after it, in order.
     """
 
-    label: int
+    label: int | None
     cuts: tuple[tuple[str, int], ...]
 
     def as_json(self) -> dict[str, Any]:
