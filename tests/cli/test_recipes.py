@@ -147,7 +147,7 @@ def test_ls_as_json():
         "kind": "losses",
         "name": "bce_logits",
         "parameters": None,
-        "summary": "Binary cross-entropy of a logit y and a label t in {0, 1}.",
+        "summary": "Binary cross-entropy of a logit y and a label t in {0, 1}; see `binary`.",
     } in listed
     assert all(item["summary"] for item in listed)
     models = {item["name"]: item["parameters"] for item in listed if item["kind"] == "models"}
