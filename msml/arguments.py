@@ -12,7 +12,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from msml.errors import nearest
 from msml.registry import Entry
 
-FILLED = ("output", "mask")  # the shape of the task's prediction; what is no padding
+# The shape of the task's prediction; what is no padding; which inputs are boolean.
+FILLED = ("output", "mask", "masks")
 
 _WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 _PLURALS = {str: "texts", int: "whole numbers", float: "numbers", bool: "true or false"}

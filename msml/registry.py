@@ -108,7 +108,7 @@ class Registry:
 models = Registry(
     "model",
     "models",
-    ("msml.models.dummies",),
+    ("msml.models.dense", "msml.models.sets", "msml.models.ordered", "msml.models.dummies"),
 )
 losses = Registry("loss", "losses", ("msml.losses",))
 metrics = Registry("metric", "metrics", ("msml.metrics.generic",))

@@ -24,6 +24,7 @@ def build(
     seed: int,
     precision: str = "float32",
     output: str = OUTPUT,
+    masks: Sequence[bool] = (),
 ) -> "keras.Model":
     """Build a model with weights that follow from the seed.
 
@@ -40,6 +41,7 @@ def build(
         precision: A Keras policy: float32, mixed_bfloat16, mixed_float16. The outputs are
             float32 under each.
         output: Name of the output that the loss sees, of a model that returns a dictionary.
+        masks: Which inputs are boolean columns.
 
     Returns:
         A model of the list of inputs, or of the one there is, whose output has `output_shape`
@@ -56,7 +58,8 @@ def build(
     problems = bind(entry, len(input_shapes), arguments)
     if problems:
         raise RecipeError([": ".join(filter(None, problem)) for problem in problems])
-    filled = {"output": output_shape or (1,)} if wants(entry, "output") else {}
+    known = {"output": tuple(output_shape) or (1,), "masks": tuple(masks)}
+    filled = {key: value for key, value in known.items() if wants(entry, key)}
     with _seeded(f"{seed}/{name}"), _policy(precision):
         try:
             model = entry.function(*input_shapes, **arguments, **filled)

@@ -1,0 +1,175 @@
+"""How generic models put several inputs together, and the layers that they share.
+
+Inputs are joined in the recipe's order, by one of two rules:
+
+- Dense models (`mlp`, `residual_mlp`, `dense_mlp`, `linear`) flatten each input of an event and
+  concatenate all.
+- Models of objects (`deepsets`, `transformer`, `lstm`, `gru`) and of images (`cnn`) are made for
+  the first input, `(objects, ...)` or `(rows, columns, channels)`. For objects, each further input
+  with the same first axis is of the same objects: it is flattened for each object and concatenated
+  to its numbers. A boolean column of shape `(objects,)` is no number but the mask: false for
+  padding, which then changes nothing, whatever it holds. All other inputs are flattened and
+  concatenated to what the objects or images come to.
+
+An input of categories, whole numbers from 0, is embedded: `embed: {1: [7, 3]}` puts three trained
+numbers in the place of each of the seven categories of the second input (the first is 0).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import keras
+
+Shape = tuple[int, ...]
+Tensor = Any
+Embed = Mapping[int, Sequence[int]]
+Norm = Literal["batch", "layer"]
+
+
+@dataclass(frozen=True)
+class Style:
+    """What hidden layers are like.
+
+    Attributes:
+        activation: Name of an activation of Keras.
+        norm: What normalises before the activation: over the batch or over a layer's numbers.
+        dropout: Fraction of numbers that are left out in training.
+    """
+
+    activation: str
+    norm: Norm | None
+    dropout: float
+
+    def dense(self, x: Tensor, units: int, name: str) -> Tensor:
+        """Apply a dense layer, then normalisation, activation and dropout as there are."""
+        import keras
+
+        x = keras.layers.Dense(units, name=name)(x)
+        if self.norm is not None:
+            kinds = {"batch": "BatchNormalization", "layer": "LayerNormalization"}
+            x = getattr(keras.layers, kinds[self.norm])(name=f"{name}_norm")(x)
+        x = keras.layers.Activation(self.activation, name=f"{name}_activation")(x)
+        return keras.layers.Dropout(self.dropout, name=f"{name}_dropout")(x) if self.dropout else x
+
+    def stack(self, x: Tensor, units: int, layers: int, name: str) -> Tensor:
+        """Apply `layers` of them, named `name_0`, `name_1`, ..."""
+        for i in range(layers):
+            x = self.dense(x, units, f"{name}_{i}")
+        return x
+
+
+def declare(shapes: Sequence[Shape]) -> list[Tensor]:
+    """Make the inputs of a model."""
+    import keras
+
+    return [keras.Input(shape, name=f"input_{i}") for i, shape in enumerate(shapes)]
+
+
+def flat(inputs: Sequence[Tensor], embed: Embed | None) -> Tensor:
+    """Join all inputs by the first rule: `(events, numbers)`."""
+    return joined([numbers(x, 0) for x in embedded(inputs, embed)])
+
+
+def embedded(inputs: Sequence[Tensor], embed: Embed | None) -> list[Tensor]:
+    """Embed the inputs that are categories, each with a last axis more."""
+    import keras
+
+    found = list(inputs)
+    for place, how in (embed or {}).items():
+        if place not in range(len(inputs)) or len(how) != 2:
+            raise ValueError(
+                f"embed: expected the number of an input, from 0 to {len(inputs) - 1}, with "
+                f"[categories, width]; got {place}: {how}"
+            )
+        # Half precision cannot tell 2049 from 2048.
+        layer = keras.layers.Embedding(*how, autocast=False, name=f"embedding_{place}")
+        found[place] = layer(inputs[place])
+    return found
+
+
+def numbers(x: Tensor, axes: int) -> Tensor:
+    """Flatten all axes but that of the events and so many after it."""
+    import keras
+
+    kept = tuple(x.shape[1 : 1 + axes])
+    target = (*kept, prod(x.shape[1 + axes :]))
+    return x if tuple(x.shape[1:]) == target else keras.layers.Reshape(target)(x)
+
+
+def joined(tensors: Sequence[Tensor]) -> Tensor:
+    """Concatenate along the last axis."""
+    import keras
+
+    return keras.layers.Concatenate()(tensors) if len(tensors) > 1 else tensors[0]
+
+
+@dataclass(frozen=True)
+class Objects:
+    """The inputs by the second rule.
+
+    Attributes:
+        values: `(events, objects, numbers)`; 0 where there is padding.
+        mask: `(events, objects, 1)` boolean; None where all is real.
+        rest: `(events, numbers)` of each other input.
+    """
+
+    values: Tensor
+    mask: Tensor | None
+    rest: list[Tensor]
+
+
+def objects(inputs: Sequence[Tensor], masks: Sequence[bool], embed: Embed | None) -> Objects:
+    """Tell the inputs of objects, their mask and all others apart.
+
+    Args:
+        inputs: Of a model.
+        masks: Which of them are boolean columns.
+        embed: See the module.
+
+    Raises:
+        ValueError: The first input has no axis of objects, or there are several masks.
+    """
+    from keras import ops
+
+    if len(inputs[0].shape) < 2 or (masks and masks[0]):
+        raise ValueError(
+            f"the first input must be of objects, (objects, ...), not {tuple(inputs[0].shape[1:])}"
+        )
+    count = inputs[0].shape[1]
+    marked = list(masks) or [False] * len(inputs)
+    of_objects, rest, found = [], [], []
+    for i, x in enumerate(embedded(inputs, embed)):
+        same = inputs[i].shape[1:2] == (count,)
+        if same and marked[i] and len(inputs[i].shape) == 2:
+            found.append(inputs[i])
+        elif same:
+            of_objects.append(numbers(x, 1))
+        else:
+            rest.append(numbers(x, 0))
+    if len(found) > 1:
+        raise ValueError(f"{len(found)} masks for the same objects; expected one")
+    values = joined(of_objects)
+    if not found:
+        return Objects(values, None, rest)
+    mask = ops.expand_dims(ops.not_equal(found[0], 0), -1)
+    return Objects(ops.where(mask, values, ops.zeros_like(values)), mask, rest)
+
+
+def predicted(x: Tensor, output: Shape) -> Tensor:
+    """Predict numbers of the shape that a task wants, float32."""
+    import keras
+
+    x = keras.layers.Dense(prod(output), dtype="float32", name="numbers")(x)
+    if len(output) == 1:
+        return x
+    return keras.layers.Reshape(output, dtype="float32", name="output")(x)
+
+
+def model(name: str, inputs: Sequence[Tensor], result: Tensor) -> "keras.Model":
+    """Make a model of the list of inputs, or of the one there is."""
+    import keras
+
+    return keras.Model(list(inputs) if len(inputs) > 1 else inputs[0], result, name=name)
