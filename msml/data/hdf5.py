@@ -54,7 +54,7 @@ class Stored:
         sizes = self.shape[1:]
         axes = self.told["axes"]
         if len(axes) != len(self.shape):
-            axes = ("event", *(f"axis {number}" for number in range(1, len(sizes) + 1)))
+            axes = ()
         components, units = self.told["components"], self.told["units"]
         if sizes[-1:] != (len(components),):
             components = ()

@@ -42,7 +42,7 @@ def test_a_plain_file(path):
     assert about.events == ROWS
     assert about.shapes == {"features": (ROWS, 3), "label": (ROWS,), "weight": (ROWS,)}
     assert about.ignored == {}
-    assert about.columns["features"] == Column("features", "float64", ("axis 1",), (3,), (), (), "")
+    assert about.columns["features"] == Column("features", "float64", (), (3,), (), (), "")
     assert_array_equal(read(path)["label"], label)
 
 
@@ -217,7 +217,7 @@ def test_attributes_that_do_not_fit_are_left_alone(path):
         attributes["axes"], attributes["components"] = ["event"], ["pt", "eta"]
         attributes["units"], attributes["mask"] = 3.0, np.zeros(4)
         attributes["description"] = h5py.Empty("S1")
-    assert describe(path).columns["x"] == Column("x", "int64", ("axis 1",), (3,), (), (), "")
+    assert describe(path).columns["x"] == Column("x", "int64", (), (3,), (), (), "")
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_a_free_column_in_an_event_file(tmp_path):
     with h5py.File(path, "r+") as file:
         file["features"] = VALUES
     assert describe(path).columns == {
-        "features": Column("features", "int64", ("axis 1",), (3,), (), (), ""),
+        "features": Column("features", "int64", (), (3,), (), (), ""),
         "hits": column,
         "real": real,
     }
