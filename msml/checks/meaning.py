@@ -2,15 +2,14 @@
 
 from collections.abc import Iterator
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
 from msml.checks.names import metric_problems
 from msml.checks.wiring import Columns
+from msml.data.described import Source, paths
 from msml.data.events import read_blocks
 from msml.data.kinematics import Array
-from msml.data.schema import COLUMNS
 from msml.errors import DataError, RecipeError
 from msml.metrics import find
 from msml.recipe.expand import metric_of
@@ -88,7 +87,9 @@ def _check_target(recipe: TrainRecipe, task: Task, columns: Columns) -> Iterator
     kind, column = kind_of(task), task.target
     ending = f"the loss '{task.loss['name']}' is for {_WORDS[kind]}"
     if kind == "momenta":
-        components = COLUMNS[column].components if column in COLUMNS else _MOMENTUM
+        described = columns.described.get(column)
+        told = described is not None and described.told
+        components = described.components if described and told else _MOMENTUM
         if components[:3] != _MOMENTUM or (columns.shapes[column] or ())[-1:] != (3,):
             yield f"'{column}' has {', '.join(components) or 'no components'}; {ending}"
         elif recipe.data.transform.get(column) != _LOG_PT:
@@ -115,13 +116,13 @@ def _wrong_classes(values: Array, kind: str) -> Iterator[str]:
         yield f"goes up to {values.max():g} but has no event of class {missing}"
 
 
-def _values(file: Path, column: str) -> Array:
+def _values(file: Source, column: str) -> Array:
     """The different values of a column, sorted."""
-    state = file.stat()
-    return _values_of(file, column, state.st_mtime_ns, state.st_size)
+    states = [path.stat() for path in paths(file)]
+    return _values_of(file, column, tuple((s.st_mtime_ns, s.st_size) for s in states))
 
 
 @lru_cache(maxsize=64)
-def _values_of(file: Path, column: str, _changed: int, _size: int) -> Array:
+def _values_of(file: Source, column: str, _states: tuple[tuple[int, int], ...]) -> Array:
     found = [np.unique(block) for _, block in read_blocks(file, column)]
     return np.unique(np.concatenate(found)).astype(np.float64)

@@ -6,7 +6,7 @@ from msml.checks.meaning import check_meaning
 from msml.checks.names import TOLERANCE, check_names
 from msml.checks.search import check_search
 from msml.checks.validity import check_momentum_task, check_settings
-from msml.checks.wiring import check_data, check_wiring
+from msml.checks.wiring import check_data, check_wiring, data_key
 from msml.errors import DataError, RecipeError
 from msml.recipe.expand import NO_CHAIN, candidates, duplicates
 from msml.recipe.fits import check_fit
@@ -50,8 +50,8 @@ def validate(recipe: Recipe[TrainRecipe], fast: bool = False) -> None:
         bad = {key for key, _ in problems}
         problems += [*check_optimizers(values, bad), *check_weighting(values, bad)]
         problems += check_models(values, columns, bad)
-    if [key for key, _ in problems] == ["data.file"]:
-        raise DataError(line(recipe.where("data.file"), *problems[0]))
+    if [key for key, _ in problems] == [key := data_key(values.data)]:
+        raise DataError(line(recipe.where(key), *problems[0]))
     recipe.fail(problems)
 
 

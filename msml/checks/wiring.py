@@ -1,11 +1,12 @@
 """The data of a training recipe, and which columns and tasks each of its tasks is wired to."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
+from msml.data.described import Source
 from msml.data.events import describe
-from msml.data.schema import COLUMNS
+from msml.data.schema import COLUMNS, Column
+from msml.data.source import event_source
 from msml.data.transforms import FIRST_COMPONENT, TRANSFORMS
 from msml.errors import DataError
 from msml.recipe.expand import PROBABILITIES, source_of
@@ -24,15 +25,21 @@ class Columns:
     Attributes:
         shapes: Shape by name, without the event axis; None where only the file would tell.
         place: Where they are, for messages.
-        file: The event file; None where it cannot be read.
+        described: Description by name.
+        file: The event files; None where they cannot be read.
+        ignored: Why anything else in the file is no column, by name.
     """
 
     shapes: dict[str, Shape | None]
     place: str
-    file: Path | None = None
+    described: Mapping[str, Column]
+    file: Source | None = None
+    ignored: Mapping[str, str] = field(default_factory=dict)
 
     def unknown(self, name: str, more: tuple[str, ...] = ()) -> str:
         """Say that there is no column of this name; `more` are other names that would do."""
+        if name in self.ignored:
+            return f"'{name}' is no column: {self.ignored[name]} ({self.place})"
         what = "column or earlier task" if more else "column"
         return unknown(what, name, [*more, *self.shapes]) + f" ({self.place})"
 
@@ -41,21 +48,39 @@ def check_data(recipe: Recipe[TrainRecipe]) -> tuple[Columns, list[Problem]]:
     """Look into the data file, without reading events, and check the `data` block against it.
 
     Returns:
-        The columns: the file's, or those of the format where it cannot be read.
+        The columns: the file's. Where it cannot be read, all that the recipe names, and the
+        registered ones.
     """
     data = recipe.values.data
-    path = recipe.locate("data.file", data.file)
+    names = column_names(recipe.values)
     problems = []
     try:
-        file = describe(path)
+        path = event_source(recipe)
+        file = describe(path, names)
     except DataError as error:
-        columns = Columns({name: _usual_shape(name) for name in COLUMNS}, "of the event format")
-        problems.append(("data.file", str(error)))
+        usual = {name: _usual_shape(name) for name in COLUMNS}
+        columns = Columns(dict.fromkeys(names) | usual, "of no file", COLUMNS)
+        problems.append((data_key(data), str(error)))
     else:
         shapes = {name: shape[1:] for name, shape in file.shapes.items()}
-        columns = Columns({**shapes}, f"columns of {path}", path)
+        place = f"columns of {path}"
+        columns = Columns({**shapes}, place, file.columns, path, file.ignored)
         problems += _check_number(data, file.events, path)
     return columns, problems + list(_check_columns(data, columns))
+
+
+def data_key(data: Data) -> str:
+    """Name the key that says where the events are."""
+    return "data.file" if data.files is None else "data.files"
+
+
+def column_names(recipe: TrainRecipe) -> list[str]:
+    """Name the columns that a recipe wants, each once, whether they exist or not."""
+    names = [*recipe.data.transform, *([recipe.data.weight] if recipe.data.weight else [])]
+    for task in recipe.tasks.values():
+        inputs = (source_of(text, recipe.tasks) for text in task.inputs)
+        names += [task.target, *(source.name for source in inputs if not source.output)]
+    return list(dict.fromkeys(names))
 
 
 def check_wiring(recipe: TrainRecipe, columns: Columns) -> Iterator[Problem]:
@@ -148,7 +173,7 @@ def output_shape(
     return tuple(wanted(shape, classes.get(name, 0), **arguments))
 
 
-def _check_number(data: Data, events: int, path: Path) -> Iterator[Problem]:
+def _check_number(data: Data, events: int, path: Source) -> Iterator[Problem]:
     """Check that there are enough events for what the recipe takes and how it divides them."""
     taken = events if data.events is None else data.events
     if taken > events:
@@ -171,9 +196,9 @@ def _check_columns(data: Data, columns: Columns) -> Iterator[Problem]:
             yield key, columns.unknown(name)
         if transform not in TRANSFORMS:
             yield key, unknown("transform", transform, TRANSFORMS)
-        elif (first := FIRST_COMPONENT.get(transform)) and name in COLUMNS:
-            components = COLUMNS[name].components
-            if components[:1] != (first,):
+        elif (first := FIRST_COMPONENT.get(transform)) and name in columns.described:
+            components = columns.described[name].components
+            if columns.described[name].told and components[:1] != (first,):
                 found = ", ".join(components) or "no components"
                 yield key, f"'{transform}' wants {first} first; '{name}' has {found}"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from msml.data.described import Source
 from msml.data.events import describe, read_blocks
 from msml.data.kinematics import Array
 from msml.data.schema import COLUMNS
@@ -39,7 +40,7 @@ class SplitData:
 
 
 def load_split(
-    data: Data, name: str, columns: Iterable[str], path: Path, unpacked: Path | None = None
+    data: Data, name: str, columns: Iterable[str], path: Source, unpacked: Path | None = None
 ) -> SplitData:
     """Read the events of one split; those of the others are never kept.
 
@@ -47,19 +48,19 @@ def load_split(
         data: The recipe's block.
         name: `train`, `valid` or `test`.
         columns: Columns to read.
-        path: The event file.
+        path: The event file, or several.
         unpacked: Folder where columns above `data.memory_gb` are kept, uncompressed and in the
             split's order, to be memory mapped; None keeps everything in memory.
 
     Raises:
         DataError: As `read`; also for an empty split, or weights that are negative or all 0.
     """
-    total = describe(path).events
+    wanted = list(dict.fromkeys([*columns, *([data.weight] if data.weight else [])]))
+    total = describe(path, wanted).events
     if data.events is not None and data.events > total:
         raise DataError(f"{path}: {total} events, but data.events asks for {data.events}")
     fractions = {"train": data.split.train, "valid": data.split.valid, "test": data.split.test}
     rows = split_rows(total, fractions, data.split.seed, data.events)[name]
-    wanted = list(dict.fromkeys([*columns, *([data.weight] if data.weight else [])]))
     arrays = {column: _column(path, column, rows, data, unpacked) for column in wanted}
     weight = np.ones(len(rows), np.float32)
     if data.weight is not None:
@@ -67,7 +68,7 @@ def load_split(
     return SplitData(name, arrays, weight, rows)
 
 
-def check_classes(split: SplitData, column: str, path: Path) -> None:
+def check_classes(split: SplitData, column: str, path: Source) -> None:
     """Refuse a split with a single class; nothing to check in a column that is no label.
 
     Raises:
@@ -82,9 +83,9 @@ def check_classes(split: SplitData, column: str, path: Path) -> None:
             )
 
 
-def _column(path: Path, column: str, rows: Array, data: Data, unpacked: Path | None) -> Array:
+def _column(path: Source, column: str, rows: Array, data: Data, unpacked: Path | None) -> Array:
     """Read some rows of a column, into memory or, where it is large, into a memory map."""
-    shape = (len(rows), *describe(path).shapes.get(column, (0,))[1:])
+    shape = (len(rows), *describe(path, [column]).shapes.get(column, (0,))[1:])
     if unpacked is None or 4 * np.prod(shape, dtype=float) <= data.memory_gb * 1e9:
         gathered = np.empty(shape, np.float32)
         _gather(path, column, rows, data, gathered)
@@ -99,7 +100,7 @@ def _column(path: Path, column: str, rows: Array, data: Data, unpacked: Path | N
 
 
 def _unpack(
-    path: Path, column: str, rows: Array, data: Data, shape: tuple[int, ...], file: Path
+    path: Source, column: str, rows: Array, data: Data, shape: tuple[int, ...], file: Path
 ) -> None:
     """Write some rows of a column to a NumPy file."""
     with atomic(file) as temporary:
@@ -112,9 +113,9 @@ def _unpack(
         map_.flush()
 
 
-def _gather(path: Path, column: str, rows: Array, data: Data, gathered: Array) -> None:
+def _gather(path: Source, column: str, rows: Array, data: Data, gathered: Array) -> None:
     """Read some rows of a column block by block, so that the whole column is never in memory."""
-    place = np.full(describe(path).events, -1)
+    place = np.full(describe(path, [column]).events, -1)
     place[rows] = np.arange(len(rows))
     transform = TRANSFORMS.get(data.transform.get(column, ""), None)
     for start, block in read_blocks(path, column):
@@ -137,7 +138,7 @@ def _first_bad(array: Array) -> int:
     return int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))
 
 
-def _normalised(path: Path, weight: Array, column: str) -> Array:
+def _normalised(path: Source, weight: Array, column: str) -> Array:
     total = float(weight.sum(dtype=np.float64))
     if (weight < 0).any() or not total > 0:
         raise DataError(f"{path}: column '{column}': weights must not be negative, nor all 0")

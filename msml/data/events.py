@@ -2,14 +2,14 @@
 
 An event file is HDF5: one dataset a column (`msml.data.schema`), its axes, components and units as
 attributes, and in the root's attributes how it was made. Nothing in it depends on when, where or
-with how many workers it was made, so that the same recipe gives the same bytes.
+with how many workers it was made, so that the same recipe gives the same bytes. The HDF5 files of
+others are read too, as far as they hold columns (`msml.data.hdf5`).
 """
 
 import contextlib
 import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
@@ -18,16 +18,26 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from msml.data.described import (
+    FORMAT,
+    FORMAT_VERSION,
+    EventFile,
+    Source,
+    described,
+    joined,
+    opened,
+    paths,
+)
 from msml.data.disk import Disk
+from msml.data.hdf5 import Stored
 from msml.data.schema import COLUMNS, Column
 from msml.errors import DataError, nearest
 
-FORMAT = "msml events"
-FORMAT_VERSION = 1
 _CHUNK_BYTES = 2**20
 # Blocks of this many events are written at once; every chunk length divides it, so that no chunk is
 # compressed twice.
 _BLOCK = 4096
+_BLOCK_BYTES = 2**23  # of a block that is read
 
 Columns = dict[str, npt.NDArray[Any]]
 
@@ -190,51 +200,32 @@ class EventWriter:
             dataset.attrs["mask"] = column.mask
 
 
-@dataclass(frozen=True)
-class EventFile:
-    """What an event file says of itself.
+def describe(path: Source, wanted: Iterable[str] = ()) -> EventFile:
+    """Check the columns of an event file, or of several, without reading events.
 
-    Attributes:
-        path: Where it is.
-        events: Number of events.
-        shapes: Shape of each column, events included.
-        provenance: Settings, versions, cross sections, efficiencies: the root's attributes.
-    """
+    Any HDF5 file will do. Where its datasets are of different lengths, columns are those as long as
+    the wanted ones; where none is wanted, as long as most are, the longer ones if that is a draw.
 
-    path: Path
-    events: int
-    shapes: dict[str, tuple[int, ...]]
-    provenance: dict[str, Any]
-
-
-def describe(path: Path) -> EventFile:
-    """Check an event file's format and columns without reading its events.
-
-    Groups, datasets and attributes that msml did not write are left alone.
+    Args:
+        path: One file or several.
+        wanted: Names of columns that will be read.
 
     Raises:
-        DataError: If it is missing, truncated, of another format or version, or if a column's
-            shape, axes, components or units are not those of the schema.
+        DataError: A file is missing, truncated, of another version, or without columns. Wanted
+            columns, or those that msml has written, differ in length. A mask does not fit its
+            column, or a registered column is not what it is registered as. Several files do not
+            have equal columns.
     """
-    with _opened(path) as file:
-        datasets = {
-            name: file[name] for name in file if name in COLUMNS or "axes" in file[name].attrs
-        }
-        if not datasets:
-            raise DataError(f"{path}: no columns in it")
-        for name, dataset in datasets.items():
-            if name in COLUMNS:
-                _check_column(path, dataset, COLUMNS[name])
-        shapes = {name: tuple(dataset.shape) for name, dataset in datasets.items()}
-        if len({shape[0] for shape in shapes.values()}) != 1:
-            lengths = ", ".join(f"{name} {shape[0]}" for name, shape in shapes.items())
-            raise DataError(f"{path}: columns of unequal length: {lengths}")
-        provenance = dict(_provenance(file))
-        return EventFile(path, next(iter(shapes.values()))[0], shapes, provenance)
+    names = frozenset(wanted)
+    found = []
+    for each in paths(path):
+        with opened(each) as file:
+            found.append(described(each, file, names)[1])
+    return joined(found, path)
 
 
 def read(path: Path, columns: Iterable[str] | None = None, events: slice = slice(None)) -> Columns:
-    """Read columns into memory.
+    """Read columns of one file into memory.
 
     Args:
         path: The event file.
@@ -247,82 +238,69 @@ def read(path: Path, columns: Iterable[str] | None = None, events: slice = slice
     Raises:
         DataError: As `describe`; also for a column that is not there and for NaN or infinity.
     """
-    known = list(describe(path).shapes)
-    wanted = known if columns is None else list(columns)
-    for name in wanted:
-        if name not in known:
-            raise DataError(f"{path}: no column '{name}'{nearest(name, known)}")
-    with _opened(path) as file:
-        return {name: _read_column(path, file[name], events) for name in wanted}
+    wanted = None if columns is None else list(columns)
+    with opened(path) as file:
+        found, about = described(path, file, frozenset(wanted or ()))
+        made = {}
+        for name in about.shapes if wanted is None else wanted:
+            about.require(name)
+            made[name] = _read(path, file, name, found[name], events)
+        return made
 
 
 def read_blocks(
-    path: Path, column: str, rows: int = _BLOCK
+    path: Source, column: str, rows: int | None = None, finite: bool = True
 ) -> Iterator[tuple[int, npt.NDArray[Any]]]:
     """Read a column block by block: the number of each block's first event, and the block.
+
+    Args:
+        path: One file or several.
+        column: Name of the column.
+        rows: Events of a block; where None, whole chunks of some megabytes.
+        finite: Whether NaN and infinity are refused.
 
     Raises:
         DataError: As `read`.
     """
-    known = describe(path).shapes
-    if column not in known:
-        raise DataError(f"{path}: no column '{column}'{nearest(column, list(known))}")
-    with _opened(path) as file:
-        for start in range(0, known[column][0], rows):
-            yield start, _read_column(path, file[column], slice(start, start + rows))
+    first = 0
+    for each in paths(path):
+        with opened(each) as file:
+            found, about = described(each, file, frozenset((column,)))
+            about.require(column)
+            step = rows or _block_rows(found[column])
+            for start in range(0, about.events, step):
+                events = slice(start, start + step)
+                yield first + start, _read(each, file, column, found[column], events, finite)
+        first += about.events
 
 
-def _read_column(path: Path, dataset: h5py.Dataset, events: slice) -> npt.NDArray[Any]:
-    name = dataset.name[1:]
+def _read(
+    path: Path, file: h5py.File, name: str, stored: Stored, events: slice, finite: bool = True
+) -> npt.NDArray[Any]:
     try:
-        array: npt.NDArray[Any] = dataset[events]
+        array = stored.read(file, events)
     except OSError as error:
         raise DataError(f"{path}: column '{name}' cannot be read: {error}") from error
-    start, _, step = events.indices(len(dataset))
-    _check_finite(path, name, array, start, step)
+    start, _, step = events.indices(stored.shape[0])
+    if finite:
+        _check_finite(path, name, array, start, step, "; the transform `fill_missing` fills NaN")
     return array
 
 
+def _block_rows(stored: Stored) -> int:
+    """Choose how many events to read at once, so that no chunk is decompressed twice."""
+    rows = max(1, _BLOCK_BYTES // stored.row_bytes)
+    return max(rows - rows % stored.chunk, stored.chunk)
+
+
 def _check_finite(
-    path: Path, name: str, array: npt.NDArray[Any], start: int, step: int = 1
+    path: Path, name: str, array: npt.NDArray[Any], start: int, step: int = 1, remedy: str = ""
 ) -> None:
     """Refuse NaN and infinity; `start` and `step` number the events of the array's rows."""
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         row = int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))
-        raise DataError(f"{path}: column '{name}': NaN or infinity in event {start + row * step}")
-
-
-def _provenance(file: h5py.File) -> Iterator[tuple[str, Any]]:
-    """Yield the root's attributes that are JSON, as all of msml's are."""
-    for name, value in file.attrs.items():
-        if name not in ("format", "format_version"):
-            with contextlib.suppress(TypeError, ValueError):
-                yield name, json.loads(value)
-
-
-def _check_column(path: Path, dataset: h5py.Dataset, column: Column) -> None:
-    """Compare a dataset with the schema's description of it."""
-    if not isinstance(dataset, h5py.Dataset):
-        raise DataError(f"{path}: column '{column.name}': a group, expected a dataset")
-    problem = column.shape(dataset.shape or ())
-    for attribute, expected in (
-        ("axes", ("event", *column.axes)),
-        ("components", column.components),
-        ("units", column.units),
-    ):
-        found = _texts(dataset.attrs.get(attribute))
-        if problem is None and found != expected:
-            problem = f"{attribute} {list(found)}, expected {list(expected)}"
-    if problem is None and dataset.dtype.kind != np.dtype(column.dtype).kind:
-        problem = f"type {dataset.dtype}, expected {column.dtype}"
-    if problem is not None:
-        raise DataError(f"{path}: column '{column.name}': {problem}")
-
-
-def _texts(attribute: object) -> tuple[str, ...]:
-    if attribute is None or isinstance(attribute, h5py.Empty):
-        return ()
-    return tuple(str(text) for text in np.atleast_1d(np.asarray(attribute, dtype=object)))
+        event, remedy = start + row * step, remedy if np.isnan(array[row]).any() else ""
+        raise DataError(f"{path}: column '{name}': NaN or infinity in event {event}{remedy}")
 
 
 def _chunk_rows(row_bytes: int, events: int) -> int:
@@ -337,34 +315,6 @@ def _length(columns: Columns) -> int:
 
 def _lengths(columns: Columns) -> str:
     return ", ".join(f"{name} {len(array)}" for name, array in columns.items())
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
-    """Open an event file for reading, or say in one line why not."""
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise DataError(f"{path}: not a complete HDF5 file ({error})") from error
-    with file:
-        _check_format(path, file)
-        try:
-            yield file
-        except (KeyError, OSError, RuntimeError) as error:  # what h5py raises on damaged blocks
-            raise DataError(f"{path}: damaged HDF5 ({error})") from error
-
-
-def _check_format(path: Path, file: h5py.File) -> None:
-    if str(file.attrs.get("format")) != FORMAT:
-        raise DataError(f"{path}: HDF5, but not an event file of msml")
-    version = str(file.attrs.get("format_version"))
-    if version != str(FORMAT_VERSION):
-        raise DataError(
-            f"{path}: format version {version}, this msml reads version {FORMAT_VERSION};"
-            " make the file again with `msml generate` or `msml import`"
-        )
 
 
 @contextlib.contextmanager

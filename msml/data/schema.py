@@ -18,7 +18,7 @@ class Column:
     Attributes:
         name: Name of the dataset.
         dtype: NumPy type in the file.
-        axes: Meaning of each axis after the event axis.
+        axes: Meaning of each axis after the event axis; empty where the file does not say.
         sizes: Length of each of these axes; None where the recipe decides.
         components: Names along the last axis, or empty.
         units: Unit of each component, or the one unit of the column; "1" is a pure number.
@@ -34,6 +34,11 @@ class Column:
     units: tuple[str, ...]
     description: str
     mask: str = ""
+
+    @property
+    def told(self) -> bool:
+        """Whether the file says what the numbers along the axes are."""
+        return bool(self.axes or self.components) or not self.sizes
 
     def shape(self, array_shape: tuple[int, ...]) -> str | None:
         """Say what is wrong with an array's shape (events included), or None."""

@@ -1,5 +1,7 @@
 """Loading a recipe: files, overrides, checks, interpolation, and the dataclasses at the end."""
 
+import glob
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -62,6 +64,25 @@ class Recipe(Generic[T]):
         """
         paths = [folder / Path(name).expanduser() for folder in self.folders(key)]
         return next((path for path in paths if path.exists()), paths[-2])
+
+    def matches(self, key: str, pattern: str) -> list[tuple[str, Path]]:
+        """Return the files that a name or a glob pattern stands for, sorted by name.
+
+        They lie where `locate` looks, all in the first folder that has any.
+
+        Args:
+            key: the key whose value names the files.
+            pattern: the name or pattern as the recipe writes it.
+        """
+        path = self.locate(key, pattern)
+        if path.is_file():
+            return [(pattern, path)]
+        for folder in self.folders(key):
+            expanded = os.path.expanduser(pattern)
+            names = sorted(glob.glob(expanded, root_dir=folder, recursive=True))
+            if names:
+                return [(name, folder / name) for name in names]
+        return []
 
     def folders(self, key: str) -> list[Path]:
         """Return the folders in which `locate` looks, in order."""

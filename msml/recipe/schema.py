@@ -35,7 +35,9 @@ class Data:
     """The events.
 
     Attributes:
-        file: An event file.
+        file: An HDF5 file of events.
+        files: Several instead, read as one: a glob pattern, which stands for its matches in the
+            order of their names, or a list of names and patterns.
         transform: Name of a transform by column.
         split: How the events are divided.
         weight: Column of event weights; all 1 where null.
@@ -43,7 +45,8 @@ class Data:
         memory_gb: Columns larger than this are streamed from an unpacked cache.
     """
 
-    file: str
+    file: str | None = None
+    files: Any = None
     transform: dict[str, str] = field(default_factory=dict)
     split: Split = field(default_factory=Split)
     weight: str | None = None

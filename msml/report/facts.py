@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from msml.data.described import Files
+from msml.data.events import describe
 from msml.errors import DataError, RecipeError
 from msml.recipe import load
 from msml.recipe.expand import candidates, weights
@@ -65,7 +67,7 @@ def facts(directory: Path) -> Facts:
     specs = [spec for task in recipe.tasks.values() for _, spec in candidates(task)]
     resolved = weights({name: task.weight for name, task in recipe.tasks.items()})
     manifest = read_json_if_there(directory / "manifest.json") or {}
-    file = manifest.get("data", {}).get("file", recipe.data.file)
+    files = manifest.get("data", {}).get("files", [])
     return Facts(
         directory=directory,
         tasks=tuple(recipe.tasks),
@@ -74,7 +76,7 @@ def facts(directory: Path) -> Facts:
         strategy=str(recipe.strategy.get("name", "")),
         models=max(len(list(candidates(task))) for task in recipe.tasks.values()),
         dummies=any(is_dummy(spec.model) for spec in specs),
-        events=recipe.data.events or _events(file),
+        events=recipe.data.events or _events(tuple(files)),
         train_seconds=train_seconds(manifest.get("sessions", []), list(log(directory))),
     )
 
@@ -114,11 +116,8 @@ def train_seconds(sessions: list[Mapping[str, Any]], records: list[dict[str, Any
 
 
 @cache
-def _events(file: str) -> int | None:
-    import h5py
-
+def _events(files: tuple[str, ...]) -> int | None:
     try:
-        with h5py.File(file) as content:
-            return max(len(content[name]) for name in content)
-    except (OSError, ValueError, TypeError):
+        return describe(Files(tuple(map(Path, files)))).events if files else None
+    except DataError:
         return None

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from msml import __version__
-from msml.data.events import EventFile, EventWriter, describe
+from msml.data.described import EventFile
+from msml.data.events import EventWriter, describe
 from msml.errors import DataError, RecipeError
 from msml.files import atomic, fingerprint, locked
 from msml.progress import Meter

@@ -12,6 +12,7 @@ import yaml
 from rich.console import Console
 
 from msml.checks.validate import validate
+from msml.data.described import paths
 from msml.errors import DataError
 from msml.recipe import load
 from msml.recipe.schema import TrainRecipe
@@ -92,7 +93,10 @@ def _facts(session: Session) -> dict[str, Any]:
         "seed": session.values.seed,
         "precision": session.precision,
         "xla": session.values.xla,
-        "data": {"file": str(session.data_file), "sha256": session.data_fingerprint},
+        "data": {
+            "files": [str(path) for path in paths(session.data_file)],
+            "sha256": session.data_fingerprint,
+        },
         "plugins": session.plugins,
         "machine": platform.machine(),
         "environment": asdict(session.environment),

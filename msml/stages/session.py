@@ -10,6 +10,8 @@ from msml.chain import WEIGHT, Chain
 from msml.checks.meaning import classes_of
 from msml.checks.wiring import Columns, check_data, input_shapes, output_shape
 from msml.data.dataset import SplitData, check_classes, load_split
+from msml.data.described import paths
+from msml.data.source import event_source
 from msml.errors import StoppedError
 from msml.files import atomic, fingerprint
 from msml.models.build import build, output_shapes
@@ -53,7 +55,7 @@ class Session:
         self.directory = directory
         self.progress = progress
         self.resolved = recipe.resolved()
-        self.data_file = recipe.locate("data.file", recipe.values.data.file)
+        self.data_file = event_source(recipe)
         self.plugins = [
             plugin_hash(recipe.locate(f"plugins.{i}", name))
             for i, name in enumerate(recipe.values.plugins)
@@ -79,11 +81,12 @@ class Session:
 
     @cached_property
     def data_fingerprint(self) -> str:
-        """Hash of the event file's bytes."""
+        """Hash of the event files' bytes."""
         digest = hashlib.sha256()
-        with self.data_file.open("rb") as handle:
-            while block := handle.read(2**24):
-                digest.update(block)
+        for path in paths(self.data_file):
+            with path.open("rb") as handle:
+                while block := handle.read(2**24):
+                    digest.update(block)
         return digest.hexdigest()
 
     def plugin_fingerprints(self, task: str, candidate: str) -> list[str]:
@@ -105,7 +108,7 @@ class Session:
 
     def _data_facts(self) -> list[Any]:
         """The events and how they are used, wherever their file lies."""
-        return [self.data_fingerprint, asdict(self.values.data) | {"file": ""}]
+        return [self.data_fingerprint, asdict(self.values.data) | {"file": "", "files": None}]
 
     def shapes(self, task: str) -> tuple[list[tuple[int, ...]], tuple[int, ...]]:
         """Shapes of a task's inputs and of its output, without the event axis."""

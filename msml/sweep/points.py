@@ -10,6 +10,8 @@ from typing import Any
 import yaml
 
 from msml.checks.validate import validate
+from msml.data.described import paths
+from msml.data.source import event_source
 from msml.errors import DataError, RecipeError
 from msml.files import fingerprint
 from msml.recipe import Recipe, load
@@ -154,7 +156,7 @@ def pretraining(recipe: Recipe[TrainRecipe]) -> dict[str, tuple[str, str]]:
     Only what can differ between points of one sweep matters.
     """
     values = recipe.values
-    data = asdict(values.data) | {"file": str(recipe.locate("data.file", values.data.file))}
+    data = asdict(values.data) | {"files": [str(path) for path in paths(event_source(recipe))]}
     common = [data, values.seed, values.precision, values.xla, asdict(values.pretrain)]
     found = {}
     for name, task in values.tasks.items():

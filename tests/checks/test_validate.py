@@ -206,7 +206,7 @@ def test_a_file_that_cannot_be_read():
     found = mistakes(RECIPE, "seed=-1", "tasks.momentum.target=taux")
     assert found[0] == "command line: seed: expected 0 or more, got -1"
     assert found[1].startswith("r.yaml:3: data.file: events.h5: not a complete HDF5 file")
-    assert found[2].endswith("unknown column 'taux'; did you mean 'taus'? (of the event format)")
+    assert len(found) == 2  # only the file could say that there is no column 'taux'
 
 
 def test_the_data_file_lies_beside_the_recipe_that_names_it():

@@ -156,7 +156,6 @@ DAMAGE = {
     "shape": replaced("taus", np.zeros((400, 6), np.float32)),
     "type": replaced("taus", np.full((400, 2, 3), b"a")),
     "short": lambda file: file["taus"].resize(399, axis=0),
-    "format": lambda file: file.attrs.__delitem__("format"),
     "version": lambda file: file.attrs.__setitem__("format_version", 99),
 }
 
@@ -187,7 +186,6 @@ def broken(path: Path, how: str) -> None:
         ("shape", "column 'taus'"),
         ("type", "column 'taus'"),
         ("short", "columns of unequal length"),
-        ("format", "not an event file"),
         ("version", "format version 99, this msml reads version 1"),
     ],
 )

@@ -8,7 +8,8 @@ import pytest
 from command import QUICK, generate
 from conftest import SMALL
 
-from msml.data.events import EventFile, describe, read
+from msml.data.described import EventFile
+from msml.data.events import describe, read
 from msml.data.kinematics import Array, delta_r, pair_mass
 from msml.data.schema import COLUMNS
 from msml.recipe import load

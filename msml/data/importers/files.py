@@ -1,8 +1,6 @@
 """The files of a table: found, looked at, and compared."""
 
-import glob
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -81,18 +79,12 @@ def common_kinds(found: Sequence[tuple[File, Contents]]) -> dict[str, Kind]:
     return kinds
 
 
-def _matches(recipe: Recipe[TableRecipe], key: str, pattern: str) -> Iterator[tuple[str, Path]]:
-    """Yield name and path of each file, looking where `Recipe.locate` does."""
-    path = recipe.locate(key, pattern)
-    if path.is_file():
-        yield pattern, path
-        return
-    for folder in recipe.folders(key):
-        names = sorted(glob.glob(os.path.expanduser(pattern), root_dir=folder, recursive=True))
-        if names:
-            yield from ((name, folder / name) for name in names)
-            return
-    raise DataError(f"{recipe.where(key)}: {key}: {pattern}: no such file")
+def _matches(recipe: Recipe[TableRecipe], key: str, pattern: str) -> list[tuple[str, Path]]:
+    """Return name and path of each file."""
+    found = recipe.matches(key, pattern)
+    if not found:
+        raise DataError(f"{recipe.where(key)}: {key}: {pattern}: no such file")
+    return found
 
 
 def _reader(path: Path, kind: str | None) -> Reader:

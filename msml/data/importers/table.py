@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from msml.data.events import Columns, EventFile, EventWriter, describe
+from msml.data.described import EventFile
+from msml.data.events import Columns, EventWriter, describe
 from msml.data.importers.branches import Contents, Kind, Options, near
 from msml.data.importers.build import build
 from msml.data.importers.cuts import kind_problem

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from msml.data.described import paths
 from msml.data.kinematics import Array
+from msml.data.source import event_source
 from msml.recipe import load as load_recipe
 from msml.recipe.schema import TrainRecipe
 from msml.registry import figures
@@ -39,7 +41,7 @@ def events_of(results: Results) -> Path:
     """Find the event file of a recipe; there may be no runs yet."""
     about_data = [each for each in results.overrides if each.startswith("data.")]
     loaded = load_recipe(results.name, TrainRecipe, about_data)
-    return loaded.locate("data.file", loaded.values.data.file)
+    return paths(event_source(loaded))[0]
 
 
 def images(path: Path) -> tuple[Sample, Array, Array]:

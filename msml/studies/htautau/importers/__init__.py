@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from msml.data.events import EventFile
+from msml.data.described import EventFile
 from msml.recipe import load
 from msml.registry import importers
 from msml.studies.htautau.importers.recipe import SOURCES, ImportRecipe, run_import

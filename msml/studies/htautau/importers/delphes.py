@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from msml.data.events import Columns, EventFile, EventWriter, describe
+from msml.data.described import EventFile
+from msml.data.events import Columns, EventWriter, describe
 from msml.data.importers.branches import broken
 from msml.data.importers.provenance import Summary, provenance
 from msml.data.importers.root import BROKEN, uproot

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from msml.data.events import Columns, EventFile, EventWriter, describe
+from msml.data.described import EventFile
+from msml.data.events import Columns, EventWriter, describe
 from msml.data.importers.provenance import Summary, provenance
 from msml.data.kinematics import Array
 from msml.errors import DataError

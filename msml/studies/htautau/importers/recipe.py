@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from msml.data.events import EventFile
+from msml.data.described import EventFile
 from msml.errors import DataError, nearest
 from msml.recipe import Recipe
 from msml.simulation.matching import TauPairCuts
