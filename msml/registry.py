@@ -112,6 +112,11 @@ models = Registry(
 )
 losses = Registry("loss", "losses", ("msml.losses",))
 metrics = Registry("metric", "metrics", ("msml.metrics.generic",))
+transforms = Registry(
+    "transform",
+    "transforms",
+    tuple(f"msml.data.transforms.{name}" for name in ("numbers", "classes", "momenta")),
+)
 strategies = Registry(
     "strategy",
     "strategies",
@@ -142,6 +147,7 @@ REGISTRIES = {
         models,
         losses,
         metrics,
+        transforms,
         strategies,
         weightings,
         figures,

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from msml.checks.meaning import classes_of
-from msml.checks.wiring import Columns, Shape, input_shapes, output_shape
+from msml.checks.wiring import Columns, Shape, input_masks, input_shapes, output_shape
 from msml.errors import RecipeError, nearest
 from msml.models.build import build, output_shapes
 from msml.recipe.expand import PROBABILITIES, ModelSpec, candidates, source_of
@@ -45,7 +45,8 @@ def check_models(recipe: TrainRecipe, columns: Columns, bad: set[str]) -> Iterat
             if _any_below(bad, here):
                 continue
             try:
-                found = _build(spec, inputs, output, task.output)
+                masks = input_masks(recipe, name, columns)
+                found = _build(spec, inputs, output, task.output, masks)
             except RecipeError as error:
                 yield from _model_problems(here, candidate, spec, error, inputs)
                 continue
@@ -115,14 +116,16 @@ def _model_problems(
         yield key, f"{which}{_short(problem)} (inputs {shapes})"
 
 
-def _build(spec: ModelSpec, inputs: Sequence[Shape], output: Shape, seen: str) -> Outputs:
+def _build(
+    spec: ModelSpec, inputs: Sequence[Shape], output: Shape, seen: str, masks: Sequence[bool]
+) -> Outputs:
     """Build a candidate; whatever a user's own builder does wrong is a problem of the recipe.
 
     Returns:
         The shapes of its outputs.
     """
     try:
-        model = build(spec.model, inputs, output, spec.args, seed=0, output=seen)
+        model = build(spec.model, inputs, output, spec.args, seed=0, output=seen, masks=masks)
         return output_shapes(model, inputs)
     except RecipeError:
         raise

@@ -5,8 +5,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from msml.arguments import wants
 from msml.checks.names import metric_problems
-from msml.checks.wiring import Columns
+from msml.checks.wiring import Columns, mask_of
 from msml.data.described import Source, paths
 from msml.data.events import read_blocks
 from msml.data.kinematics import Array
@@ -40,8 +41,13 @@ def check_meaning(recipe: TrainRecipe, columns: Columns) -> Iterator[Problem]:
         key, kind = f"tasks.{name}", kind_of(task)
         if kind and columns.shapes.get(task.target) is not None:
             yield from ((f"{key}.target", text) for text in _check_target(recipe, task, columns))
+            if text := _no_mask(losses.get(str(task.loss["name"])), task, columns):
+                yield f"{key}.loss", text
         for i, metric in enumerate(task.metrics):
-            if not metric_problems(metric) and (text := _mismatch(find(metric), task)):
+            if metric_problems(metric):
+                continue
+            text = _mismatch(find(metric), task) or _no_mask(find(metric), task, columns)
+            if text:
                 yield f"{key}.metrics.{i}", text
     yield from _check_select(recipe)
 
@@ -50,6 +56,8 @@ def classes_of(task: Task, columns: Columns) -> int:
     """Count the classes of a task's target; 0 where it has none, or where only the file tells."""
     if kind_of(task) != "classes" or columns.file is None:
         return 0
+    if task.target in columns.pipelines:
+        return columns.pipelines[task.target].classes
     return int(_values(columns.file, task.target).max(initial=-1)) + 1
 
 
@@ -67,6 +75,14 @@ def _mismatch(metric: Entry, task: Task) -> str | None:
     expected = " or ".join(_WORDS[each] for each in wanted)
     loss = task.loss["name"]
     return f"'{metric.name}' is for {expected}; the loss '{loss}' is for {_WORDS[kind]}"
+
+
+def _no_mask(entry: Entry, task: Task, columns: Columns) -> str | None:
+    """Say that a loss or metric cannot leave out the padding of the target."""
+    mask = mask_of(task, columns)
+    if not mask or wants(entry, "mask"):
+        return None
+    return f"'{entry.name}' takes no mask, but '{task.target}' has the mask '{mask}'"
 
 
 def _check_select(recipe: TrainRecipe) -> Iterator[Problem]:
@@ -92,8 +108,14 @@ def _check_target(recipe: TrainRecipe, task: Task, columns: Columns) -> Iterator
         components = described.components if described and told else _MOMENTUM
         if components[:3] != _MOMENTUM or (columns.shapes[column] or ())[-1:] != (3,):
             yield f"'{column}' has {', '.join(components) or 'no components'}; {ending}"
-        elif recipe.data.transform.get(column) != _LOG_PT:
+        elif recipe.data.transform.get(column) not in (_LOG_PT, [_LOG_PT], {"name": _LOG_PT}):
             yield f"'{column}' is not transformed; expected data.transform.{column}: {_LOG_PT}"
+    elif column in columns.pipelines and kind in ("label", "classes"):
+        classes = columns.pipelines[column].classes
+        if not classes:
+            yield f"'{column}' is transformed to numbers; {ending}"
+        elif kind == "label" and classes != 2:
+            yield f"'{column}' has {classes} categories; {ending}"
     elif kind in ("label", "classes") and columns.file is not None:
         try:
             values = _values(columns.file, column)

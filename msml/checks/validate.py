@@ -2,17 +2,18 @@
 
 from collections.abc import Iterator
 
+from msml.checks.data import check_data, check_sizes, data_key
 from msml.checks.meaning import check_meaning
-from msml.checks.names import TOLERANCE, check_names
+from msml.checks.names import check_names
 from msml.checks.search import check_search
 from msml.checks.validity import check_momentum_task, check_settings
-from msml.checks.wiring import check_data, check_wiring, data_key
+from msml.checks.wiring import check_wiring
 from msml.errors import DataError, RecipeError
 from msml.recipe.expand import NO_CHAIN, candidates, duplicates
 from msml.recipe.fits import check_fit
 from msml.recipe.load import Recipe
 from msml.recipe.messages import Problem, at_least_1, name_problem, unknown
-from msml.recipe.schema import MODES, Data, Fit, Split, TrainRecipe
+from msml.recipe.schema import MODES, Fit, TrainRecipe
 from msml.recipe.tree import line
 from msml.registry import load_plugins
 from msml.training.environment import prepare, tensorflow
@@ -72,8 +73,7 @@ def _check_settings(recipe: TrainRecipe) -> Iterator[Problem]:
         yield "seed", f"expected 0 or more, got {recipe.seed}"
     if recipe.precision not in PRECISIONS:
         yield "precision", unknown("precision", recipe.precision, PRECISIONS)
-    yield from _check_split(recipe.data.split)
-    yield from _check_sizes(recipe.data)
+    yield from check_sizes(recipe.data)
     fits: dict[str, Fit] = {"pretrain": recipe.pretrain, "posttrain": recipe.posttrain}
     for stage, fit in fits.items():
         yield from ((f"{stage}.{key}", message) for key, message in check_fit(fit))
@@ -84,25 +84,6 @@ def _check_settings(recipe: TrainRecipe) -> Iterator[Problem]:
         yield "evaluate.bootstrap", at_least_1(recipe.evaluate.bootstrap)
     if recipe.evaluate.validity is not None:
         yield from check_settings("evaluate.validity", recipe.evaluate.validity)
-
-
-def _check_split(split: Split) -> Iterator[Problem]:
-    parts = {"train": split.train, "valid": split.valid, "test": split.test}
-    for name, fraction in parts.items():
-        if not 0 < fraction < 1:
-            yield f"data.split.{name}", f"expected a number between 0 and 1, got {fraction:g}"
-    total = sum(parts.values())
-    if not abs(total - 1) <= TOLERANCE:
-        yield "data.split", f"train, valid and test sum to {total:.7g}, expected 1"
-    if split.seed < 0:
-        yield "data.split.seed", f"expected 0 or more, got {split.seed}"
-
-
-def _check_sizes(data: Data) -> Iterator[Problem]:
-    if data.events is not None and data.events < 1:
-        yield "data.events", at_least_1(data.events)
-    if not data.memory_gb > 0:
-        yield "data.memory_gb", f"expected a number above 0, got {data.memory_gb:g}"
 
 
 def _check_modes(modes: list[str]) -> Iterator[Problem]:

@@ -1,18 +1,14 @@
-"""The data of a training recipe, and which columns and tasks each of its tasks is wired to."""
+"""Which columns and tasks each task of a training recipe is wired to."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from msml.data.described import Source
-from msml.data.events import describe
-from msml.data.schema import COLUMNS, Column
-from msml.data.source import event_source
-from msml.data.transforms import FIRST_COMPONENT, TRANSFORMS
-from msml.errors import DataError
+from msml.data.schema import Column
+from msml.data.transforms import Pipeline
 from msml.recipe.expand import PROBABILITIES, source_of
-from msml.recipe.load import Recipe
 from msml.recipe.messages import Problem, unknown
-from msml.recipe.schema import Data, Task, TrainRecipe
+from msml.recipe.schema import Task, TrainRecipe
 from msml.registry import losses
 
 Shape = tuple[int, ...]
@@ -23,11 +19,13 @@ class Columns:
     """The columns a recipe can use.
 
     Attributes:
-        shapes: Shape by name, without the event axis; None where only the file would tell.
+        shapes: Shape by name, without the event axis, as transforms leave it; None where only the
+            file would tell.
         place: Where they are, for messages.
-        described: Description by name.
+        described: Description by name, before the transforms.
         file: The event files; None where they cannot be read.
         ignored: Why anything else in the file is no column, by name.
+        pipelines: The transforms by column.
     """
 
     shapes: dict[str, Shape | None]
@@ -35,6 +33,7 @@ class Columns:
     described: Mapping[str, Column]
     file: Source | None = None
     ignored: Mapping[str, str] = field(default_factory=dict)
+    pipelines: Mapping[str, Pipeline] = field(default_factory=dict)
 
     def unknown(self, name: str, more: tuple[str, ...] = ()) -> str:
         """Say that there is no column of this name; `more` are other names that would do."""
@@ -42,45 +41,6 @@ class Columns:
             return f"'{name}' is no column: {self.ignored[name]} ({self.place})"
         what = "column or earlier task" if more else "column"
         return unknown(what, name, [*more, *self.shapes]) + f" ({self.place})"
-
-
-def check_data(recipe: Recipe[TrainRecipe]) -> tuple[Columns, list[Problem]]:
-    """Look into the data file, without reading events, and check the `data` block against it.
-
-    Returns:
-        The columns: the file's. Where it cannot be read, all that the recipe names, and the
-        registered ones.
-    """
-    data = recipe.values.data
-    names = column_names(recipe.values)
-    problems = []
-    try:
-        path = event_source(recipe)
-        file = describe(path, names)
-    except DataError as error:
-        usual = {name: _usual_shape(name) for name in COLUMNS}
-        columns = Columns(dict.fromkeys(names) | usual, "of no file", COLUMNS)
-        problems.append((data_key(data), str(error)))
-    else:
-        shapes = {name: shape[1:] for name, shape in file.shapes.items()}
-        place = f"columns of {path}"
-        columns = Columns({**shapes}, place, file.columns, path, file.ignored)
-        problems += _check_number(data, file.events, path)
-    return columns, problems + list(_check_columns(data, columns))
-
-
-def data_key(data: Data) -> str:
-    """Name the key that says where the events are."""
-    return "data.file" if data.files is None else "data.files"
-
-
-def column_names(recipe: TrainRecipe) -> list[str]:
-    """Name the columns that a recipe wants, each once, whether they exist or not."""
-    names = [*recipe.data.transform, *([recipe.data.weight] if recipe.data.weight else [])]
-    for task in recipe.tasks.values():
-        inputs = (source_of(text, recipe.tasks) for text in task.inputs)
-        names += [task.target, *(source.name for source in inputs if not source.output)]
-    return list(dict.fromkeys(names))
 
 
 def check_wiring(recipe: TrainRecipe, columns: Columns) -> Iterator[Problem]:
@@ -173,37 +133,13 @@ def output_shape(
     return tuple(wanted(shape, classes.get(name, 0), **arguments))
 
 
-def _check_number(data: Data, events: int, path: Source) -> Iterator[Problem]:
-    """Check that there are enough events for what the recipe takes and how it divides them."""
-    taken = events if data.events is None else data.events
-    if taken > events:
-        yield "data.events", f"expected at most {events}, the events of {path}, got {taken}"
-        return
-    for part in ("train", "valid", "test"):
-        fraction = getattr(data.split, part)
-        if 0 < fraction < 1 <= taken and taken * fraction < 1:
-            yield f"data.split.{part}", f"{fraction:g} of {taken} events leaves none"
+def input_masks(recipe: TrainRecipe, name: str, columns: Columns) -> tuple[bool, ...]:
+    """Say which inputs of a task are boolean columns."""
+    found = (columns.described.get(text) for text in recipe.tasks[name].inputs)
+    return tuple(column is not None and column.dtype == "bool" for column in found)
 
 
-def _check_columns(data: Data, columns: Columns) -> Iterator[Problem]:
-    if data.weight is not None and data.weight not in columns.shapes:
-        yield "data.weight", columns.unknown(data.weight)
-    elif data.weight is not None and columns.shapes[data.weight] != ():
-        yield "data.weight", f"expected a number an event, got shape {columns.shapes[data.weight]}"
-    for name, transform in data.transform.items():
-        key = f"data.transform.{name}"
-        if name not in columns.shapes:
-            yield key, columns.unknown(name)
-        if transform not in TRANSFORMS:
-            yield key, unknown("transform", transform, TRANSFORMS)
-        elif (first := FIRST_COMPONENT.get(transform)) and name in columns.described:
-            components = columns.described[name].components
-            if columns.described[name].told and components[:1] != (first,):
-                found = ", ".join(components) or "no components"
-                yield key, f"'{transform}' wants {first} first; '{name}' has {found}"
-
-
-def _usual_shape(name: str) -> Shape | None:
-    """Return the shape of a column where it is the same in every file, else None."""
-    sizes = COLUMNS[name].sizes
-    return None if None in sizes else tuple(size for size in sizes if size is not None)
+def mask_of(task: Task, columns: Columns) -> str:
+    """Name the column that says which numbers of a task's target are real; "" where all are."""
+    column = columns.described.get(task.target)
+    return "" if column is None else column.mask

@@ -1,21 +1,25 @@
-"""One split of an event file in memory, ready for training."""
+"""Splits of an event file in memory, ready for training."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from msml.data.described import Source
-from msml.data.events import describe, read_blocks
+from msml.data.described import EventFile, Source
+from msml.data.events import check_finite, describe, read_blocks
 from msml.data.kinematics import Array
-from msml.data.schema import COLUMNS
-from msml.data.splits import split_rows
-from msml.data.transforms import TRANSFORMS
+from msml.data.splits import divide
+from msml.data.transforms import Pipeline, State, make_pipeline
 from msml.errors import DataError
 from msml.files import atomic, locked, remove_temporaries
 from msml.recipe.schema import Data
+
+_MASKED_ROWS = 2**14  # events of a block of a column and of its mask
+
+Pipelines = Mapping[str, Pipeline]
 
 
 @dataclass(frozen=True)
@@ -24,123 +28,273 @@ class SplitData:
 
     Attributes:
         name: `train`, `valid` or `test`.
-        columns: `(events, ...) float32` by name, transformed.
+        columns: `(events, ...) float32` by name, transformed; 0 where a mask says padding.
         weight: `(events,) float32` event weights, normalised to a mean of 1 over the split, so that
             weighted losses keep the size of unweighted ones.
+        yields: `(events,) float64` event weights as the file has them.
         event: `(events,) int64` row of each event in the file.
     """
 
     name: str
     columns: dict[str, Array]
     weight: Array
+    yields: Array
     event: Array
 
     def __len__(self) -> int:
         return len(self.weight)
 
 
-def load_split(
-    data: Data, name: str, columns: Iterable[str], path: Source, unpacked: Path | None = None
-) -> SplitData:
-    """Read the events of one split; those of the others are never kept.
+def make_pipelines(
+    data: Data, file: EventFile, stored: Mapping[str, Sequence[State]] | None = None
+) -> dict[str, Pipeline]:
+    """Make the transforms of all columns; they are fitted on train when that is first needed.
 
     Args:
         data: The recipe's block.
-        name: `train`, `valid` or `test`.
+        file: The event file.
+        stored: What the fits of each column have found before.
+
+    Raises:
+        RecipeError: As `make_pipeline`.
+    """
+    return {
+        name: make_pipeline(
+            file.columns[name], given, partial(_train, data, file, name), (stored or {}).get(name)
+        )
+        for name, given in data.transform.items()
+        if name in file.columns
+    }
+
+
+def load_splits(
+    data: Data,
+    names: Sequence[str],
+    columns: Iterable[str],
+    path: Source,
+    unpacked: Path | None = None,
+    pipelines: Pipelines | None = None,
+) -> dict[str, SplitData]:
+    """Read the events of some splits; those of the others are never kept.
+
+    Args:
+        data: The recipe's block.
+        names: Some of `train`, `valid` and `test`.
         columns: Columns to read.
         path: The event file, or several.
         unpacked: Folder where columns above `data.memory_gb` are kept, uncompressed and in the
             split's order, to be memory mapped; None keeps everything in memory.
+        pipelines: Transforms; made here where None.
 
     Raises:
-        DataError: As `read`; also for an empty split, or weights that are negative or all 0.
+        DataError: As `read`; also for an empty split, a value that a transform refuses, or weights
+            that sum to 0 or less.
     """
-    wanted = list(dict.fromkeys([*columns, *([data.weight] if data.weight else [])]))
-    total = describe(path, wanted).events
-    if data.events is not None and data.events > total:
-        raise DataError(f"{path}: {total} events, but data.events asks for {data.events}")
-    fractions = {"train": data.split.train, "valid": data.split.valid, "test": data.split.test}
-    rows = split_rows(total, fractions, data.split.seed, data.events)[name]
-    arrays = {column: _column(path, column, rows, data, unpacked) for column in wanted}
-    weight = np.ones(len(rows), np.float32)
-    if data.weight is not None:
-        weight = _normalised(path, arrays.pop(data.weight), data.weight)
-    return SplitData(name, arrays, weight, rows)
+    more = [column for column in (data.weight, data.balance) if column is not None]
+    wanted = list(dict.fromkeys(columns))
+    file = describe(path, [*wanted, *more])
+    rows = {name: part for name, part in divide(data, path).items() if name in names}
+    made = make_pipelines(data, file) if pipelines is None else pipelines
+    arrays = {c: _column(file, c, rows, made.get(c), data, unpacked) for c in wanted}
+    yields = _raw(file, data.weight, rows)
+    classes = None if data.balance is None else _raw(file, data.balance, rows)
+    splits = {}
+    for name in names:
+        own = {column: parts[name] for column, parts in arrays.items()}
+        labels = None if classes is None else classes[name]
+        weight = _normalised(path, name, yields[name], labels, data)
+        splits[name] = SplitData(name, own, weight, yields[name], rows[name])
+    return splits
+
+
+def load_split(
+    data: Data, name: str, columns: Iterable[str], path: Source, unpacked: Path | None = None
+) -> SplitData:
+    """Read the events of one split, as `load_splits` does."""
+    return load_splits(data, [name], columns, path, unpacked)[name]
 
 
 def check_classes(split: SplitData, column: str, path: Source) -> None:
-    """Refuse a split with a single class; nothing to check in a column that is no label.
+    """Refuse a split in which a column of classes has a single one, or one without weight.
 
     Raises:
-        DataError: All events are of one class.
+        DataError: That is so.
     """
-    if column in COLUMNS and COLUMNS[column].dtype == "uint8":
-        first = split.columns[column][0]
-        if (split.columns[column] == first).all():
+    values, events = split.columns[column], len(split)
+    classes = np.unique(values)
+    place = f"{path}: column '{column}': "
+    if len(classes) < 2:
+        raise DataError(
+            f"{place}all {events} events of the {split.name} split "
+            f"are of class {classes[0]:g}; expected at least two classes"
+        )
+    if values.ndim > 1:
+        return
+    for each in classes:
+        total = float(split.yields[values == each].sum())
+        if not total > 0:
             raise DataError(
-                f"{path}: column '{column}': all {len(split)} events of the {split.name} split "
-                f"are of class {first:g}; expected at least two classes"
+                f"{place}the weights of class {each:g} in the {split.name} split sum to "
+                f"{total:.4g}; expected a positive total"
             )
 
 
-def _column(path: Source, column: str, rows: Array, data: Data, unpacked: Path | None) -> Array:
-    """Read some rows of a column, into memory or, where it is large, into a memory map."""
-    shape = (len(rows), *describe(path, [column]).shapes.get(column, (0,))[1:])
-    if unpacked is None or 4 * np.prod(shape, dtype=float) <= data.memory_gb * 1e9:
-        gathered = np.empty(shape, np.float32)
-        _gather(path, column, rows, data, gathered)
+def _train(data: Data, file: EventFile, name: str) -> Iterator[tuple[Array, Array | None]]:
+    """Give the events of train of a column, as its file has them, with their mask."""
+    keep = np.zeros(file.events, bool)
+    keep[divide(data, file.path)["train"]] = True
+    for start, block, mask in _blocks(file, name):
+        kept = keep[start : start + len(block)]
+        yield block[kept], None if mask is None else mask[kept]
+
+
+def _blocks(file: EventFile, name: str) -> Iterator[tuple[int, Array, Array | None]]:
+    """Read a column, which may hold NaN, with its mask."""
+    mask = file.columns[name].mask
+    if not mask:
+        for start, block in read_blocks(file.path, name, finite=False):
+            yield start, block, None
+        return
+    values = read_blocks(file.path, name, _MASKED_ROWS, finite=False)
+    reals = read_blocks(file.path, mask, _MASKED_ROWS)
+    for (start, block), (_, real) in zip(values, reals, strict=True):
+        yield start, block, real.astype(bool)
+
+
+def _column(
+    file: EventFile,
+    column: str,
+    rows: Mapping[str, Array],
+    pipeline: Pipeline | None,
+    data: Data,
+    unpacked: Path | None,
+) -> dict[str, Array]:
+    """Read the rows of each split, into memory or, where they are large, into memory maps."""
+    file.require(column)
+    inner = file.shapes[column][1:] if pipeline is None else pipeline.column.sizes
+    shapes = {name: (len(part), *(size or 0 for size in inner)) for name, part in rows.items()}
+    large = max(4 * np.prod(shape, dtype=float) for shape in shapes.values()) > data.memory_gb * 1e9
+    if unpacked is None or not large:
+        gathered = {name: np.empty(shape, np.float32) for name, shape in shapes.items()}
+        _gather(file, column, rows, pipeline, gathered)
         return gathered
-    file = unpacked / f"{column}.npy"
-    with locked(unpacked / "lock"):  # runs that start together unpack once
-        if not file.exists():
-            remove_temporaries(unpacked)
-            _unpack(path, column, rows, data, shape, file)
-    mapped: Array = np.load(file, mmap_mode="r")
+    return {
+        name: _unpacked(file, column, {name: rows[name]}, pipeline, shape, unpacked / name)
+        for name, shape in shapes.items()
+    }
+
+
+def _unpacked(
+    file: EventFile,
+    column: str,
+    rows: Mapping[str, Array],
+    pipeline: Pipeline | None,
+    shape: tuple[int, ...],
+    folder: Path,
+) -> Array:
+    """Map the rows of a split from a NumPy file, which is written where it is not there."""
+    path = folder / f"{column.replace('/', '~')}.npy"
+    with locked(folder / "lock"):  # runs that start together unpack once
+        if not path.exists():
+            remove_temporaries(folder)
+            with atomic(path) as temporary:
+                map_ = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
+                    temporary, "w+", np.float32, shape
+                )
+                with temporary.open("r+b") as handle:  # or a full disk would end the process later
+                    os.posix_fallocate(handle.fileno(), 0, temporary.stat().st_size)
+                _gather(file, column, rows, pipeline, dict.fromkeys(rows, map_))
+                map_.flush()
+    mapped: Array = np.load(path, mmap_mode="r")
     return mapped
 
 
-def _unpack(
-    path: Source, column: str, rows: Array, data: Data, shape: tuple[int, ...], file: Path
+def _gather(
+    file: EventFile,
+    column: str,
+    rows: Mapping[str, Array],
+    pipeline: Pipeline | None,
+    gathered: Mapping[str, Array],
 ) -> None:
-    """Write some rows of a column to a NumPy file."""
-    with atomic(file) as temporary:
-        map_ = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
-            temporary, "w+", np.float32, shape
-        )
-        with temporary.open("r+b") as handle:  # or a full disk would end the process later
-            os.posix_fallocate(handle.fileno(), 0, temporary.stat().st_size)
-        _gather(path, column, rows, data, map_)
-        map_.flush()
-
-
-def _gather(path: Source, column: str, rows: Array, data: Data, gathered: Array) -> None:
     """Read some rows of a column block by block, so that the whole column is never in memory."""
-    place = np.full(describe(path, [column]).events, -1)
-    place[rows] = np.arange(len(rows))
-    transform = TRANSFORMS.get(data.transform.get(column, ""), None)
-    for start, block in read_blocks(path, column):
-        target = place[start : start + len(block)]
-        kept = target >= 0
-        chosen = block[kept].astype(np.float32)
-        if transform is not None:
-            with np.errstate(invalid="ignore", divide="ignore"):
-                chosen = transform(chosen)
-            if not np.isfinite(chosen).all():
-                bad = start + int(np.flatnonzero(kept)[_first_bad(chosen)])
-                name = data.transform[column]
+    part, place = np.full(file.events, -1, np.int8), np.zeros(file.events, np.int64)
+    for number, chosen in enumerate(rows.values()):
+        part[chosen], place[chosen] = number, np.arange(len(chosen))
+    for start, block, mask in _blocks(file, column):
+        here = slice(start, start + len(block))
+        for number, name in enumerate(rows):
+            kept = np.flatnonzero(part[here] == number)
+            real = None if mask is None else mask[kept]
+            values = _transformed(file, column, pipeline, block[kept], real, start + kept)
+            gathered[name][place[here][kept]] = values
+
+
+def _transformed(
+    file: EventFile,
+    column: str,
+    pipeline: Pipeline | None,
+    values: Array,
+    real: Array | None,
+    events: Array,
+) -> Array:
+    """Transform some events, put 0 for padding, and refuse what is not finite.
+
+    Args:
+        file: Where they are from.
+        column: The column.
+        pipeline: Its transforms.
+        values: `(events, ...)`.
+        real: The mask, of the first axes, or None.
+        events: Number of each event.
+    """
+    given = values if real is None else _zeroed(values, real)
+    if pipeline is None or not pipeline.fills:
+        check_finite(file.path, column, given, events)
+    if pipeline is None:
+        return given.astype(np.float32, copy=False)
+    changed = pipeline.forward(given)
+    changed = changed if real is None else _zeroed(changed, real)
+    changed = changed.astype(np.float32, copy=False)
+    if not np.isfinite(changed).all():
+        bad = int(np.argmin(np.isfinite(changed).reshape(len(changed), -1).all(axis=1)))
+        why = pipeline.refusal(given[bad : bad + 1], int(events[bad]))
+        raise DataError(f"{file.path}: column '{column}': {why}")
+    return changed
+
+
+def _zeroed(values: Array, real: Array) -> Array:
+    """Put 0 where there is padding."""
+    wide = real.reshape(*real.shape, *(1,) * (values.ndim - real.ndim))
+    return np.where(wide, values, np.zeros((), values.dtype))
+
+
+def _raw(file: EventFile, column: str | None, rows: Mapping[str, Array]) -> dict[str, Array]:
+    """Read one number an event as the file has it; 1 where there is no column."""
+    if column is None:
+        return {name: np.ones(len(part)) for name, part in rows.items()}
+    file.require(column)
+    whole = np.concatenate([block for _, block in read_blocks(file.path, column)])
+    return {name: whole[part].astype(np.float64) for name, part in rows.items()}
+
+
+def _normalised(path: Source, name: str, yields: Array, classes: Array | None, data: Data) -> Array:
+    """Scale weights to a mean of 1, and those of all classes to the same total."""
+    weight = yields
+    if classes is not None:
+        weight = weight.copy()
+        for each in np.unique(classes):
+            total = weight[classes == each].sum()
+            if not total > 0:
                 raise DataError(
-                    f"{path}: column '{column}': '{name}' of event {bad} is NaN or infinite"
+                    f"{path}: column '{data.balance}': the weights of class {each:g} in the {name} "
+                    f"split sum to {total:.4g}; expected a positive total"
                 )
-        gathered[target[kept]] = chosen
-
-
-def _first_bad(array: Array) -> int:
-    return int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))
-
-
-def _normalised(path: Source, weight: Array, column: str) -> Array:
-    total = float(weight.sum(dtype=np.float64))
-    if (weight < 0).any() or not total > 0:
-        raise DataError(f"{path}: column '{column}': weights must not be negative, nor all 0")
+            weight[classes == each] /= total
+    total = float(weight.sum())
+    if not total > 0:
+        raise DataError(
+            f"{path}: column '{data.weight}': the weights of the {name} split sum to {total:.4g}; "
+            "expected a positive total"
+        )
     normalised: Array = (weight * (len(weight) / total)).astype(np.float32)
     return normalised

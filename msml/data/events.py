@@ -152,7 +152,7 @@ class EventWriter:
             raise DataError(f"{self.path}: column '{name}': {wrong}")
         copy = np.array(array, column.dtype)
         present = np.where(np.isnan(copy), 0, copy) if name in self._missing else copy
-        _check_finite(self.path, name, present, first)
+        check_finite(self.path, name, present, first + np.arange(len(array)), remedy=False)
         return copy
 
     def _add_provenance(self, provenance: Mapping[str, Any]) -> None:
@@ -281,9 +281,8 @@ def _read(
         array = stored.read(file, events)
     except OSError as error:
         raise DataError(f"{path}: column '{name}' cannot be read: {error}") from error
-    start, _, step = events.indices(stored.shape[0])
     if finite:
-        _check_finite(path, name, array, start, step, "; the transform `fill_missing` fills NaN")
+        check_finite(path, name, array, np.arange(*events.indices(stored.shape[0])))
     return array
 
 
@@ -293,14 +292,26 @@ def _block_rows(stored: Stored) -> int:
     return max(rows - rows % stored.chunk, stored.chunk)
 
 
-def _check_finite(
-    path: Path, name: str, array: npt.NDArray[Any], start: int, step: int = 1, remedy: str = ""
+def check_finite(
+    path: Source, name: str, array: npt.NDArray[Any], events: npt.NDArray[Any], remedy: bool = True
 ) -> None:
-    """Refuse NaN and infinity; `start` and `step` number the events of the array's rows."""
+    """Refuse NaN and infinity.
+
+    Args:
+        path: Where the array is from, or goes to.
+        name: Name of the column.
+        array: `(events, ...)`.
+        events: Number of each event.
+        remedy: Whether to say what fills NaN.
+
+    Raises:
+        DataError: There is one; it names the first such event.
+    """
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         row = int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))
-        event, remedy = start + row * step, remedy if np.isnan(array[row]).any() else ""
-        raise DataError(f"{path}: column '{name}': NaN or infinity in event {event}{remedy}")
+        filled = remedy and np.isnan(array[row]).any()
+        ending = "; the transform `fill_missing` fills NaN" if filled else ""
+        raise DataError(f"{path}: column '{name}': NaN or infinity in event {events[row]}{ending}")
 
 
 def _chunk_rows(row_bytes: int, events: int) -> int:

@@ -1,15 +1,26 @@
 """Dividing events into train, valid and test."""
 
+import hashlib
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from msml.data.described import Source
+from msml.data.events import describe, read_blocks
 from msml.data.kinematics import Array
 from msml.errors import DataError
+from msml.recipe.schema import Data, Split
+
+PARTS = ("train", "valid", "test")
 
 
 def split_rows(
-    total: int, fractions: Mapping[str, float], seed: int, used: int | None = None
+    total: int,
+    fractions: Mapping[str, float],
+    seed: int,
+    used: int | None = None,
+    classes: Array | None = None,
 ) -> dict[str, Array]:
     """Cut one fixed permutation of the events into consecutive parts.
 
@@ -21,6 +32,7 @@ def split_rows(
         fractions: Fraction of each part, in order; they sum to 1.
         seed: Seed of the permutation.
         used: Use the first so many events of the permutation; all where None.
+        classes: `(total,)`, of which each is cut by itself.
 
     Returns:
         Event numbers of each part, `(events of the part,) int64`, in the order of the permutation.
@@ -29,10 +41,111 @@ def split_rows(
         DataError: If a part is empty.
     """
     order = np.random.RandomState(seed).permutation(total)[:used]
-    # Rounded first: 0.7 + 0.2 + 0.1 must not end before the last event.
-    edges = [int(round(len(order) * part, 6)) for part in np.cumsum(list(fractions.values()))]
-    parts = dict(zip(fractions, np.split(order, edges[:-1]), strict=True))
+    number = np.empty(len(order), int)  # of the part, at each place of the order
+    for places in _groups(order, classes):
+        # Rounded first: 0.7 + 0.2 + 0.1 must not end before the last event.
+        edges = [int(round(len(places) * part, 6)) for part in np.cumsum(list(fractions.values()))]
+        for part, some in enumerate(np.split(places, edges[:-1])):
+            number[some] = part
+    return _not_empty({name: order[number == part] for part, name in enumerate(fractions)})
+
+
+def divide(data: Data, source: Source) -> dict[str, Array]:
+    """Divide the events of a recipe: event numbers of each part, as of `split_rows`.
+
+    Raises:
+        DataError: A part is empty or has fewer events than asked for, or a value of the split's
+            column belongs to no part.
+    """
+    split = data.split
+    total = describe(source, _columns(split)).events
+    if data.events is not None and data.events > total:
+        raise DataError(f"{source}: {total} events, but data.events asks for {data.events}")
+    classes = None if split.stratify is None else _column(source, split.stratify)
+    if split.column is not None:
+        parts = _by_value(source, split, total, data.events)
+    elif split.folds is not None:
+        parts = _in_folds(split, total, data.events, classes)
+    else:
+        fractions = {name: float(getattr(split, name)) for name in PARTS}
+        parts = split_rows(total, fractions, split.seed, data.events, classes)
+    if (wanted := data.train_events) is not None:
+        if wanted > (there := len(parts["train"])):
+            raise DataError(
+                f"{source}: {there} events for train, but data.train_events asks for {wanted}"
+            )
+        parts["train"] = parts["train"][:wanted]
+    return parts
+
+
+def summary(data: Data, source: Source) -> dict[str, Any]:
+    """Describe how the events are divided: number of events of each part, and a hash of theirs."""
+    return {
+        name: {
+            "events": len(rows),
+            "sha256": hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest(),
+        }
+        for name, rows in divide(data, source).items()
+    }
+
+
+def _groups(order: Array, classes: Array | None) -> list[Array]:
+    """Places in an order that are cut together."""
+    if classes is None:
+        return [np.arange(len(order))]
+    found = classes[order]
+    return [np.flatnonzero(found == value) for value in np.unique(found)]
+
+
+def _in_folds(
+    split: Split, total: int, used: int | None, classes: Array | None
+) -> dict[str, Array]:
+    """Take one fold for test, the next for valid."""
+    folds = split.folds or 1
+    order = np.random.RandomState(split.seed).permutation(total)[:used]
+    number = np.empty(len(order), int)
+    for places in _groups(order, classes):
+        for fold, some in enumerate(np.array_split(places, folds)):
+            number[some] = fold
+    tested, valid = number == split.fold, number == (split.fold + 1) % folds
+    parts = {"train": order[~tested & ~valid], "valid": order[valid], "test": order[tested]}
+    return _not_empty(parts)
+
+
+def _by_value(source: Source, split: Split, total: int, used: int | None) -> dict[str, Array]:
+    """Divide by the values of a column."""
+    order = np.random.RandomState(split.seed).permutation(total)[:used]
+    values = _column(source, str(split.column))[order]
+    parts = {name: order[np.isin(values, getattr(split, name))] for name in PARTS}
+    named = [value for name in PARTS for value in getattr(split, name)]
+    if len(left := np.setdiff1d(values, named)):
+        raise DataError(
+            f"{source}: column '{split.column}': no part has the value"
+            f"{'s' if len(left) > 1 else ''} {', '.join(f'{value:g}' for value in left[:12])}"
+        )
+    return _not_empty(parts)
+
+
+def _columns(split: Split) -> list[str]:
+    return [column for column in (split.column, split.stratify) if column is not None]
+
+
+def _column(source: Source, name: str) -> Array:
+    """Read a column of one number an event.
+
+    Raises:
+        DataError: It has more.
+    """
+    array = np.concatenate([block for _, block in read_blocks(source, name)])
+    if array.ndim > 1:
+        shape = array.shape[1:]
+        raise DataError(f"{source}: column '{name}': expected a number an event, got shape {shape}")
+    return array
+
+
+def _not_empty(parts: dict[str, Array]) -> dict[str, Array]:
+    total = sum(map(len, parts.values()))
     for name, part in parts.items():
         if not len(part):
-            raise DataError(f"the {name} split of {len(order)} events is empty")
+            raise DataError(f"the {name} split of {total} events is empty")
     return parts

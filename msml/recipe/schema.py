@@ -15,19 +15,30 @@ UNRESOLVED = {"resolved": False}
 
 @dataclass(frozen=True)
 class Split:
-    """Fractions of the events for each purpose; a property of the data, the same for every run.
+    """How the events are divided by purpose; a property of the data, the same for every run.
+
+    By fractions of a permutation; by the values of a column; or in folds of a permutation, of which
+    one is for test, the next one (the first after the last) for valid, and all others for train.
 
     Attributes:
-        train: For weights.
-        valid: For early stopping, selection and architecture weights.
-        test: Opened by `evaluate` only.
+        train: For weights: a fraction, or a list of the column's values.
+        valid: For early stopping, selection and architecture weights: the same.
+        test: Opened by `evaluate` only: the same.
         seed: Seed of the permutation that is cut.
+        column: Column whose values divide the events.
+        folds: Number of folds.
+        fold: The fold, from 0, that is for test.
+        stratify: Column of classes, each of which is divided by itself.
     """
 
-    train: float = 0.6
-    valid: float = 0.2
-    test: float = 0.2
+    train: Any = 0.6
+    valid: Any = 0.2
+    test: Any = 0.2
     seed: int = 1
+    column: str | None = None
+    folds: int | None = None
+    fold: int = 0
+    stratify: str | None = None
 
 
 @dataclass(frozen=True)
@@ -38,19 +49,25 @@ class Data:
         file: An HDF5 file of events.
         files: Several instead, read as one: a glob pattern, which stands for its matches in the
             order of their names, or a list of names and patterns.
-        transform: Name of a transform by column.
+        transform: By column, transforms in their order: a name, `{name: ..., argument: ...}`, or a
+            list of these.
         split: How the events are divided.
-        weight: Column of event weights; all 1 where null.
+        weight: Column of event weights, of any sign; all 1 where null.
+        balance: Column of classes, whose weights are scaled so that all have the same total.
         events: Use so many events, drawn from the file with the split's seed; all where null.
+        train_events: Train on so many of those for train, the first of a fixed order; all where
+            null.
         memory_gb: Columns larger than this are streamed from an unpacked cache.
     """
 
     file: str | None = None
     files: Any = None
-    transform: dict[str, str] = field(default_factory=dict)
+    transform: dict[str, Any] = field(default_factory=dict)
     split: Split = field(default_factory=Split)
     weight: str | None = None
+    balance: str | None = None
     events: int | None = None
+    train_events: int | None = None
     memory_gb: float = 8.0
 
 

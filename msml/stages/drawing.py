@@ -26,7 +26,7 @@ def draw(
         label=_label(test.columns[session.tasks[final].target]),
         final=final,
         tasks=session.tasks,
-        transforms=session.values.data.transform,
+        transforms=session.transforms,
         columns=test.columns,
         judged=judge.judged if judge is not None else None,
     )

@@ -13,7 +13,7 @@ from msml.metrics import LOSS, EventMean, estimate, label_of, replicate
 from msml.recipe.expand import chain_name
 from msml.runs.directory import finite, read_json, write_json
 from msml.stages.drawing import draw
-from msml.stages.losses import event_losses, metric_on
+from msml.stages.losses import Measure, event_losses, metric_on
 from msml.stages.posttrain import folder_of, trained
 from msml.stages.search import chosen_chains
 from msml.stages.session import Session
@@ -82,28 +82,26 @@ def _measure(
 ) -> tuple[dict[str, dict[str, Any]], dict[str, Array]]:
     """Metrics of each task's output, with bootstrap uncertainties, and their replicas."""
     test = session.split("test")
-    weight = test.weight.astype(np.float64)
+    events, count = test.weight.astype(np.float64), session.values.evaluate.bootstrap
     measured: dict[str, dict[str, Any]] = {}
     replicas: dict[str, Array] = {}
     for task, named in outputs.items():
         spec = session.tasks[task]
         seen = named[spec.output]
         measured[task] = {}
-        functions = {
-            label_of(text): metric_on(session, task, text, test, seen) for text in spec.metrics
-        }
-        if not functions:
+        texts = {label_of(text): text for text in spec.metrics}
+        found = {name: metric_on(session, task, t, test, seen) for name, t in texts.items()}
+        if not found:
             losses = event_losses(session, task, test, seen)
-            functions[LOSS] = EventMean(lambda loss, _: loss), (losses, losses)
+            found[LOSS] = Measure(EventMean(lambda loss, _: loss), (losses, losses), events)
         if judge:
             arrays = test.columns[spec.target], seen
-            functions |= {name: (each, arrays) for name, each in judge.metrics(task).items()}
-        for name, (metric, arrays) in functions.items():
-            drawn = replicate(
-                metric, arrays, weight, session.values.evaluate.bootstrap, _BOOTSTRAP_SEED
-            )
+            judged = judge.metrics(task).items()
+            found |= {name: Measure(each, arrays, events) for name, each in judged}
+        for name, measure in found.items():
+            drawn = replicate(*measure, count, _BOOTSTRAP_SEED)
             replicas[f"{task}/{name}"] = drawn
-            measured[task][name] = estimate(metric(*arrays, weight), drawn)._asdict()
+            measured[task][name] = estimate(measure.value(), drawn)._asdict()
     return measured, replicas
 
 
@@ -152,9 +150,7 @@ def _write_predictions(
                 group.create_dataset(PREDICTION if seen else name, data=output)
             group.create_dataset("target", data=test.columns[session.tasks[task].target])
             group.attrs["target"] = session.tasks[task].target
-            group.attrs["transform"] = session.values.data.transform.get(
-                session.tasks[task].target, ""
-            )
+            group.attrs["transform"] = session.transforms.get(session.tasks[task].target, "")
         for name, drawn in replicas.items():
             task, _, metric = name.partition("/")
             file.create_dataset(f"{task}/{_REPLICAS}/{metric}", data=drawn)

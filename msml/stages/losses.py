@@ -1,10 +1,12 @@
 """Losses and metrics of a task on a split, in NumPy."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from msml.data.dataset import SplitData
 from msml.data.kinematics import Array
-from msml.metrics import Metric
+from msml.metrics import Metric, facts_of
 from msml.metrics.named import bound
 from msml.registry import losses
 from msml.stages.session import Session
@@ -20,13 +22,31 @@ def event_losses(session: Session, task: str, split: SplitData, output: Array) -
     return np.asarray(values, np.float64)
 
 
-def metric_on(
-    session: Session, task: str, text: str, split: SplitData, output: Array
-) -> tuple[Metric, tuple[Array, Array]]:
-    """Return a metric of a task on a split, and its arrays: target and prediction."""
-    spec = session.tasks[task]
+class Measure(NamedTuple):
+    """A metric, its arrays, target and prediction, and the event weights, `(events,) float64`."""
+
+    metric: Metric
+    arrays: tuple[Array, ...]
+    weight: Array
+
+    def value(self) -> float:
+        """Take the metric of all events."""
+        return float(self.metric(*self.arrays, self.weight))
+
+
+def metric_on(session: Session, task: str, text: str, split: SplitData, output: Array) -> Measure:
+    """Prepare a metric of a task on a split, from what the task's loss sees.
+
+    A metric with the fact `physical` gets target and prediction as they are in the file, and one
+    with the fact `yields` the weights of the file.
+    """
+    spec, facts = session.tasks[task], facts_of(text)
     point = losses.get(spec.loss).facts.get("point")
-    if point is not None:
-        output = point(output, **spec.loss_args)
+    prediction = output if point is None else point(output, **spec.loss_args)
+    target = split.columns[spec.target]
+    if facts.get("physical") and spec.target in session.pipelines:
+        inverse = session.pipelines[spec.target].inverse
+        target, prediction = inverse(target), inverse(np.reshape(prediction, target.shape))
     more = {"mask": split.columns[spec.mask]} if spec.mask else {}
-    return bound(text, **more), (split.columns[spec.target], output)
+    weight = split.yields if facts.get("yields") else split.weight.astype(np.float64)
+    return Measure(bound(text, **more), (target, prediction), weight)

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from msml.checks.validate import validate
 from msml.data.described import paths
+from msml.data.splits import summary
 from msml.errors import DataError
 from msml.recipe import load
 from msml.recipe.schema import TrainRecipe
@@ -96,6 +97,7 @@ def _facts(session: Session) -> dict[str, Any]:
         "data": {
             "files": [str(path) for path in paths(session.data_file)],
             "sha256": session.data_fingerprint,
+            "split": summary(session.values.data, session.data_file),
         },
         "plugins": session.plugins,
         "machine": platform.machine(),

@@ -7,11 +7,14 @@ from functools import cached_property
 from typing import Any
 
 from msml.chain import WEIGHT, Chain
-from msml.checks.meaning import classes_of
-from msml.checks.wiring import Columns, check_data, input_shapes, output_shape
-from msml.data.dataset import SplitData, check_classes, load_split
+from msml.checks.data import check_data
+from msml.checks.meaning import classes_of, kind_of
+from msml.checks.wiring import Columns, input_masks, input_shapes, mask_of, output_shape
+from msml.data.dataset import SplitData, check_classes, load_splits, make_pipelines
 from msml.data.described import paths
+from msml.data.events import describe
 from msml.data.source import event_source
+from msml.data.transforms import Pipeline, label
 from msml.errors import StoppedError
 from msml.files import atomic, fingerprint
 from msml.models.build import build, output_shapes
@@ -19,7 +22,7 @@ from msml.recipe import Recipe
 from msml.recipe.expand import PROBABILITIES, TaskSpec, expand, source_of
 from msml.recipe.schema import TrainRecipe
 from msml.registry import losses, models, plugin_fingerprint, plugin_hash
-from msml.runs.directory import RunDirectory
+from msml.runs.directory import RunDirectory, read_json, write_json
 from msml.training.environment import Environment, environment, resolve_precision
 from msml.training.epoch import Tensor, to_device
 
@@ -62,7 +65,11 @@ class Session:
         ]
         self._columns: Columns = check_data(recipe)[0]
         self.tasks: dict[str, TaskSpec] = {
-            name: replace(spec, classes=classes_of(recipe.values.tasks[name], self._columns))
+            name: replace(
+                spec,
+                classes=classes_of(recipe.values.tasks[name], self._columns),
+                mask=mask_of(recipe.values.tasks[name], self._columns),
+            )
             for name, spec in expand(recipe.values).items()
         }
         self._outputs: dict[str, dict[str, tuple[int, ...]]] = {}
@@ -120,6 +127,10 @@ class Session:
         assert output is not None
         return inputs, output
 
+    def masks(self, task: str) -> tuple[bool, ...]:
+        """Which inputs of a task are boolean columns."""
+        return input_masks(self.values, task, self._columns)
+
     def _with_named_outputs(self, task: str) -> list[str]:
         """Earlier tasks of which a task sees an output that only their models know."""
         sources = [source_of(text, self.tasks) for text in self.tasks[task].inputs]
@@ -136,23 +147,50 @@ class Session:
             spec = self.tasks[task]
             candidate = next(iter(spec.candidates.values()))
             inputs, output = self.shapes(task)
-            model = build(candidate.model, inputs, output, candidate.args, 0, output=spec.output)
+            named = (spec.output, self.masks(task))
+            model = build(candidate.model, inputs, output, candidate.args, 0, "float32", *named)
             self._outputs[task] = output_shapes(model, inputs)
         return self._outputs[task]
 
+    @cached_property
+    def pipelines(self) -> Mapping[str, Pipeline]:
+        """The transforms by column: fitted on train once in a run, and kept in its folder."""
+        path = self.directory.file("transforms.json")
+        if path.exists():
+            file = describe(self.data_file, self.values.data.transform)
+            return make_pipelines(self.values.data, file, read_json(path))
+        found = self._columns.pipelines
+        if found:
+            write_json(path, {name: pipeline.states() for name, pipeline in found.items()})
+        return found
+
+    @property
+    def transforms(self) -> dict[str, str]:
+        """Names of the transforms by column."""
+        return {name: label(given) for name, given in self.values.data.transform.items()}
+
     def split(self, name: str) -> SplitData:
-        """A split with all columns that the tasks use, read once."""
+        """A split with all columns that the tasks use, read once; train and valid together."""
         if name not in self._splits:
             whole = Chain(self.tasks, dict.fromkeys(self.tasks))
-            data = self.values.data
-            columns = whole.columns()
+            data, columns = self.values.data, whole.columns()
             key = fingerprint(self._data_facts())[:20]
-            unpacked = self.directory.cache / "unpacked" / key / name
-            split = load_split(data, name, columns, self.data_file, unpacked)
-            for task in self.tasks.values():
-                check_classes(split, task.target, self.data_file)
-            self._splits[name] = split
+            unpacked = self.directory.cache / "unpacked" / key
+            names = ["test"] if name == "test" else ["train", "valid"]
+            splits = load_splits(data, names, columns, self.data_file, unpacked, self.pipelines)
+            for split in splits.values():
+                self._check(split)
+            self._splits |= splits
         return self._splits[name]
+
+    def _check(self, split: SplitData) -> None:
+        """Check the classes of a split, and say how many weights are negative."""
+        for name, task in self.tasks.items():
+            if kind_of(self.values.tasks[name]) in ("label", "classes"):
+                check_classes(split, task.target, self.data_file)
+        if negative := int((split.yields < 0).sum()):
+            total = f"{negative} of {len(split)} events of the {split.name} split"
+            self.progress.done(f"{total} have negative weights")
 
     def on_device(self, name: str) -> dict[str, Tensor]:
         """A split's columns and event weights as tensors, put there once."""

@@ -63,7 +63,8 @@ def build_model(session: Session, task: str, candidate: str, *, fresh: str = "")
     inputs, output = session.shapes(task)
     seed = model_seed(session.values.seed, task, candidate, fresh)
     seen = session.tasks[task].output
-    return build(spec.model, inputs, output, spec.args, seed, session.precision, seen)
+    masks = session.masks(task)
+    return build(spec.model, inputs, output, spec.args, seed, session.precision, seen, masks)
 
 
 def use_xla(session: Session, models: Iterable[Any], steps: int) -> bool:

@@ -41,8 +41,7 @@ class Judge:
     def task(self) -> MomentumTask:
         """The task that is judged."""
         shapes = {name: c.shape[1:] for name, c in self._session.split("test").columns.items()}
-        transforms = self._session.values.data.transform
-        found = reference_task(self._session.tasks, transforms, shapes)
+        found = reference_task(self._session.tasks, self._session.transforms, shapes)
         assert found is not None  # the recipe was checked
         return found
 

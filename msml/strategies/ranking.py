@@ -10,7 +10,7 @@ from msml.chain import weighted_total
 from msml.data.kinematics import Array
 from msml.metrics import average, facts_of, replicate
 from msml.recipe.expand import metric_of
-from msml.stages.losses import event_losses, metric_on
+from msml.stages.losses import Measure, event_losses, metric_on
 from msml.stages.session import Session
 from msml.stages.training import TOTAL
 from msml.training.measure import Outputs
@@ -52,14 +52,14 @@ def score(session: Session, outputs: Mapping[str, Outputs], *, replicas: bool = 
     per_event = {task: event_losses(session, task, split, out) for task, out in seen.items()}
     if select.metric == TOTAL:
         shares = [session.tasks[task].weight for task in per_event]
-        metric: Any = average
-        arrays: tuple[Array, ...] = (weighted_total(shares, list(per_event.values())),)
+        total = weighted_total(shares, list(per_event.values()))
+        measure = Measure(average, (total,), weight)
     else:
         task, name = metric_of(session.tasks, select.metric)
-        metric, arrays = metric_on(session, task, name, split, seen[task])
+        measure = metric_on(session, task, name, split, seen[task])
     return Score(
-        value=float(metric(*arrays, weight)),
-        replicas=replicate(metric, arrays, weight, _REPLICAS * replicas, _SEED),
+        value=measure.value(),
+        replicas=replicate(*measure, _REPLICAS * replicas, _SEED),
         losses={task: average(values, weight) for task, values in per_event.items()},
     )
 

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from math import ceil, prod
 from typing import Any
 
-from msml.checks.wiring import column_names
-from msml.data.events import describe
 from msml.data.source import event_source
+from msml.data.splits import divide
 from msml.errors import RecipeError
 from msml.recipe import Recipe
 from msml.recipe.expand import ModelSpec, TaskSpec, chains, expand
@@ -101,9 +100,7 @@ def work(recipes: Iterable[Recipe[TrainRecipe]]) -> Work:
 
 
 def _train_events(recipe: Recipe[TrainRecipe]) -> int:
-    data = recipe.values.data
-    total = data.events or describe(event_source(recipe), column_names(recipe.values)).events
-    return int(total * data.split.train)
+    return len(divide(recipe.values.data, event_source(recipe))["train"])
 
 
 def _trained(tasks: Mapping[str, TaskSpec], task: str, spec: ModelSpec, size: int) -> Trained:

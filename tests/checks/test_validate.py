@@ -73,9 +73,9 @@ r.yaml:30: posttrain.clip_norm: expected a number above 0 or null, got 0
 r.yaml:30: posttrain.modes.0: unknown mode 'joined'; did you mean 'joint'?
 r.yaml:31: evaluate.bootstrap: expected 1 or more, got 0
 r.yaml:6: data.events: expected at most 20, the events of events.h5, got 21
-r.yaml:4: data.transform.jets: unknown transform 'log_tp'; did you mean 'log_pt'?
-r.yaml:4: data.transform.label: 'log_pt' wants pt first; 'label' has no components
+r.yaml:4: data.transform.jets: unknown transform 'log_tp'; did you mean 'log_pt' or 'log'?
 r.yaml:4: data.transform.tau: unknown column 'tau'; did you mean 'taus'? (columns of events.h5)
+r.yaml:4: data.transform.label: 'log_pt' wants pt first; 'label' has no components
 r.yaml:11: tasks.momentum.loss.scal: unknown argument of loss 'momentum_mse'; did you mean 'scale'?
 r.yaml:13: tasks.momentum.metrics.0: unknown metric 'momentun_mse'; did you mean 'momentum_mse' or \
 'momentum_mse_gev2'?

@@ -109,14 +109,48 @@ def test_weights_have_a_mean_of_1_in_each_split(event_file):
         assert split.weight.dtype == np.float32
 
 
-@pytest.mark.parametrize("value", [-1.0, 0.0])
+@pytest.mark.parametrize("value", [-36.0, 0.0])
 def test_weights_that_make_no_sense(tmp_path, value):
     columns = synthetic_events(60)
     columns["weight"][:] = 0 if value == 0 else 1
     columns["weight"][split_rows(60, PAPER, 1)["train"][4]] = value
     path = write_events(tmp_path / "events.h5", columns)
-    with pytest.raises(DataError, match="column 'weight': weights must not be negative, nor all 0"):
+    message = "column 'weight': the weights of the train split sum to .*; expected a positive total"
+    with pytest.raises(DataError, match=message):
         load_split(replace(DATA, weight="weight"), "train", ["label"], path)
+
+
+def test_weights_of_both_signs(tmp_path):
+    columns = synthetic_events(60)
+    columns["weight"][::5] *= -0.5
+    path = write_events(tmp_path / "events.h5", columns)
+    split = load_split(replace(DATA, weight="weight"), "train", ["label"], path)
+    assert split.weight.mean(dtype=np.float64) == pytest.approx(1, rel=1e-6)
+    assert split.yields.tolist() == columns["weight"][split.event].astype(float).tolist()
+    assert (np.sign(split.weight) == np.sign(split.yields)).all()
+    check_classes(split, "label", path)
+    columns["weight"] = np.where(columns["label"] == 1, -0.1, 1).astype(np.float32)
+    path = write_events(tmp_path / "other.h5", columns)
+    split = load_split(replace(DATA, weight="weight"), "train", ["label"], path)
+    message = "the weights of class 1 in the train split sum to -.*; expected a positive total"
+    with pytest.raises(DataError, match=message):
+        check_classes(split, "label", path)
+    with pytest.raises(DataError, match=message):
+        load_split(replace(DATA, weight="weight", balance="label"), "train", ["label"], path)
+
+
+def test_classes_of_the_same_total_weight(tmp_path):
+    columns = synthetic_events(60)
+    columns["label"] = (np.arange(60) % 10 < 2).astype(np.uint8)
+    path = write_events(tmp_path / "events.h5", columns)
+    for weight in (None, "weight"):
+        data = replace(DATA, weight=weight, balance="label")
+        split = load_split(data, "train", ["label"], path)
+        totals = [split.weight[split.columns["label"] == n].sum() for n in (0, 1)]
+        assert totals == pytest.approx([len(split) / 2] * 2)
+        signal = split.columns["label"] == 1
+        ratios = split.weight[signal] / split.yields[signal]
+        assert ratios == pytest.approx(np.full(signal.sum(), ratios[0]))
 
 
 def test_a_label_of_one_class(tmp_path):
@@ -125,7 +159,6 @@ def test_a_label_of_one_class(tmp_path):
     path = write_events(tmp_path / "events.h5", columns)
     for name in PARTS:
         split = load_split(DATA, name, ["label", "taus"], path)
-        check_classes(split, "taus", path)
         if name != "valid":
             check_classes(split, "label", path)
     message = "'label': all 20 events of the valid split are of class 1; expected at least two"
@@ -181,7 +214,7 @@ def broken(path: Path, how: str) -> None:
         ("text", "not a complete HDF5 file"),
         ("nan", "column 'taus': NaN or infinity in event 17"),
         ("infinite", "column 'taus': NaN or infinity in event 17"),
-        ("negative", "column 'taus': 'log_pt' of event 17 is NaN or infinite"),
+        ("negative", "column 'taus': 'log_pt' of -3 in event 17 is NaN or infinite"),
         ("column", "no column 'taus'"),
         ("shape", "column 'taus'"),
         ("type", "column 'taus'"),

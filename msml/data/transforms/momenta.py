@@ -1,0 +1,147 @@
+"""Transforms of momenta and angles."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from msml.data.kinematics import Array, pt_eta_phi_m, px_py_pz_e
+from msml.data.schema import PT_ETA_PHI_M, Column
+from msml.data.transforms.step import Learn, Step, positions, renamed
+from msml.errors import RecipeError
+from msml.registry import transforms
+
+Item = TypeVar("Item")
+
+PT_OFFSET = 0.1  # GeV, keeps the logarithm of a vanishing pt finite
+LOG_PT_LIMIT = 7.0  # 1096.5 GeV, and -0.099 GeV at the other end
+
+
+def log_pt(column: Array) -> npt.NDArray[np.float32]:
+    """Replace pt, the first component of the last axis, by log(0.1 + pt/GeV).
+
+    Args:
+        column: `(events, ..., components)`, pt in GeV; left as it is.
+
+    Returns:
+        A float32 copy, the other components unchanged.
+
+    Source:
+        Paper, section 4.2.
+    """
+    transformed = np.array(column, np.float32)
+    transformed[..., 0] = np.log(np.float32(PT_OFFSET) + transformed[..., 0])
+    return transformed
+
+
+def _exp_pt(values: Array) -> Array:
+    """Undo `log_pt`, in float64."""
+    back = np.array(values, np.float64)
+    back[..., 0] = np.exp(back[..., 0]) - PT_OFFSET
+    return back
+
+
+@transforms.register("log_pt")
+def log_of_pt(column: Column, learn: Learn) -> Step:
+    """Replace pt, the first component, by log(0.1 + pt/GeV)."""
+    if not column.sizes or (column.told and column.components[:1] != ("pt",)):
+        raise RecipeError(f"'log_pt' wants pt first; '{column.name}' has {_listed(column)}")
+    return Step(log_pt, renamed(column, [0], "log", "1"), _exp_pt)
+
+
+@transforms.register("sin_cos")
+def sin_cos(column: Column, learn: Learn, *, components: Sequence[str | int] | None = None) -> Step:
+    """Replace angles, in rad, by their sine and cosine, which have no jump.
+
+    Args:
+        column: What comes in.
+        learn: Nothing.
+        components: Names or numbers of the angles along the last axis: each cosine follows its sine
+            in the angle's place. All numbers of the column where None, with a last axis more.
+    """
+    if components is None:
+        after = replace(
+            column,
+            axes=(*column.axes, "sine and cosine") if column.axes or not column.sizes else (),
+            sizes=(*column.sizes, 2),
+            components=(f"sin {column.name}", f"cos {column.name}"),
+            units=("1",),
+            dtype="float32",
+        )
+        return Step(
+            lambda values: np.stack([np.sin(values), np.cos(values)], axis=-1),
+            after,
+            lambda values: np.arctan2(values[..., 0], values[..., 1]),
+        )
+    if not column.sizes:
+        raise RecipeError(f"'{column.name}' has no components")
+    angles = positions(column, components)
+    names = column.components or tuple(map(str, range(int(column.sizes[-1] or 0))))
+    units = column.units if len(column.units) == len(names) else ("1",) * len(names)
+    after = replace(
+        column,
+        sizes=(*column.sizes[:-1], len(names) + len(angles)),
+        components=tuple(_each(names, angles, lambda name: (f"sin {name}", f"cos {name}"))),
+        units=tuple(_each(units, angles, lambda _: ("1", "1"))),
+        dtype="float32",
+    )
+
+    def forward(values: Array) -> Array:
+        parts = [values[..., place] for place in range(len(names))]
+        return np.stack(_each(parts, angles, lambda angle: (np.sin(angle), np.cos(angle))), axis=-1)
+
+    def inverse(values: Array) -> Array:
+        back, place = [], 0
+        for number in range(len(names)):
+            if number in angles:
+                back.append(np.arctan2(values[..., place], values[..., place + 1]))
+                place += 1
+            else:
+                back.append(values[..., place])
+            place += 1
+        return np.stack(back, axis=-1)
+
+    return Step(forward, after, inverse)
+
+
+@transforms.register("cartesian")
+def cartesian(column: Column, learn: Learn) -> Step:
+    """Turn pt, eta, phi (, m) into px, py, pz (, E), all in the unit of pt."""
+    width = column.sizes[-1] if column.sizes else 0
+    if width not in (3, 4) or (column.components and column.components != PT_ETA_PHI_M[:width]):
+        wanted = "pt, eta, phi and perhaps m"
+        raise RecipeError(f"'cartesian' wants {wanted}; '{column.name}' has {_listed(column)}")
+    after = replace(
+        column,
+        components=("px", "py", "pz", "E")[:width],
+        units=column.units[:1] * width,
+        dtype="float32",
+    )
+
+    def massive(values: Array) -> Array:
+        return np.concatenate([values, np.zeros_like(values[..., :1])], axis=-1)
+
+    if width == 4:
+        return Step(px_py_pz_e, after, pt_eta_phi_m)
+
+    def inverse(values: Array) -> Array:
+        energy = np.sqrt(np.sum(np.asarray(values, np.float64) ** 2, axis=-1, keepdims=True))
+        return pt_eta_phi_m(np.concatenate([values, energy], axis=-1))[..., :3]
+
+    return Step(lambda values: px_py_pz_e(massive(values))[..., :3], after, inverse)
+
+
+def _each(
+    items: Sequence[Item], places: Sequence[int], double: Callable[[Item], tuple[Item, Item]]
+) -> list[Item]:
+    """Put two items in the place of each of some."""
+    found: list[Item] = []
+    for place, item in enumerate(items):
+        found += double(item) if place in places else [item]
+    return found
+
+
+def _listed(column: Column) -> str:
+    return ", ".join(column.components) or "no components"

@@ -1,0 +1,86 @@
+"""One transform of a column, and what transforms share."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from msml.data.kinematics import Array
+from msml.data.schema import Column
+from msml.errors import RecipeError, nearest
+
+State = Mapping[str, Any]
+Learn = Callable[[], State]
+Numbers = Iterator[Array]
+Function = Callable[[Array], Array]
+
+
+def unchanged(values: Array) -> Array:
+    """Return the values."""
+    return values
+
+
+@dataclass(frozen=True)
+class Step:
+    """One transform of a column, ready for use.
+
+    Attributes:
+        forward: From `(events, ...)` to `(events, ...)`; NaN or infinity where that is not defined.
+        column: Description of what comes out.
+        inverse: From what comes out to what came in, as far as that is possible.
+        classes: How many classes come out; 0 where they are none.
+        refusal: Why an event has no value.
+    """
+
+    forward: Function
+    column: Column
+    inverse: Function = unchanged
+    classes: int = 0
+    refusal: str = "is NaN or infinite"
+
+
+def positions(column: Column, components: Sequence[str | int] | None) -> list[int]:
+    """Find components along the last axis, by name or number; all where None.
+
+    Raises:
+        RecipeError: One of them is not there.
+    """
+    width = int(column.sizes[-1] or 0) if column.sizes else 1
+    if components is None:
+        return list(range(width))
+    found = []
+    for each in components:
+        if each in column.components:
+            found.append(column.components.index(str(each)))
+        elif isinstance(each, int) and 0 <= each < width:
+            found.append(each)
+        else:
+            known = list(column.components) or [f"numbers from 0 to {width - 1}"]
+            ending = nearest(str(each), known)
+            raise RecipeError(f"'{column.name}' has no component '{each}'{ending}")
+    return found
+
+
+def on(places: Sequence[int], column: Column, function: Function) -> Function:
+    """Apply a function of any numbers to some components of the last axis."""
+    if not column.sizes or len(places) == column.sizes[-1]:
+        return function
+
+    def some(values: Array) -> Array:
+        changed = np.array(values, np.result_type(values, np.float32))
+        changed[..., places] = function(changed[..., places])
+        return changed
+
+    return some
+
+
+def renamed(column: Column, places: Sequence[int], prefix: str, unit: str | None = None) -> Column:
+    """Describe a column of which some components have changed."""
+    names, units = list(column.components), list(column.units)
+    for place in places:
+        if names:
+            names[place] = f"{prefix} {names[place]}"
+        if unit is not None and len(units) > place:
+            units[place] = unit
+    return replace(column, components=tuple(names), units=tuple(units), dtype="float32")
