@@ -9,7 +9,7 @@ from typing import Any
 from msml.chain import WEIGHT, Chain
 from msml.checks.meaning import classes_of
 from msml.checks.wiring import Columns, check_data, input_shapes, output_shape
-from msml.data.dataset import SplitData, check_classes, load_split
+from msml.data.dataset import SplitData, check_classes, load_splits
 from msml.data.described import paths
 from msml.data.source import event_source
 from msml.errors import StoppedError
@@ -147,11 +147,13 @@ class Session:
             data = self.values.data
             columns = whole.columns()
             key = fingerprint(self._data_facts())[:20]
-            unpacked = self.directory.cache / "unpacked" / key / name
-            split = load_split(data, name, columns, self.data_file, unpacked)
-            for task in self.tasks.values():
-                check_classes(split, task.target, self.data_file)
-            self._splits[name] = split
+            unpacked = self.directory.cache / "unpacked" / key
+            together = ("test",) if name == "test" else ("train", "valid")
+            loaded = load_splits(data, together, columns, self.data_file, unpacked)
+            for split in loaded.values():
+                for task in self.tasks.values():
+                    check_classes(split, task.target, self.data_file)
+            self._splits |= loaded
         return self._splits[name]
 
     def on_device(self, name: str) -> dict[str, Tensor]:
