@@ -27,6 +27,7 @@ test-slow: install
 
 bench: install
 	$(BIN)/python scripts/bench_events.py
+	$(BIN)/python scripts/bench_reading.py
 	$(BIN)/python scripts/bench_training.py
 	$(BIN)/python scripts/bench_search.py
 

@@ -137,7 +137,7 @@ def is_dummy(model: str) -> bool:
 
 
 figures = Registry("figure", "figures", ("msml.report.loss_curves",))
-event_pages = Registry("event page", "event_pages")
+event_pages = Registry("event page", "event_pages", ("msml.report.event_pages",))
 importers = Registry("importer", "importers", ("msml.data.importers",))
 evaluation_figures = Registry("figure of an evaluation", "evaluation_figures", ("msml.report.roc",))
 

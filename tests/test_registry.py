@@ -64,7 +64,11 @@ def test_the_built_in_names():
     assert {"momentum_mse", "momentum_mse_gev2", "auc", "bce"} <= set(metrics.names())
     for kind in registry.REGISTRIES.values():
         assert all(entry.summary.endswith(".") for entry in kind.entries())
-    assert {metric.facts["better"] for metric in metrics.entries()} == {"lower", "higher", "nearest 0"}
+    assert {metric.facts["better"] for metric in metrics.entries()} == {
+        "lower",
+        "higher",
+        "nearest 0",
+    }
 
 
 def test_listing_needs_no_tensorflow():

@@ -151,7 +151,7 @@ def _check_number(data: Data, file: EventFile) -> Iterator[Problem]:
 def _check_division(data: Data, file: EventFile) -> Iterator[Problem]:
     """Divide the events."""
     try:
-        divide(data, file.path)
+        divide(data, file)
     except DataError as error:
         yield "data.split" if data.train_events is None else "data.train_events", str(error)
 

@@ -4,14 +4,20 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
 from msml.errors import RecipeError
 from msml.recipe import load
 from msml.signals import stop_on_signals
 from msml.simulation.settings import EventRecipe
+
+if TYPE_CHECKING:
+    from msml.registry import Entry
+
+_PICTURES = (b"\x89PNG", b"%PDF")
+"""How the files that are drawn begin."""
 
 
 @click.command()
@@ -42,20 +48,47 @@ def generate(recipe: str, overrides: tuple[str, ...], workers: int | None) -> No
 @click.option("--page", type=click.Path(path_type=Path), help="Where to draw; FILE.png by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, draw nothing.")
 def inspect(file: Path, page: Path | None, as_json: bool) -> None:
-    """Show what is in an event file, and draw a page of plots.
+    """Show what is in a file of events, any HDF5, and draw a page of plots.
 
     \b
-    Example:
+    Examples:
       msml inspect data/htautau_sample.h5
+      msml inspect mine.h5 --page mine.pdf
     """
-    from msml.registry import event_pages
-
-    entry = event_pages.get("htautau")
+    entry = _page_for(file)
+    page = page or file.with_suffix(".png")
+    if not as_json:
+        _check_free(page)
     summary = entry.function(file)
     if as_json:
         click.echo(json.dumps(asdict(summary), indent=2, default=str))
         return
-    entry.facts["show"](summary, Console())
-    page = page or file.with_suffix(".png")
+    entry.facts["show"](summary)
     entry.facts["draw"](file, page)
     click.echo(f"plots: {page}")
+
+
+def _page_for(file: Path) -> "Entry":
+    """Choose the page that is made for most of a file's registered columns."""
+    from msml.data.events import describe
+    from msml.data.schema import COLUMNS
+    from msml.registry import event_pages
+
+    columns = describe(file).columns
+    known = {name for name in columns if name in COLUMNS and columns[name].axes}
+    fitting = [entry for entry in event_pages.entries() if known.issuperset(entry.facts["columns"])]
+    return max(fitting, key=lambda entry: len(entry.facts["columns"]))
+
+
+def _check_free(page: Path) -> None:
+    """Refuse to overwrite anything but a picture.
+
+    Raises:
+        RecipeError: Something else is there.
+    """
+    if not page.exists():
+        return
+    with page.open("rb") as handle:
+        start = handle.read(4)
+    if start not in _PICTURES:
+        raise RecipeError(f"{page}: exists and is no picture; name another file with --page")

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 
@@ -90,10 +91,11 @@ def load_splits(
         DataError: As `read`; also for an empty split, a value that a transform refuses, or weights
             that sum to 0 or less.
     """
-    more = [column for column in (data.weight, data.balance) if column is not None]
+    single = (data.weight, data.balance, data.split.column, data.split.stratify)
+    more = [column for column in single if column is not None]
     wanted = list(dict.fromkeys(columns))
     file = describe(path, [*wanted, *more])
-    rows = {name: part for name, part in divide(data, path).items() if name in names}
+    rows = {name: part for name, part in divide(data, file).items() if name in names}
     made = make_pipelines(data, file) if pipelines is None else pipelines
     arrays = {c: _column(file, c, rows, made.get(c), data, unpacked) for c in wanted}
     yields = _raw(file, data.weight, rows)
@@ -142,7 +144,7 @@ def check_classes(split: SplitData, column: str, path: Source) -> None:
 def _train(data: Data, file: EventFile, name: str) -> Iterator[tuple[Array, Array | None]]:
     """Give the events of train of a column, as its file has them, with their mask."""
     keep = np.zeros(file.events, bool)
-    keep[divide(data, file.path)["train"]] = True
+    keep[divide(data, file)["train"]] = True
     for start, block, mask in _blocks(file, name):
         kept = keep[start : start + len(block)]
         yield block[kept], None if mask is None else mask[kept]
@@ -172,61 +174,69 @@ def _column(
     """Read the rows of each split, into memory or, where they are large, into memory maps."""
     file.require(column)
     inner = file.shapes[column][1:] if pipeline is None else pipeline.column.sizes
-    shapes = {name: (len(part), *(size or 0 for size in inner)) for name, part in rows.items()}
-    large = max(4 * np.prod(shape, dtype=float) for shape in shapes.values()) > data.memory_gb * 1e9
-    if unpacked is None or not large:
-        gathered = {name: np.empty(shape, np.float32) for name, shape in shapes.items()}
-        _gather(file, column, rows, pipeline, gathered)
-        return gathered
-    return {
-        name: _unpacked(file, column, {name: rows[name]}, pipeline, shape, unpacked / name)
-        for name, shape in shapes.items()
-    }
+    shape = tuple(size or 0 for size in inner)
+    row_bytes = 4 * np.prod(shape, dtype=float)
+    made, inside = {}, {}
+    for name, part in rows.items():
+        if unpacked is not None and row_bytes * len(part) > data.memory_gb * 1e9:
+            made[name] = _mapped(file, column, part, pipeline, shape, unpacked / name)
+        else:
+            inside[name] = part
+    if inside:
+        together = np.concatenate(list(inside.values()))
+        gathered = np.empty((len(together), *shape), np.float32)
+        _gather(file, column, together, pipeline, gathered)
+        ends = np.cumsum([len(part) for part in inside.values()])
+        made |= dict(zip(inside, np.split(gathered, ends[:-1]), strict=True))
+    return made
 
 
-def _unpacked(
+def _mapped(
     file: EventFile,
     column: str,
-    rows: Mapping[str, Array],
+    rows: Array,
     pipeline: Pipeline | None,
     shape: tuple[int, ...],
     folder: Path,
 ) -> Array:
-    """Map the rows of a split from a NumPy file, which is written where it is not there."""
-    path = folder / f"{column.replace('/', '~')}.npy"
+    """Map some rows of a column from a NumPy file, which is written where it is not there."""
+    path = folder / f"{quote(column, safe='')}.npy"
     with locked(folder / "lock"):  # runs that start together unpack once
         if not path.exists():
             remove_temporaries(folder)
             with atomic(path) as temporary:
                 map_ = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
-                    temporary, "w+", np.float32, shape
+                    temporary, "w+", np.float32, (len(rows), *shape)
                 )
                 with temporary.open("r+b") as handle:  # or a full disk would end the process later
                     os.posix_fallocate(handle.fileno(), 0, temporary.stat().st_size)
-                _gather(file, column, rows, pipeline, dict.fromkeys(rows, map_))
+                _gather(file, column, rows, pipeline, map_)
                 map_.flush()
     mapped: Array = np.load(path, mmap_mode="r")
     return mapped
 
 
 def _gather(
-    file: EventFile,
-    column: str,
-    rows: Mapping[str, Array],
-    pipeline: Pipeline | None,
-    gathered: Mapping[str, Array],
+    file: EventFile, column: str, rows: Array, pipeline: Pipeline | None, gathered: Array
 ) -> None:
     """Read some rows of a column block by block, so that the whole column is never in memory."""
-    part, place = np.full(file.events, -1, np.int8), np.zeros(file.events, np.int64)
-    for number, chosen in enumerate(rows.values()):
-        part[chosen], place[chosen] = number, np.arange(len(chosen))
+    place = np.full(file.events, -1)
+    place[rows] = np.arange(len(rows))
     for start, block, mask in _blocks(file, column):
-        here = slice(start, start + len(block))
-        for number, name in enumerate(rows):
-            kept = np.flatnonzero(part[here] == number)
-            real = None if mask is None else mask[kept]
-            values = _transformed(file, column, pipeline, block[kept], real, start + kept)
-            gathered[name][place[here][kept]] = values
+        target = place[start : start + len(block)]
+        kept = np.flatnonzero(target >= 0)
+        if len(kept) < len(block):
+            block, mask = block[kept], None if mask is None else mask[kept]
+        values = _transformed(file, column, pipeline, block, mask, start + kept)
+        if values.size:
+            _items(gathered)[target[kept]] = _items(np.ascontiguousarray(values))
+
+
+def _items(array: Array) -> Array:
+    """View each row as one item, which NumPy moves several times faster than its numbers."""
+    rows = array.reshape(len(array), -1)
+    items: Array = rows.view(f"V{rows.shape[1] * rows.itemsize}")[:, 0]
+    return items
 
 
 def _transformed(
@@ -250,14 +260,17 @@ def _transformed(
     given = values if real is None else _zeroed(values, real)
     if pipeline is None or not pipeline.fills:
         check_finite(file.path, column, given, events)
-    if pipeline is None:
-        return given.astype(np.float32, copy=False)
-    changed = pipeline.forward(given)
+    changed = given if pipeline is None else pipeline.forward(given)
     changed = changed if real is None else _zeroed(changed, real)
-    changed = changed.astype(np.float32, copy=False)
-    if not np.isfinite(changed).all():
+    with np.errstate(over="ignore"):
+        changed = changed.astype(np.float32, copy=False)
+    # Of what the file holds as it is, only large numbers of float64 do not fit.
+    if (pipeline or given.dtype == np.float64) and not np.isfinite(changed).all():
         bad = int(np.argmin(np.isfinite(changed).reshape(len(changed), -1).all(axis=1)))
-        why = pipeline.refusal(given[bad : bad + 1], int(events[bad]))
+        event = int(events[bad])
+        why = f"event {event} has a number that is too large for float32"
+        if pipeline is not None:
+            why = pipeline.refusal(given[bad : bad + 1], event) or why
         raise DataError(f"{file.path}: column '{column}': {why}")
     return changed
 

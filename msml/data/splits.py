@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from msml.data.described import Source
-from msml.data.events import describe, read_blocks
+from msml.data.described import EventFile, Source
+from msml.data.events import read_blocks
 from msml.data.kinematics import Array
 from msml.errors import DataError
 from msml.recipe.schema import Data, Split
@@ -50,15 +50,14 @@ def split_rows(
     return _not_empty({name: order[number == part] for part, name in enumerate(fractions)})
 
 
-def divide(data: Data, source: Source) -> dict[str, Array]:
+def divide(data: Data, file: EventFile) -> dict[str, Array]:
     """Divide the events of a recipe: event numbers of each part, as of `split_rows`.
 
     Raises:
         DataError: A part is empty or has fewer events than asked for, or a value of the split's
             column belongs to no part.
     """
-    split = data.split
-    total = describe(source, _columns(split)).events
+    split, source, total = data.split, file.path, file.events
     if data.events is not None and data.events > total:
         raise DataError(f"{source}: {total} events, but data.events asks for {data.events}")
     classes = None if split.stratify is None else _column(source, split.stratify)
@@ -78,14 +77,14 @@ def divide(data: Data, source: Source) -> dict[str, Array]:
     return parts
 
 
-def summary(data: Data, source: Source) -> dict[str, Any]:
+def summary(data: Data, file: EventFile) -> dict[str, Any]:
     """Describe how the events are divided: number of events of each part, and a hash of theirs."""
     return {
         name: {
             "events": len(rows),
             "sha256": hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest(),
         }
-        for name, rows in divide(data, source).items()
+        for name, rows in divide(data, file).items()
     }
 
 
@@ -124,10 +123,6 @@ def _by_value(source: Source, split: Split, total: int, used: int | None) -> dic
             f"{'s' if len(left) > 1 else ''} {', '.join(f'{value:g}' for value in left[:12])}"
         )
     return _not_empty(parts)
-
-
-def _columns(split: Split) -> list[str]:
-    return [column for column in (split.column, split.stratify) if column is not None]
 
 
 def _column(source: Source, name: str) -> Array:

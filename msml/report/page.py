@@ -181,7 +181,7 @@ def _listed(values: Any) -> str:
 
 def _data(manifest: Mapping[str, Any]) -> str:
     data = manifest.get("data", {})
-    return f"{data['file']}, SHA-256 {data['sha256'][:12]}" if data else ""
+    return f"{', '.join(data['files'])}, SHA-256 {data['sha256'][:12]}" if data else ""
 
 
 def _commit(git: Mapping[str, Any] | None) -> str:

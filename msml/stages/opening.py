@@ -97,7 +97,7 @@ def _facts(session: Session) -> dict[str, Any]:
         "data": {
             "files": [str(path) for path in paths(session.data_file)],
             "sha256": session.data_fingerprint,
-            "split": summary(session.values.data, session.data_file),
+            "split": summary(session.values.data, session.file),
         },
         "plugins": session.plugins,
         "machine": platform.machine(),

@@ -7,11 +7,11 @@ from functools import cached_property
 from typing import Any
 
 from msml.chain import WEIGHT, Chain
-from msml.checks.data import check_data
+from msml.checks.data import check_data, column_names
 from msml.checks.meaning import classes_of, kind_of
 from msml.checks.wiring import Columns, input_masks, input_shapes, mask_of, output_shape
 from msml.data.dataset import SplitData, check_classes, load_splits, make_pipelines
-from msml.data.described import paths
+from msml.data.described import EventFile, paths
 from msml.data.events import describe
 from msml.data.source import event_source
 from msml.data.transforms import Pipeline, label
@@ -153,12 +153,16 @@ class Session:
         return self._outputs[task]
 
     @cached_property
+    def file(self) -> EventFile:
+        """Description of the event file."""
+        return describe(self.data_file, column_names(self.values))
+
+    @cached_property
     def pipelines(self) -> Mapping[str, Pipeline]:
         """The transforms by column: fitted on train once in a run, and kept in its folder."""
         path = self.directory.file("transforms.json")
         if path.exists():
-            file = describe(self.data_file, self.values.data.transform)
-            return make_pipelines(self.values.data, file, read_json(path))
+            return make_pipelines(self.values.data, self.file, read_json(path))
         found = self._columns.pipelines
         if found:
             write_json(path, {name: pipeline.states() for name, pipeline in found.items()})

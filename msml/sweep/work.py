@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from math import ceil, prod
 from typing import Any
 
+from msml.checks.data import column_names
+from msml.data.events import describe
 from msml.data.source import event_source
 from msml.data.splits import divide
 from msml.errors import RecipeError
@@ -100,7 +102,8 @@ def work(recipes: Iterable[Recipe[TrainRecipe]]) -> Work:
 
 
 def _train_events(recipe: Recipe[TrainRecipe]) -> int:
-    return len(divide(recipe.values.data, event_source(recipe))["train"])
+    file = describe(event_source(recipe), column_names(recipe.values))
+    return len(divide(recipe.values.data, file)["train"])
 
 
 def _trained(tasks: Mapping[str, TaskSpec], task: str, spec: ModelSpec, size: int) -> Trained:

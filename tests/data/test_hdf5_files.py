@@ -5,11 +5,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+from msml.data.dataset import load_split, load_splits
 from msml.data.described import Files
 from msml.data.events import EventWriter, describe, read, read_blocks
 from msml.data.schema import Column
 from msml.errors import DataError
+from msml.recipe.schema import Data
 
+SPLITS = ("train", "valid", "test")
 ROWS = 6
 VALUES = np.arange(ROWS * 3).reshape(ROWS, 3)
 
@@ -274,11 +277,11 @@ def test_missing_values(path):
 
 def test_a_block_holds_whole_chunks(path):
     with h5py.File(path, "w") as file:
-        file.create_dataset("x", (40_000, 100), "f8", chunks=(3000, 100))
+        file.create_dataset("x", (40_000, 100), "f8", chunks=(2000, 100))
         file.create_dataset("y", (40_000, 100), "f8", chunks=(20_000, 1))
         file.create_dataset("z", (40_000, 100), "f8")
     lengths = {name: [len(block) for _, block in read_blocks(path, name)] for name in "xyz"}
-    assert lengths == {"x": [9000] * 4 + [4000], "y": [20_000] * 2, "z": [10_485] * 3 + [8545]}
+    assert lengths == {"x": [4000] * 10, "y": [20_000] * 2, "z": [5242] * 7 + [3306]}
 
 
 class TestSeveralFiles:
@@ -326,3 +329,55 @@ class TestSeveralFiles:
         make(files.paths[1], y=[1.0, np.nan])
         text = message(list, read_blocks(files, "y"))
         assert f"{files.paths[1]}: column 'y': NaN or infinity in event 1" in text
+
+
+class TestSplits:
+    """Of files with free columns."""
+
+    def content(self):
+        rng = np.random.default_rng(1)
+        return {"jets/pt": rng.random((50, 3)), "label": np.arange(50) % 2, "y": rng.random(50)}
+
+    def test_of_several_files_are_those_of_one(self, tmp_path):
+        whole = self.content()
+        one = make(tmp_path / "one.h5", whole)
+        parts = (slice(0, 7), slice(7, 8), slice(8, 50))
+        several = Files(
+            tuple(
+                make(tmp_path / f"{i}.h5", {name: array[part] for name, array in whole.items()})
+                for i, part in enumerate(parts)
+            )
+        )
+        expected = load_splits(Data(), SPLITS, whole, one)
+        found = load_splits(Data(), SPLITS, whole, several)
+        for name in SPLITS:
+            alone = load_split(Data(), name, whole, one)
+            for column in whole:
+                array = expected[name].columns[column]
+                assert_array_equal(array, whole[column][alone.event].astype("f4"))
+                assert_array_equal(found[name].columns[column], array)
+                assert_array_equal(alone.columns[column], array)
+                assert array.dtype == np.float32
+
+    def test_large_columns_of_a_group_are_unpacked(self, tmp_path):
+        path = make(tmp_path / "one.h5", self.content())
+        inside = load_splits(Data(), SPLITS, ["jets/pt"], path)
+        small = Data(memory_gb=4 * 20 * 3e-9)  # only train is larger
+        outside = load_splits(small, SPLITS, ["jets/pt"], path, tmp_path / "u")
+        assert [path.name for path in (tmp_path / "u").iterdir()] == ["train"]
+        for name in SPLITS:
+            columns = (each[name].columns["jets/pt"] for each in (inside, outside))
+            assert_array_equal(*columns)
+
+    def test_refuse_what_float32_does_not_hold(self, path):
+        make(path, y=np.array([0.0] * 10 + [1e39]))
+        assert message(load_splits, Data(), SPLITS, ["y"], path) == (
+            f"{path}: column 'y': event 10 has a number that is too large for float32"
+        )
+
+    def test_take_columns_of_the_length_that_is_wanted(self, path):
+        make(path, {"a": np.arange(30), "b": np.arange(30), "few": np.arange(10)})
+        found = load_splits(Data(), SPLITS, ["few"], path)
+        assert sorted(np.concatenate([found[name].columns["few"] for name in SPLITS])) == [
+            *range(10)
+        ]

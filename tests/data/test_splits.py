@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from msml.data.events import describe
 from msml.data.splits import PARTS, divide, split_rows, summary
 from msml.errors import DataError
 from msml.recipe.schema import Data, Split
@@ -16,19 +17,19 @@ EVENTS = 200
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    file = tmp_path_factory.mktemp("splits") / "events.h5"
+def file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("splits") / "events.h5"
     rng = np.random.default_rng(1)
-    with h5py.File(file, "w") as opened:
+    with h5py.File(path, "w") as opened:
         opened["fold"] = rng.integers(0, 5, EVENTS)
         opened["kind"] = rng.choice(3, EVENTS, p=[0.8, 0.15, 0.05])
         opened["pair"] = rng.random((EVENTS, 2))
-    return file
+    return describe(path)
 
 
-def column(path, name):
-    with h5py.File(path) as file:
-        return file[name][:]
+def column(file, name):
+    with h5py.File(file.path) as opened:
+        return opened[name][:]
 
 
 SPLITS = {
@@ -42,15 +43,15 @@ SPLITS = {
 
 @pytest.mark.parametrize("split", SPLITS.values(), ids=SPLITS)
 @pytest.mark.parametrize("used", [None, 150])
-def test_disjoint_complete_and_the_same_again(path, split, used):
+def test_disjoint_complete_and_the_same_again(file, split, used):
     data = Data(split=split, events=used)
-    parts = divide(data, path)
+    parts = divide(data, file)
     assert tuple(parts) == PARTS
     rows = np.concatenate(list(parts.values()))
     assert len(np.unique(rows)) == len(rows) == (used or EVENTS)
-    again = divide(data, path)
+    again = divide(data, file)
     assert all(np.array_equal(parts[name], again[name]) for name in PARTS)
-    found = summary(data, path)
+    found = summary(data, file)
     assert [found[name]["events"] for name in PARTS] == [len(parts[name]) for name in PARTS]
     assert len({found[name]["sha256"] for name in PARTS}) == 3
 
@@ -78,15 +79,15 @@ def test_each_class_has_its_fractions(total, fractions, seed, classes):
             assert abs((kind[parts[name]] == value).sum() - share * there) < 1 + 1e-6
 
 
-def test_the_values_of_a_column_divide(path):
-    parts, fold = divide(Data(split=SPLITS["column"]), path), column(path, "fold")
+def test_the_values_of_a_column_divide(file):
+    parts, fold = divide(Data(split=SPLITS["column"]), file), column(file, "fold")
     assert set(fold[parts["train"]]) == {0, 1, 2}
     assert set(fold[parts["valid"]]) == {3}
     assert set(fold[parts["test"]]) == {4}
 
 
-def test_every_event_is_in_test_and_in_valid_once(path):
-    parts = [divide(Data(split=Split(folds=4, fold=fold)), path) for fold in range(4)]
+def test_every_event_is_in_test_and_in_valid_once(file):
+    parts = [divide(Data(split=Split(folds=4, fold=fold)), file) for fold in range(4)]
     for name in ("valid", "test"):
         rows = np.concatenate([part[name] for part in parts])
         assert sorted(rows.tolist()) == list(range(EVENTS))
@@ -95,9 +96,9 @@ def test_every_event_is_in_test_and_in_valid_once(path):
 
 
 @pytest.mark.parametrize("split", SPLITS.values(), ids=SPLITS)
-def test_training_events_are_nested_and_nothing_else_changes(path, split):
-    whole = divide(Data(split=split), path)
-    few, more = (divide(Data(split=split, train_events=n), path) for n in (10, 40))
+def test_training_events_are_nested_and_nothing_else_changes(file, split):
+    whole = divide(Data(split=split), file)
+    few, more = (divide(Data(split=split, train_events=n), file) for n in (10, 40))
     assert np.array_equal(more["train"][:10], few["train"])
     assert np.array_equal(whole["train"][:40], more["train"])
     for name in ("valid", "test"):
@@ -116,8 +117,8 @@ def test_training_events_are_nested_and_nothing_else_changes(path, split):
         (Data(split=Split(column="flod")), "no column 'flod'; did you mean 'fold'?"),
     ],
 )
-def test_splits_that_cannot_be(path, data, problem):
+def test_splits_that_cannot_be(file, data, problem):
     data = replace(data, split=replace(data.split, fold=250 if data.split.folds else 0))
     with pytest.raises(DataError) as caught:
-        divide(data, path)
+        divide(data, file)
     assert problem in str(caught.value)

@@ -36,19 +36,19 @@ def test_large_columns_become_memory_maps_with_the_same_content(file, tmp_path):
     assert not isinstance(outside.columns["label"], np.memmap)
     for name in columns:
         assert np.array_equal(inside.columns[name], outside.columns[name])
-    written = (tmp_path / "u" / "jets.npy").stat().st_mtime_ns
+    written = (tmp_path / "u" / "train" / "jets.npy").stat().st_mtime_ns
     load_split(Data(str(file), memory_gb=1e-6), "train", columns, file, tmp_path / "u")
-    assert (tmp_path / "u" / "jets.npy").stat().st_mtime_ns == written
+    assert (tmp_path / "u" / "train" / "jets.npy").stat().st_mtime_ns == written
 
 
 def test_half_of_an_unpacked_column_goes(file, tmp_path):
     """A kill may leave gigabytes in the shared cache."""
-    (tmp_path / "u").mkdir()
-    leftover = tmp_path / "u" / ".jets.npy.123.tmp"
+    (tmp_path / "u" / "train").mkdir(parents=True)
+    leftover = tmp_path / "u" / "train" / ".jets.npy.123.tmp"
     leftover.write_text("half")
     load_split(Data(str(file), memory_gb=1e-6), "train", ["jets"], file, tmp_path / "u")
     assert not leftover.exists()
-    assert (tmp_path / "u" / "jets.npy").exists()
+    assert (tmp_path / "u" / "train" / "jets.npy").exists()
 
 
 @pytest.mark.parametrize("batches", [1, 3, 100])

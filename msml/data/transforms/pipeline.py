@@ -55,7 +55,7 @@ class Pipeline:
         return values
 
     def refusal(self, values: Array, event: int) -> str:
-        """Say which transform has no value for an event, `(1, ...)`, and why."""
+        """Say which transform has no value for an event, `(1, ...)`, and why; "" if none."""
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             for name, step in zip(self.names, self.steps, strict=True):
                 before, values = values, step.forward(values)
@@ -66,7 +66,7 @@ class Pipeline:
                     same = bad.shape == before.shape
                     first = before[bad][0] if same else np.ravel(before)[0]
                     return f"'{name}' of {first:g} in event {event} {step.refusal}"
-        return f"event {event} is too large for float32"
+        return ""
 
 
 def named(given: Any) -> list[tuple[str, dict[str, Any]]]:

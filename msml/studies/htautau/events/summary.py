@@ -7,8 +7,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from msml.data.events import describe
 from msml.data.kinematics import Array
-from msml.data.schema import COLUMNS
 from msml.errors import DataError
 from msml.report.statistics import Fraction, fraction
 from msml.studies.htautau.events.images import IMAGES, LAYERS, image_statistics
@@ -180,18 +180,20 @@ def cut_flow(sample: Sample, name: str) -> tuple[Cut, ...]:
 
 
 def _columns(path: Path) -> tuple[ColumnSummary, ...]:
+    about = describe(path)
     with h5py.File(path, "r") as file:
         return tuple(
             ColumnSummary(
                 name,
-                tuple(dataset.shape),
-                str(dataset.dtype),
-                COLUMNS[name].components if name in COLUMNS else (),
-                COLUMNS[name].units if name in COLUMNS else (),
-                int(dataset.id.get_storage_size()),
-                int(dataset.nbytes),
+                about.shapes[name],
+                column.dtype,
+                column.components,
+                column.units,
+                int(file[name].id.get_storage_size()),
+                int(file[name].nbytes),
             )
-            for name, dataset in file.items()
+            for name, column in about.columns.items()
+            if name in file
         )
 
 
