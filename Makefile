@@ -23,7 +23,7 @@ test: install
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m 'not slow'
 
 test-slow: install
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m slow
 
 bench: install
 	$(BIN)/python scripts/bench_events.py

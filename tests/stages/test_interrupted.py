@@ -94,7 +94,7 @@ def kill_somewhere(work: Path, finished: Path, seed: int, stage: str) -> None:
     check_same(work, finished)
 
 
-@pytest.mark.parametrize("stage", ["pretrain", "posttrain", "evaluate"])
+@pytest.mark.parametrize("stage", [slow("pretrain"), "posttrain", slow("evaluate")])
 def test_killed(work, finished, stage):
     kill_somewhere(work, finished, 11, stage)
 

@@ -266,7 +266,11 @@ def test_bad_arguments(work, change, message):
     ("strategy", "weighting"),
     [
         ("{name: spos, batch_size: 50, epochs: 2}", "{name: pcgrad}"),
-        ("{name: asng, batch_size: 50, epochs: 2}", "{name: uncertainty}"),
+        pytest.param(
+            "{name: asng, batch_size: 50, epochs: 2}",
+            "{name: uncertainty}",
+            marks=pytest.mark.slow,
+        ),
         ("{name: darts, batch_size: 120, epochs: 2}", "{name: cagrad}"),
     ],
 )

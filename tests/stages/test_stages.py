@@ -367,6 +367,7 @@ SHIPPED = {
     "htautau_cnn_lstm.yaml": ("htautau_cnn_lstm", 1),
     "htautau_reoptimise.yaml": ("htautau_reoptimise", 9),
 }
+GENERAL = ("decay_modes.yaml", "regression.yaml", "three_steps.yaml")
 
 
 def test_every_shipped_training_recipe_is_tested():
@@ -374,10 +375,10 @@ def test_every_shipped_training_recipe_is_tested():
     sweeps = {"compare_strategies.yaml", "darts_validity.yaml"}  # these choose at their points
     found = {str(path.relative_to(shipped())) for path in shipped().rglob("*.yaml")}
     trained = {name for name in found if not name.startswith(("events/", "paper/"))}
-    assert trained == bases | sweeps | set(SHIPPED)
+    assert trained == bases | sweeps | set(SHIPPED) | set(GENERAL)
 
 
-FAST = {"quick.yaml", "htautau_darts.yaml", "htautau_cnn_lstm.yaml"}
+FAST = {"quick.yaml"}
 
 
 @pytest.mark.parametrize(
@@ -393,6 +394,35 @@ def test_shipped_recipes(work, recipe):
     records = metrics(work, name)
     assert len({tuple(record["chain"].values()) for record in records}) == chains
     assert all(np.isfinite(r["metrics"]["higgs_id"]["auc"]["value"]) for r in records)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "strategy"),
+    [
+        ("regression.yaml", "grid"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                ("decay_modes.yaml", "grid"),
+                *(("three_steps.yaml", name) for name in ("darts", "spos", "grid")),
+            )
+        ),
+    ],
+)
+def test_shipped_recipes_of_other_problems(tmp_path, recipe, strategy):
+    """On the shipped events, which have columns that the synthetic ones have not."""
+    short = ["data.events=1000", "pretrain.epochs=2", "posttrain.epochs=1", "xla=false"]
+    if strategy != "grid":
+        short += ["strategy=null", f"strategy.name={strategy}", "strategy.epochs=1"]
+    elif recipe == "three_steps.yaml":
+        short += ["strategy=null", "strategy.name=grid"]
+    msml(tmp_path, "run", recipe, *short, "evaluate.bootstrap=5")
+    records = metrics(tmp_path, recipe.removesuffix(".yaml"))
+    assert len({tuple(record["chain"].values()) for record in records}) == 1
+    found = records[-1]["metrics"]
+    assert all(np.isfinite(m["value"]) for task in found.values() for m in task.values())
+    if recipe == "regression.yaml":
+        assert 0.5 < found["density"]["mae"]["value"] < 6  # GeV
 
 
 @pytest.mark.parametrize("recipe", ["base/htautau.yaml", "base/htautau_dummies.yaml"])

@@ -12,7 +12,7 @@ PART = (
 )
 
 
-@pytest.mark.xdist_group("figure")
+@pytest.mark.slow
 def test_reoptimisation_gains(tmp_path):
     msml(tmp_path, 0, "sweep", *PART)
     written, _ = msml(tmp_path, 0, "report", *PART)

@@ -148,10 +148,10 @@ def fresh(name, precision, settings, seed=1):
 @pytest.mark.parametrize(
     ("name", "precision"),
     [
-        ("tau_mlp", "float32"),
-        ("higgs_lstm", "float32"),
+        pytest.param("tau_mlp", "float32", marks=pytest.mark.slow),
+        pytest.param("higgs_lstm", "float32", marks=pytest.mark.slow),
         ("noise", "float32"),
-        ("joint", "mixed_float16"),
+        pytest.param("joint", "mixed_float16", marks=pytest.mark.slow),
     ],
 )
 def test_resumed_anywhere_ends_the_same(tmp_path, name, precision):

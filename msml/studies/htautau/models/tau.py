@@ -1,8 +1,8 @@
 """Candidates for the momenta of tau leptons, from jets and calorimeter images.
 
 Inputs: jets `(jets, 4)` log pt, eta, phi, m and, but for the scale factors, images
-`(jets, rows, columns, layers)`. Output: `(jets, 3)` log pt, eta, phi, float32. All jets of an
-event are treated with the same weights.
+`(jets, rows, columns, layers)`; then perhaps more numbers of each jet, `(jets, numbers)`. Output:
+`(jets, 3)` log pt, eta, phi, float32. All jets of an event are treated with the same weights.
 
 Source of the layers: paper, section 4.3 and appendix C; the sizes are those of the published code.
 """
@@ -22,7 +22,7 @@ Tensor = Any
 def tau_mlp(
     jets: Shape,
     images: Shape,
-    *,
+    *more: Shape,
     units: int = 32,
     layers: int = 2,
     image_units: int = 16,
@@ -34,6 +34,7 @@ def tau_mlp(
     Args:
         jets: Shape of the jets.
         images: Shape of the images.
+        more: Shapes of further numbers of each jet, which are seen with its own.
         units: Width of the layers that see the jet.
         layers: Number of them.
         image_units: Width of the layers that see the pixels.
@@ -41,13 +42,13 @@ def tau_mlp(
         features: Numbers that describe an image.
 
     Returns:
-        A model of jets and images.
+        A model of jets, images and the rest.
     """
     import keras
 
     from msml.models.layers import Fold
 
-    inputs = [keras.Input(jets, name="jets"), keras.Input(images, name="images")]
+    inputs = _inputs(jets, images, *more)
     pixels = keras.layers.Flatten(name="pixels")(Fold(name="each_image")(inputs[1]))
     hidden = dense_stack(pixels, image_units, image_layers, "image")
     described = keras.layers.Dense(features, name="features")(hidden)
@@ -58,7 +59,7 @@ def tau_mlp(
 def tau_cnn(
     jets: Shape,
     images: Shape,
-    *,
+    *more: Shape,
     filters: tuple[int, ...] = (32, 16, 16, 8),
     kernels: tuple[int, ...] = (3, 3, 2, 2),
     pool_after: int = 2,
@@ -73,6 +74,7 @@ def tau_cnn(
     Args:
         jets: Shape of the jets.
         images: Shape of the images.
+        more: Shapes of further numbers of each jet, which are seen with its own.
         filters: Filters of each convolution (stride 1, no padding, ReLU).
         kernels: Width of each convolution's square kernel.
         pool_after: Number of convolutions before the pooling of 2 x 2 pixels.
@@ -83,7 +85,7 @@ def tau_cnn(
         features: Numbers that describe an image.
 
     Returns:
-        A model of jets and images.
+        A model of jets, images and the rest.
     """
     import keras
 
@@ -91,7 +93,7 @@ def tau_cnn(
 
     if len(filters) != len(kernels):
         raise ValueError(f"{len(filters)} filters and {len(kernels)} kernels; expected as many")
-    inputs = [keras.Input(jets, name="jets"), keras.Input(images, name="images")]
+    inputs = _inputs(jets, images, *more)
     x = Fold(name="each_image")(inputs[1])
     for i, (count, width) in enumerate(zip(filters, kernels, strict=True)):
         if i == pool_after:
@@ -133,6 +135,13 @@ def dense_stack(x: Tensor, units: int, layers: int, name: str) -> Tensor:
     return x
 
 
+def _inputs(jets: Shape, images: Shape, *more: Shape) -> list[Tensor]:
+    import keras
+
+    first = [keras.Input(jets, name="jets"), keras.Input(images, name="images")]
+    return first + [keras.Input(shape, name=f"more_{i}") for i, shape in enumerate(more)]
+
+
 def _corrected(
     name: str, inputs: list[Tensor], features: Tensor, units: int, layers: int
 ) -> "keras.Model":
@@ -140,7 +149,7 @@ def _corrected(
 
     Args:
         name: Name of the model.
-        inputs: Jets and images.
+        inputs: Jets, images and the rest.
         features: `(events x jets, features)`.
         units: Width of the hidden layers.
         layers: Number of them.
@@ -151,7 +160,9 @@ def _corrected(
     from msml.studies.htautau.models.layers import Correct
 
     jets = inputs[0]
-    x = keras.layers.Concatenate(name="features_and_jet")([features, Fold(name="each_jet")(jets)])
+    own = [Fold(name=f"each_more_{i}")(x) for i, x in enumerate(inputs[2:])]
+    seen = [features, Fold(name="each_jet")(jets), *own]
+    x = keras.layers.Concatenate(name="features_and_jet")(seen)
     x = dense_stack(x, units, layers, "correction")
     x = keras.layers.Dense(3, dtype="float32", name="correction")(x)
     x = Unfold(jets.shape[1], dtype="float32", name="event")(x)
