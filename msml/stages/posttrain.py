@@ -46,9 +46,22 @@ def trained(session: Session, chosen: dict[str, str], mode: str) -> dict[str, An
     return dict(read_json(folder / "metrics.json"))
 
 
-def pretrained_chain(session: Session, chosen: dict[str, str]) -> Chain:
-    """Connect the pre-trained candidates, afresh."""
-    chain = _built(session, chosen)
+def pretrained_chain(
+    session: Session, chosen: dict[str, str], built: dict[tuple[str, str], Any] | None = None
+) -> Chain:
+    """Connect the pre-trained candidates, afresh.
+
+    Args:
+        session: The run.
+        chosen: Candidate of each task.
+        built: Models by task and candidate, from chains that are no longer needed: their weights
+            are set anew. Those that are not there are built, and put there.
+    """
+    models = {} if built is None else built
+    for each in chosen.items():
+        if each not in models:
+            models[each] = build_model(session, *each)
+    chain = Chain(session.tasks, {task: models[task, name] for task, name in chosen.items()})
     for task, name in chosen.items():
         single = Chain(session.tasks, {task: chain.models[task]})
         load_weights(single, pretrained(session, task, name)[0])
@@ -75,7 +88,9 @@ def joint_training(
         shuffle=f"posttrain/{chain_name(chosen)}/joint",
     )
     history = train(session, unit)
-    return {**_valid_losses(session, unit.chain), "epochs": history.epochs}
+    if history.best_epoch < 0:  # no epoch was better than any number
+        return {**_valid_losses(session, unit.chain), "epochs": history.epochs}
+    return {"valid_losses": history.valid[history.best_epoch], "epochs": history.epochs}
 
 
 def _joint(session: Session, chosen: dict[str, str], folder: Path) -> dict[str, Any]:

@@ -64,7 +64,8 @@ def combinations(session: Session) -> list[Chain]:
 
 def choose(session: Session, strategy: str, chains: Sequence[Chain]) -> Selection:
     """Train combinations where that was not done, and rank them."""
-    records = [_trained(session, chosen) for chosen in chains]
+    built: dict[tuple[str, str], Any] = {}
+    records = [_trained(session, chosen, built) for chosen in chains]
     ranking = rank(session, chains, [kept_score(record) for record in records])
     return Selection(
         strategy=strategy,
@@ -95,12 +96,12 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def _trained(session: Session, chosen: Chain) -> dict[str, Any]:
+def _trained(session: Session, chosen: Chain, built: dict[tuple[str, str], Any]) -> dict[str, Any]:
     """Train one combination and measure it as `select` says, unless that was done."""
     folder = combination_folder(session, chosen)
     if not (folder / "metrics.json").exists():
         session.check_stop()
-        chain = pretrained_chain(session, chosen)
+        chain = pretrained_chain(session, chosen, built)
         result = joint_training(session, chain, chosen, folder)
         found = score(session, predict(session, chain, session.values.select.split))
         record = {
