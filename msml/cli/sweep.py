@@ -117,7 +117,8 @@ def plan(
         units = [{**asdict(unit), "state": made.state(unit)} for unit in made.units]
         found = {"plan": str(written[0]), "points": made.points, "units": units}
         if parts is not None:
-            found["estimate"] = [asdict(part) for part in parts]
+            found["estimate"] = [asdict(part) for part in parts.parts]
+            found["uncounted"] = parts.uncounted
         click.echo(json.dumps(found, indent=2))
         return
     show_plan(made)

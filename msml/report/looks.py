@@ -1,12 +1,13 @@
 """What the paper's figures share: colours of strategies, places of weights, violins."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from msml.data.kinematics import Array
 from msml.plotting import COLOURS, LINES, MARKERS, new_figure
+from msml.registry import strategies
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,10 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["new_figure"]
 
-STRATEGIES = ("darts", "spos", "grid", "random", "asng")
-"""In the order of their colours."""
+_STRATEGIES = ("darts", "spos", "grid", "random", "asng")  # in the order of their colours
 
-TITLES = {"darts": "DARTS", "spos": "SPOS", "grid": "Grid", "random": "Random", "asng": "ASNG"}
 AXES = {
     "mse": r"MSE of task 1 [GeV$^2$]",
     "auc": "AUC of task 2",
@@ -34,15 +33,24 @@ class NothingToDraw(Exception):  # noqa: N818 - a reason, not an error
     """The results have nothing for a figure; says what is missing."""
 
 
-def look(strategy: str) -> tuple[str, str, Any]:
-    """Colour, marker and line of a strategy: the same in all figures."""
-    index = STRATEGIES.index(strategy) if strategy in STRATEGIES else len(STRATEGIES)
-    return COLOURS[index], MARKERS[index], LINES[index]
+def looks(names: Iterable[str]) -> dict[str, tuple[str, str, Any]]:
+    """Order strategies, and give each its colour, marker and line.
+
+    Those of msml have the same in all figures; others follow by name with the next ones.
+    """
+    found = set(names) - {""}
+    others = sorted(found - set(_STRATEGIES))
+    places = {name: i for i, name in enumerate((*_STRATEGIES, *others)) if name in found}
+    kinds = len(COLOURS)
+    return {
+        n: (COLOURS[i % kinds], MARKERS[i % kinds], LINES[i % kinds]) for n, i in places.items()
+    }
 
 
 def title(strategy: str) -> str:
-    """Name a strategy."""
-    return TITLES.get(strategy, strategy)
+    """Name a strategy as it is registered, or as the results do."""
+    known = strategies.get(strategy).facts if strategy in strategies.names() else {}
+    return str(known.get("title", strategy))
 
 
 def pair(chain: str) -> str:

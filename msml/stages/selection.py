@@ -1,13 +1,48 @@
 """What a search decided, and the file that keeps it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msml.errors import DataError
 from msml.recipe.expand import Chain
+from msml.recipe.messages import Problem
 from msml.runs.directory import read_json, write_json
+
+if TYPE_CHECKING:
+    from msml.stages.session import Session
+
+
+class Strategy(Protocol):
+    """What a selection strategy is: a class registered in `msml.registry.strategies`.
+
+    A recipe's `strategy` block gives its keyword arguments, which are checked against its
+    signature; a frozen dataclass with defaults will do. The registration may say
+
+    - `title`: its name in figures; the registered one where there is none;
+    - `trains_chains=True`: it trains the chains that it ranks as post-training does, which then
+      has nothing left to do (`Selection.trained`);
+    - `no_dummies="..."`: why it cannot have dummies among its candidates.
+
+    A strategy may also have a method
+
+        trainings(self, candidates: Sequence[int], posttrain: Fit) -> tuple[Fit, Sequence[float]]
+
+    from the number of candidates of each task to how they are trained in the search, and how often
+    each candidate of each task is, in trainings of full length. `msml plan --estimate` counts with
+    it, and says so where there is none.
+    """
+
+    def problems(self) -> Iterable[Problem]:
+        """Yield arguments, as keys below `strategy`, whose values make no sense, and why."""
+
+    def search(self, session: "Session") -> "Selection":
+        """Choose one candidate of each task; all are pre-trained already.
+
+        The weights of the chosen chain may be left in `chain_weights(session)`, for post-training
+        to go on from.
+        """
 
 
 @dataclass(frozen=True)

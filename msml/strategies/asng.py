@@ -33,7 +33,7 @@ _KEY = "search/asng"
 _UNIFORM = 2**16  # different random numbers
 
 
-@strategies.register("asng", no_dummies=NO_DUMMIES)
+@strategies.register("asng", title="ASNG", no_dummies=NO_DUMMIES)
 @dataclass(frozen=True, kw_only=True)
 class Asng(PathTraining):
     """Train paths drawn from a distribution that moves to the better ones; its mode is chosen.

@@ -1,6 +1,6 @@
 """DARTS: all candidates mixed in shares that follow from α; α sees valid, the weights see train."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -41,7 +41,11 @@ def _adam() -> dict[str, Any]:
     return {"name": "adam", "learning_rate": 1e-3}
 
 
-@strategies.register("darts")
+# A step, in forward-backward passes of the supernet: scripts/bench_search.py.
+_PASSES = {"first": 1.14, "second": 3.05}
+
+
+@strategies.register("darts", title="DARTS")
 @dataclass(frozen=True, kw_only=True)
 class Darts:
     """Train the mixture of all candidates, and choose those of the largest α.
@@ -117,6 +121,10 @@ class Darts:
             yield "warmup", f"expected 0 or more and fewer than epochs, got {self.warmup}"
         if self.stable_epochs is not None and self.stable_epochs < 1:
             yield "stable_epochs", at_least_1(self.stable_epochs)
+
+    def trainings(self, candidates: Sequence[int], posttrain: Fit) -> tuple[Fit, list[float]]:
+        """Train all candidates at once, in as many passes as a step takes."""
+        return self.fit, [_PASSES[self.order]] * len(candidates)
 
     def search(self, session: Session) -> Selection:
         """Search in a run whose candidates are pre-trained."""

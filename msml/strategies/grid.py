@@ -13,6 +13,7 @@ import numpy as np
 from msml.files import atomic
 from msml.recipe.expand import Chain, chain_name
 from msml.recipe.messages import Problem
+from msml.recipe.schema import Fit
 from msml.registry import strategies
 from msml.runs.directory import read_json, write_json
 from msml.stages.posttrain import joint_training, pretrained_chain
@@ -23,7 +24,7 @@ from msml.stages.training import predict
 from msml.strategies.ranking import Score, rank, ranked_by, score, undetermined
 
 
-@strategies.register("grid")
+@strategies.register("grid", title="Grid", trains_chains=True)
 @dataclass(frozen=True, kw_only=True)
 class Grid:
     """Train every combination jointly from the pre-trained candidates; the best on valid wins.
@@ -34,6 +35,10 @@ class Grid:
     def problems(self) -> Iterator[Problem]:
         """Yield nothing: there are no arguments."""
         yield from ()
+
+    def trainings(self, candidates: Sequence[int], posttrain: Fit) -> tuple[Fit, list[float]]:
+        """Train each candidate with all combinations of the others."""
+        return posttrain, [math.prod(candidates) / known for known in candidates]
 
     def search(self, session: Session) -> Selection:
         """Train and rank; the winner's weights are the result."""

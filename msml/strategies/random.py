@@ -1,6 +1,6 @@
 """Random search: some combinations of candidates are trained, and the best on valid is chosen."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from msml.recipe.expand import Chain
 from msml.recipe.messages import Problem, at_least_1
+from msml.recipe.schema import Fit
 from msml.registry import strategies
 from msml.stages.selection import Selection
 from msml.stages.session import Session
@@ -15,7 +16,7 @@ from msml.strategies.grid import choose, keep_winner
 from msml.training.epoch import generator
 
 
-@strategies.register("random")
+@strategies.register("random", title="Random", trains_chains=True)
 @dataclass(frozen=True, kw_only=True)
 class Random:
     """Train n combinations drawn by the seed, as a grid search does; the best on valid wins.
@@ -30,6 +31,11 @@ class Random:
         """Yield the arguments whose values make no sense."""
         if self.n < 1:
             yield "n", at_least_1(self.n)
+
+    def trainings(self, candidates: Sequence[int], posttrain: Fit) -> tuple[Fit, list[float]]:
+        """Train each candidate in its share of the combinations."""
+        drawn = min(self.n, prod(candidates))
+        return posttrain, [drawn / known for known in candidates]
 
     def search(self, session: Session) -> Selection:
         """Train and rank; the winner's weights are the result."""

@@ -1,6 +1,6 @@
 """SPOS: each batch trains one path through the candidates; then all paths are ranked on valid."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from math import ceil, prod
@@ -72,8 +72,12 @@ class PathTraining:
         """Yield the arguments whose values make no sense."""
         yield from check_fit(self.fit)
 
+    def trainings(self, candidates: Sequence[int], posttrain: Fit) -> tuple[Fit, list[float]]:
+        """Train each candidate in its share of the paths."""
+        return self.fit, [1 / known for known in candidates]
 
-@strategies.register("spos", no_dummies=NO_DUMMIES)
+
+@strategies.register("spos", title="SPOS", no_dummies=NO_DUMMIES)
 @dataclass(frozen=True, kw_only=True)
 class Spos(PathTraining):
     """Train one path a batch with weights that paths share, and choose the best path on valid.

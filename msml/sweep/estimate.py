@@ -70,20 +70,30 @@ class Part:
     launches: float
 
 
-def estimate(plan: Plan) -> list[Part]:
+@dataclass(frozen=True)
+class Estimate:
+    """How long a sweep may take.
+
+    Attributes:
+        parts: Its parts.
+        uncounted: Strategies whose searches are left out, as they do not say what they train.
+    """
+
+    parts: list[Part]
+    uncounted: list[str]
+
+
+def estimate(plan: Plan) -> Estimate:
     """Estimate the work of all points of a plan, done or not.
 
     A step of each model is timed, in a process with the threads of a unit.
-
-    Raises:
-        RecipeError: A strategy comes from a plugin, and nobody knows its work.
     """
     units = {unit.directory: unit.overrides for unit in plan.units if unit.stage != "pretrain"}
     overrides = list(units.values())
     found = work(load(plan.recipe, TrainRecipe, list(each)) for each in overrides)
     with ProcessPoolExecutor(1, get_context("spawn"), _apart, (plan.threads,)) as pool:
         steps = pool.submit(time_steps, plan.recipe, overrides, found.examples).result()
-    return [_part(name, found, steps) for name in PARTS]
+    return Estimate([_part(name, found, steps) for name in PARTS], sorted(found.uncounted))
 
 
 def _apart(threads: int) -> None:

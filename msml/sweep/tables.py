@@ -5,7 +5,7 @@ from math import isnan
 
 from msml.sweep.collect import Missing, Row, columns
 from msml.sweep.compare import Line, Mean
-from msml.sweep.estimate import LAUNCH, Part
+from msml.sweep.estimate import LAUNCH, Estimate, Part
 from msml.sweep.plan import Plan
 from msml.tables import NONE, duration, say, show, threads
 from msml.validity.bands import VALIDITY, is_validity
@@ -32,8 +32,9 @@ def show_plan(plan: Plan) -> None:
     say(f"{len(plan.points)} points, {len(rows)} units, {states.count('done')} done")
 
 
-def show_estimate(plan: Plan, parts: Sequence[Part]) -> None:
+def show_estimate(plan: Plan, found: Estimate) -> None:
     """Print how long all of a plan may take."""
+    parts = found.parts
     sums = Part("all", *(sum(getattr(p, name) for p in parts) for name in _SUMMED))
     rows = [
         (p.name, f"{p.passes:,.0f}", duration(p.seconds), duration(p.launches))
@@ -42,6 +43,8 @@ def show_estimate(plan: Plan, parts: Sequence[Part]) -> None:
     here = f"{threads(plan.threads)} here"
     headings = ("part", "gradient passes", here, "a GPU")
     show("Estimate, of all points together", headings, rows, numbers=(1, 2, 3))
+    for name in found.uncounted:
+        say(f"without the search of the strategy '{name}', which does not say what it trains")
     say("an estimate of the most it can be, as if no training stopped early, one unit at a time")
     say("without start-up, compilation and evaluation; here: a step of each model was timed")
     say(
@@ -73,6 +76,8 @@ def _cell(row: Row, name: str) -> str:
     value = row.get(name)
     if f"{name} error" in row:
         return with_error({"value": value, "error": row[f"{name} error"]})
+    if isinstance(value, float):
+        return f"{value:.6g}"
     return NONE if value is None else str(value)
 
 

@@ -6,14 +6,12 @@ Counted as if no training stopped early: it is the most there can be.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from math import ceil, prod
-from typing import Any
+from math import ceil
 
 from msml.checks.data import column_names
 from msml.data.events import describe
 from msml.data.source import event_source
 from msml.data.splits import divide
-from msml.errors import RecipeError
 from msml.recipe import Recipe
 from msml.recipe.expand import ModelSpec, TaskSpec, chains, expand
 from msml.recipe.schema import Fit, TrainRecipe
@@ -21,8 +19,6 @@ from msml.registry import strategies
 from msml.sweep.points import pretraining
 
 PARTS = ("pretrain", "search", "posttrain")
-# A step of DARTS, in forward-backward passes of its supernet: scripts/bench_search.py.
-_DARTS_PASSES = {"first": 1.14, "second": 3.05}
 
 
 @dataclass(frozen=True)
@@ -59,11 +55,13 @@ class Work:
         steps: By part, then by what is trained; a step of several models counts for each of them.
         passes: By part, passes of one model over the train split.
         examples: A candidate for each thing that is trained.
+        uncounted: Strategies that do not say what they train, so that their searches are left out.
     """
 
     steps: dict[str, Counter[Trained]]
     passes: dict[str, float]
     examples: dict[Trained, Example]
+    uncounted: set[str]
 
 
 # Trainings by task and candidate; a mean over candidates has fractions.
@@ -75,9 +73,8 @@ def work(recipes: Iterable[Recipe[TrainRecipe]]) -> Work:
 
     Raises:
         DataError: An event file cannot be read.
-        RecipeError: A strategy comes from a plugin, and nobody knows its work.
     """
-    found = Work({part: Counter() for part in PARTS}, dict.fromkeys(PARTS, 0.0), {})
+    found = Work({part: Counter() for part in PARTS}, dict.fromkeys(PARTS, 0.0), {}, set())
     pretrained: set[str] = set()
     for number, recipe in enumerate(recipes):
         values, tasks = recipe.values, expand(recipe.values)
@@ -85,10 +82,12 @@ def work(recipes: Iterable[Recipe[TrainRecipe]]) -> Work:
         marks = pretraining(recipe)
         new = [where for mark, where in marks.items() if mark not in pretrained]
         pretrained |= marks.keys()
-        search_fit, searched = _search(values, tasks)
+        search = _search(values, tasks)
+        if search is None:
+            found.uncounted.add(values.strategy["name"])
         for part, fit, steps in (
             ("pretrain", values.pretrain, Counter(new)),
-            ("search", search_fit, searched),
+            ("search", *(search or (values.posttrain, Counter()))),
             ("posttrain", values.pretrain, _sequential(values, tasks)),
             ("posttrain", values.posttrain, _joint(values, tasks)),
         ):
@@ -111,24 +110,22 @@ def _trained(tasks: Mapping[str, TaskSpec], task: str, spec: ModelSpec, size: in
     return Trained(spec.model, repr(sorted(spec.args.items())), inputs, size)
 
 
-def _search(values: TrainRecipe, tasks: Mapping[str, TaskSpec]) -> tuple[Fit, _Trainings]:
-    """Trainings of each candidate in a search, in those of the whole search."""
-    name = values.strategy.get("name", "")
-    settings: Any = None
-    if name:
-        arguments = {key: value for key, value in values.strategy.items() if key != "name"}
-        settings = strategies.get(name).function(**arguments)
-    if name in ("grid", "random"):
-        pairs = prod(len(task.candidates) for task in tasks.values())
-        share = 1.0 if name == "grid" else min(1.0, settings.n / pairs)
-        return values.posttrain, _each(tasks, lambda known: share * pairs / known)
-    if name == "darts":
-        return settings.fit, _each(tasks, lambda known: _DARTS_PASSES[settings.order])
-    if name in ("spos", "asng"):
-        return settings.fit, _each(tasks, lambda known: 1 / known)
-    if name:
-        raise RecipeError(f"strategy.name: no estimate of the work of '{name}'")
-    return values.posttrain, Counter()
+def _search(values: TrainRecipe, tasks: Mapping[str, TaskSpec]) -> tuple[Fit, _Trainings] | None:
+    """Trainings of each candidate in a search; None where its strategy does not say."""
+    if not values.strategy:
+        return values.posttrain, Counter()
+    arguments = {key: value for key, value in values.strategy.items() if key != "name"}
+    strategy = strategies.get(values.strategy["name"]).function(**arguments)
+    if not hasattr(strategy, "trainings"):
+        return None
+    fit, counts = strategy.trainings([len(t.candidates) for t in tasks.values()], values.posttrain)
+    return fit, Counter(
+        {
+            (task, name): count
+            for (task, spec), count in zip(tasks.items(), counts, strict=True)
+            for name in spec.candidates
+        }
+    )
 
 
 def _sequential(values: TrainRecipe, tasks: Mapping[str, TaskSpec]) -> _Trainings:
@@ -140,8 +137,9 @@ def _sequential(values: TrainRecipe, tasks: Mapping[str, TaskSpec]) -> _Training
 
 def _joint(values: TrainRecipe, tasks: Mapping[str, TaskSpec]) -> _Trainings:
     """Trainings of each candidate together with those of the other tasks."""
-    searched = values.strategy.get("name") in ("grid", "random")  # which have done that
-    if "joint" not in values.posttrain.modes or searched:
+    name = values.strategy.get("name")
+    done = name is not None and strategies.get(name).facts.get("trains_chains")
+    if "joint" not in values.posttrain.modes or done:
         return Counter()
     return _chosen(values, tasks)
 

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 from sweeping import msml
 
-from msml.errors import RecipeError
 from msml.recipe import load
 from msml.recipe.schema import TrainRecipe
 from msml.registry import load_plugins
-from msml.sweep.estimate import Part
+from msml.sweep.estimate import Estimate, Part
 from msml.sweep.plan import make
 from msml.sweep.tables import show_estimate
 from msml.sweep.work import PARTS, work
@@ -112,11 +111,27 @@ def test_large_batches_are_the_whole_split(folder):
     assert steps(found, "pretrain")["noise", 240] == 4
 
 
-def test_nobody_knows_the_work_of_a_plugin(folder):
+def test_a_plugin_that_does_not_say_what_it_trains(folder, capsys):
     (folder / "mine.py").write_text(MINE)
     load_plugins([folder / "mine.py"])
-    with pytest.raises(RecipeError, match="no estimate of the work of 'mine'"):
-        count(["chain=null", "strategy.name=mine"])
+    found = count(["chain=null", "strategy.name=mine"])
+    assert found.uncounted == {"mine"}
+    assert steps(found, "search") == {}
+    assert sum(steps(found, "posttrain").values()) > 0
+    show_estimate(make("tiny.yaml", [], Path("runs")), Estimate([], ["mine"]))
+    assert "without the search of the strategy 'mine'" in capsys.readouterr().out
+
+
+def test_a_plugin_that_says_what_it_trains(folder):
+    more = (
+        "    def trainings(self, candidates, posttrain):\n"
+        "        return posttrain, [2 * count for count in candidates]\n"
+    )
+    (folder / "mine.py").write_text(MINE.replace('"mine"', '"counted"') + more)
+    load_plugins([folder / "mine.py"])
+    found = count(["chain=null", "strategy.name=counted"])
+    assert not found.uncounted
+    assert steps(found, "search")["noise", 50] == 2 * 2 * STEPS
 
 
 def test_an_estimate_from_the_command_line(folder):
@@ -136,7 +151,7 @@ def test_an_estimate_from_the_command_line(folder):
 
 def test_an_estimate_is_called_one(folder, capsys):
     parts = [Part(name, 100.0, 3600.0, 30.0) for name in PARTS]
-    show_estimate(make("tiny.yaml", [], Path("runs")), parts)
+    show_estimate(make("tiny.yaml", [], Path("runs")), Estimate(parts, []))
     shown = capsys.readouterr().out
     assert shown.startswith("Estimate")
     assert "not measured" in shown

@@ -13,7 +13,7 @@ from made_results import pairs, row, scaling, searches, selection, table
 from msml.plotting import style
 from msml.report import loss_curves as losses
 from msml.report.facts import train_seconds
-from msml.report.looks import NothingToDraw, mean_and_error
+from msml.report.looks import NothingToDraw, looks, mean_and_error, title
 from msml.report.power import fit
 from msml.studies.htautau.figures import fig2, fig3, fig4, fig5, fig6, fig7, fig8
 
@@ -264,3 +264,24 @@ def test_loss_curves(tmp_path):
     assert "grid/a+b" in losses.summary(chosen)["unit"].tolist()
     valid = next(line for line in axes[0].get_lines() if line.get_label() == "DARTS")
     np.testing.assert_allclose(valid.get_ydata(), [2, 1, 2 / 3])
+
+
+def test_a_strategy_of_a_plugin_has_its_place_in_the_figures():
+    found = looks(["mine", "grid", "yours", "darts", "grid"])
+    assert list(found) == ["darts", "grid", "mine", "yours"]
+    assert len(set(found.values())) == 4
+    assert found["grid"] == looks(["grid"])["grid"]
+    assert (title("darts"), title("mine")) == ("DARTS", "mine")
+
+
+def test_the_figures_show_what_a_plugins_strategy_found():
+    made = table(
+        [
+            row(directory=f"d{s}", strategy=s, selected="cnn+lstm", models=3, seed=1)
+            for s in ("mine", "grid")
+        ]
+    )
+    assert {entry.name for entry in fig6.series(made)} == {"Grid", "mine"}
+    assert [curve.name.split(",")[0] for curve in fig7.curves(made)] == ["Grid", "mine"]
+    titles = [ax.get_title(loc="left") for ax in fig5.draw(made).axes]
+    assert [each for each in titles if each] == ["Grid", "mine"]

@@ -7,9 +7,9 @@ import numpy as np
 from msml.plotting import COLOURS
 from msml.registry import figures
 from msml.report.looks import (
-    STRATEGIES,
     NothingToDraw,
     first_of_each_run,
+    looks,
     new_figure,
     pair,
     places,
@@ -70,7 +70,7 @@ def draw(table: "DataFrame") -> "Figure":
     shown = summary(table)
     order = list(shown.groupby("pair")["selected"].sum().sort_values(ascending=False).index)
     named = order if len(order) <= _MOST_NAMED else order[: _MOST_NAMED - 1]
-    strategies = [s for s in STRATEGIES if s in set(shown["strategy"])]
+    strategies = list(looks(shown["strategy"]))
     at = places(list(shown["v1"]))
     figure, axes = new_figure(6.4, 1.75 * len(strategies) + 0.9, (1.0,) * len(strategies))
     for ax, strategy in zip(axes, strategies, strict=True):

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from msml.registry import figures
-from msml.report.looks import STRATEGIES, NothingToDraw, final, look, title
+from msml.report.looks import NothingToDraw, final, looks, title
 from msml.studies.htautau.figures import scan
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ def series(table: "DataFrame") -> list[scan.Series]:
     found = found[(found["mode"] == "joint") & (found["strategy"] != "")]
     if found.empty:
         raise NothingToDraw("no search is done and re-optimised")
-    known = [s for s in STRATEGIES if s in set(found["strategy"])]
-    return [scan.Series(title(s), look(s), found[found["strategy"] == s]) for s in known]
+    known = looks(found["strategy"]).items()
+    return [scan.Series(title(s), look, found[found["strategy"] == s]) for s, look in known]
 
 
 def summary(table: "DataFrame") -> "DataFrame":

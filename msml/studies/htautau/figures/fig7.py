@@ -10,11 +10,10 @@ import numpy as np
 from msml.registry import figures
 from msml.report.looks import (
     AXES,
-    STRATEGIES,
     NothingToDraw,
     final,
     first_of_each_run,
-    look,
+    looks,
     mean_and_error,
     new_figure,
     title,
@@ -52,11 +51,13 @@ class Curve:
 
     Attributes:
         strategy: The strategy.
+        look: Its colour, marker and line.
         events: Events of all splits; None where unknown.
         rows: One row for each run.
     """
 
     strategy: str
+    look: tuple[str, str, Any]
     events: int | None
     rows: "DataFrame"
 
@@ -76,10 +77,10 @@ def curves(table: "DataFrame") -> list[Curve]:
     if found.empty:
         raise NothingToDraw("no search is done")
     made = []
-    for strategy in STRATEGIES:
+    for strategy, look in looks(found["strategy"]).items():
         here = found[found["strategy"] == strategy]
         for events, rows in here.groupby("events", dropna=False, sort=True):
-            made.append(Curve(strategy, int(events) if events == events else None, rows))
+            made.append(Curve(strategy, look, int(events) if events == events else None, rows))
     return made
 
 
@@ -151,7 +152,7 @@ def draw(table: "DataFrame") -> "Figure":
 
 
 def _draw_curve(ax: "Axes", curve: Curve, column: str, shift: float, filled: bool) -> None:
-    colour, marker, line = look(curve.strategy)
+    colour, marker, line = curve.look
     groups = [(float(m), dict(_means(rows))[column]) for m, rows in curve.rows.groupby("models")]
     x = np.array([models for models, _ in groups])
     law = power(curve, column) if column in _FITTED else None
