@@ -5,7 +5,8 @@ the keyword-only parameters are what a recipe may set, but for those that msml f
 """
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from types import NoneType, SimpleNamespace, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -32,7 +33,7 @@ def bind(
     Returns:
         Pairs of argument and problem; the argument is "" where the positional ones do not fit.
     """
-    parameters = inspect.signature(entry.function).parameters.values()
+    parameters = _signature(entry.function).parameters.values()
     keywords = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
     known = [name for name in keywords if name not in FILLED]
     problems = _positional(entry, list(parameters), positional_count)
@@ -53,9 +54,14 @@ def bind(
     return problems
 
 
+@cache
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(function)
+
+
 def wants(entry: Entry, name: str) -> bool:
     """Say whether the function declares the keyword argument `name`."""
-    parameters = inspect.signature(entry.function).parameters
+    parameters = _signature(entry.function).parameters
     return name in parameters and parameters[name].kind is inspect.Parameter.KEYWORD_ONLY
 
 

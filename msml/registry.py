@@ -58,6 +58,7 @@ class Registry:
         self.plural = plural
         self._modules = modules
         self._entries: dict[str, Entry] = {}
+        self._loaded = False
 
     def register(self, name: str, **facts: Any) -> Callable[[Function], Function]:
         """Register the decorated function under `name`, with facts about it."""
@@ -97,8 +98,10 @@ class Registry:
 
     def load(self) -> None:
         """Import the modules with the built-in functions, and those of the studies."""
-        for module in (*self._modules, *_of_studies(self.plural)):
-            importlib.import_module(module)
+        if not self._loaded:
+            for module in (*self._modules, *_of_studies(self.plural)):
+                importlib.import_module(module)
+            self._loaded = True
 
     def forget(self, source: str) -> None:
         """Remove what a module or plugin has registered."""

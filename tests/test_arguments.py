@@ -57,7 +57,7 @@ def test_bad_arguments_are_all_found():
 def test_the_number_of_inputs():
     assert problems({"units": 1}, count=2) == {"": "thing 'thing' takes 1 input (first), got 2"}
     assert bind(models.get("tau_mlp"), 1, {}) == [
-        ("", "model 'tau_mlp' takes 2 inputs (jets, images), got 1")
+        ("", "model 'tau_mlp' takes 2 or more inputs (jets, images), got 1")
     ]
     assert bind(models.get("tau_scale_factor"), 0, {}) == [
         ("", "model 'tau_scale_factor' takes 1 or more inputs (jets), got 0")

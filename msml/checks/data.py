@@ -149,7 +149,11 @@ def _check_number(data: Data, file: EventFile) -> Iterator[Problem]:
 
 
 def _check_division(data: Data, file: EventFile) -> Iterator[Problem]:
-    """Divide the events."""
+    """Divide the events where the numbers do not tell already that it works."""
+    split = data.split
+    told = (split.column, split.folds, split.stratify, data.train_events)
+    if all(each is None for each in told):
+        return
     try:
         divide(data, file)
     except DataError as error:

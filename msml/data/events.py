@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
@@ -217,11 +218,22 @@ def describe(path: Source, wanted: Iterable[str] = ()) -> EventFile:
             have equal columns.
     """
     names = frozenset(wanted)
-    found = []
-    for each in paths(path):
-        with opened(each) as file:
-            found.append(described(each, file, names)[1])
-    return joined(found, path)
+    return joined([_described(each, names, *_state(each)) for each in paths(path)], path)
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """What changes with a file."""
+    try:
+        about = path.stat()
+    except OSError:
+        return (0, 0)
+    return (about.st_mtime_ns, about.st_size)
+
+
+@lru_cache(maxsize=64)
+def _described(path: Path, wanted: frozenset[str], _changed: int, _size: int) -> EventFile:
+    with opened(path) as file:
+        return described(path, file, wanted)[1]
 
 
 def read(path: Path, columns: Iterable[str] | None = None, events: slice = slice(None)) -> Columns:

@@ -1,7 +1,9 @@
 """Comparing a tree with a schema of dataclasses, so that every mistake is found at once."""
 
 import dataclasses
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -79,7 +81,7 @@ def _fields(
     defaulted: bool,
 ) -> dict[str, object]:
     """Check a mapping against a dataclass: its keys are the fields."""
-    hints = get_type_hints(schema)
+    hints = hints_of(schema)
     known = {spelled(f): f for f in dataclasses.fields(schema)}
     optional = {
         key: not (f.default is f.default_factory is dataclasses.MISSING) for key, f in known.items()
@@ -134,6 +136,10 @@ def _interpolation(node: Node, hint: Any, path: tuple[str, ...], findings: Findi
         return findings.add(node, path, f"{node.value!r} is not a valid ${{...}} reference")
     findings.interpolations.append((path, node, hint))
     return node.value
+
+
+hints_of: Callable[[Any], Mapping[str, Any]] = cache(get_type_hints)
+"""Returns the types of the fields of a dataclass."""
 
 
 def strip_optional(hint: Any) -> Any:

@@ -5,24 +5,25 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar, get_type_hints
+from typing import Any, Generic, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
 from msml.errors import RecipeError
+from msml.recipe.blocks import by_blocks, configuration, plain, whole
 from msml.recipe.check import (
     Findings,
     check,
     entry_schema,
+    hints_of,
     present,
-    spelled,
     strip_optional,
     suggest,
     words,
 )
 from msml.recipe.files import find, missing, read, shipped
-from msml.recipe.tree import COMMAND_LINE, Node, dump, line, merge, parse, places
+from msml.recipe.tree import COMMAND_LINE, Node, line, merge, parse, places
 
 T = TypeVar("T")
 
@@ -97,6 +98,10 @@ class Recipe(Generic[T]):
         """
         return self._text
 
+    def plain(self) -> dict[str, Any]:
+        """Return what `resolved` says as plain values, as any reader of YAML does."""
+        return plain(self._text)
+
     def fail(self, problems: list[tuple[str, str]]) -> None:
         """Report problems, each a key and a message, as `load` reports its own.
 
@@ -105,6 +110,57 @@ class Recipe(Generic[T]):
         """
         if problems:
             raise RecipeError([line(self.where(key), key, message) for key, message in problems])
+
+
+@dataclass(frozen=True)
+class Source(Generic[T]):
+    """A recipe and everything it extends, read once, for any number of overrides.
+
+    Attributes:
+        path: the file read.
+        schema: a dataclass. Its `dict[str, Dataclass]` fields start empty: recipes add entries.
+    """
+
+    path: Path
+    schema: type[T]
+    _tree: Node
+    _problems: Sequence[str]
+
+    def recipe(self, overrides: Sequence[str] = ()) -> Recipe[T]:
+        """Apply overrides and check what that gives, as `load` does."""
+        findings, tree = Findings(list(self._problems)), self._tree
+        for override in overrides:
+            tree = _override(tree, override, self.schema, findings)
+        checked = check(tree, self.schema, (), findings)
+        assert isinstance(checked, dict)
+        if findings.interpolations:
+            config = configuration(self.schema, checked)
+            _check_interpolations(config, findings)
+        if findings.problems:
+            raise RecipeError(findings.problems)
+        if findings.interpolations:
+            values, text = whole(config, self.schema)
+        else:
+            values, text = by_blocks(self.schema, checked)
+        return Recipe(values, self.path, places(tree), text)
+
+
+def read_source(path: str | Path, schema: type[T], partial: bool = False) -> Source[T]:
+    """Read a recipe and everything it extends.
+
+    Raises:
+        RecipeError: There is no such recipe, or one of the files cannot be read.
+    """
+    found = find(str(path))
+    if found is None:
+        raise RecipeError(missing(str(path)))
+    problems: list[str] = []
+    tree = read(found, problems)
+    if partial:
+        assert isinstance(tree.value, dict)
+        known = {field.name for field in fields(schema)}  # type: ignore[arg-type]
+        tree = Node({name: node for name, node in tree.value.items() if name in known}, tree.where)
+    return Source(found, schema, tree, problems)
 
 
 def load(
@@ -121,33 +177,7 @@ def load(
     Raises:
         RecipeError: Holds all problems found, each one line.
     """
-    found = find(str(path))
-    if found is None:
-        raise RecipeError(missing(str(path)))
-    findings = Findings()
-    tree = read(found, findings.problems)
-    if partial:
-        assert isinstance(tree.value, dict)
-        known = {field.name for field in fields(schema)}  # type: ignore[arg-type]
-        tree = Node({name: node for name, node in tree.value.items() if name in known}, tree.where)
-    for override in overrides:
-        tree = _override(tree, override, schema, findings)
-    checked = check(tree, schema, (), findings)
-    config = OmegaConf.unsafe_merge(OmegaConf.structured(schema), checked)  # neither is used again
-    assert isinstance(config, DictConfig)
-    _check_interpolations(config, findings)
-    if findings.problems:
-        raise RecipeError(findings.problems)
-    values: T = OmegaConf.to_object(config)  # type: ignore[assignment]
-    return Recipe(values, found, places(tree), dump(_resolved(config, schema)))
-
-
-def _resolved(config: DictConfig, schema: Any) -> dict[str, Any]:
-    """Return plain values without the fields that a run does not depend on."""
-    content = _spell(OmegaConf.to_container(config, resolve=True), schema)
-    assert isinstance(content, dict)
-    kept = {spelled(field) for field in fields(schema) if field.metadata.get("resolved", True)}
-    return {str(name): value for name, value in content.items() if name in kept}
+    return read_source(path, schema, partial).recipe(overrides)
 
 
 def _override(tree: Node, override: str, schema: Any, findings: Findings) -> Node:
@@ -181,7 +211,7 @@ def _unknown_entries(
     if not isinstance(over.value, dict):
         return
     hint = strip_optional(hint)
-    hints = get_type_hints(hint) if is_dataclass(hint) else {}
+    hints = hints_of(hint) if is_dataclass(hint) else {}
     entry = entry_schema(hint)
     known = base.value if base is not None and isinstance(base.value, dict) else {}
     for name, node in over.value.items():
@@ -216,18 +246,6 @@ def _check_interpolations(config: DictConfig, findings: Findings) -> None:
 def _entry(content: Any, key: str) -> Any:
     """Look up a key as recipes spell it."""
     return content[key if key in content else f"{key}_"]
-
-
-def _spell(content: Any, hint: Any) -> Any:
-    """Name keys as recipes do, not as the fields of the schema."""
-    bare = strip_optional(hint)
-    if not isinstance(content, dict):
-        return content
-    if not is_dataclass(bare):
-        item = entry_schema(bare)
-        return {key: _spell(value, item) for key, value in content.items()} if item else content
-    hints = get_type_hints(bare)
-    return {spelled(f): _spell(content[f.name], hints[f.name]) for f in fields(bare)}
 
 
 def _as_node(value: Any, where: str) -> Node:

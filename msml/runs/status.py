@@ -7,8 +7,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from msml.errors import RecipeError
 from msml.files import is_locked
 from msml.recipe import load
@@ -87,7 +85,7 @@ def run_of(recipe: str, overrides: Sequence[str], runs: Path) -> Path:
         RecipeError: If the recipe cannot be loaded.
     """
     loaded = load(recipe, TrainRecipe, list(overrides))
-    resolved = yaml.safe_load(loaded.resolved())
+    resolved = loaded.plain()
     return run_directory(runs, loaded.values.name, resolved, list(overrides)).path
 
 

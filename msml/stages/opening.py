@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 
 from msml.checks.validate import validate
@@ -45,7 +44,7 @@ def opened(
     """
     loaded = load(recipe, TrainRecipe, list(overrides))
     validate(loaded, fast=True)
-    resolved = yaml.safe_load(loaded.resolved())
+    resolved = loaded.plain()
     directory = run_directory(runs, loaded.values.name, resolved, list(overrides))
     display = EpochDisplay(Console(stderr=True))
     epoch: Report = display.epoch

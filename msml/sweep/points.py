@@ -7,14 +7,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from msml.checks.validate import validate
 from msml.data.described import paths
 from msml.data.source import event_source
 from msml.errors import DataError, RecipeError
 from msml.files import fingerprint
-from msml.recipe import Recipe, load
+from msml.recipe import Recipe, load, read_source
 from msml.recipe.expand import candidates, chain_name, chains
 from msml.recipe.messages import unknown
 from msml.recipe.schema import Sweep, TrainRecipe
@@ -81,10 +79,11 @@ def points(recipe: str, scanned: Space, runs: Path) -> list[Point]:
     first: dict[str, str] = {}
     kinds: set[type[Exception]] = set()
     number = 0
+    source = read_source(recipe, TrainRecipe)
     for values, overrides in scanned.points():
         number += 1
         try:
-            loaded = load(recipe, TrainRecipe, overrides)
+            loaded = source.recipe(overrides)
             validate(loaded, fast=True)
         except (RecipeError, DataError) as error:
             kinds.add(type(error))
@@ -137,7 +136,7 @@ def _point(
     runs: Path,
     directories: dict[str, str],
 ) -> Point:
-    resolved = yaml.load(loaded.resolved(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    resolved = loaded.plain()
     name = loaded.values.name
     path = run_directory(runs, name, resolved, list(overrides)).path
     directory = path.relative_to(runs).as_posix()

@@ -49,6 +49,8 @@ def write_events(path: Path = Path("events.h5"), rows: int = 20, without: str = 
         "calo_images": rng.random((rows, 2, 16, 16, 3)),
         "taus": 20 + rng.random((rows, 2, 3)),
         "label": np.arange(rows) % 2,
+        "decay_modes": np.arange(2 * rows).reshape(rows, 2) % 3,
+        "rho": 20 + rng.random(rows),
     }
     columns.pop(without, None)
     with EventWriter(path, rows, {}) as writer:
