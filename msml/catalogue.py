@@ -1,4 +1,7 @@
-"""What there is to name in a recipe, and the shipped recipes."""
+"""What there is to name in a recipe, and the shipped recipes.
+
+The command line knows the kinds before it knows its command, so nothing large is imported here.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,7 +9,6 @@ from pathlib import Path
 
 from msml.errors import DataError, RecipeError
 from msml.files import atomic
-from msml.recipe.files import missing, shipped
 from msml.registry import REGISTRIES
 
 KINDS = (*REGISTRIES, "recipes")
@@ -31,6 +33,8 @@ class Item:
 
 def items(kind: str) -> Iterator[Item]:
     """Yield all items of a kind, sorted by name."""
+    from msml.recipe.files import shipped
+
     if kind == "recipes":
         for path in sorted(shipped().rglob("*.yaml")):
             name = path.relative_to(shipped()).as_posix()
@@ -54,6 +58,8 @@ def copy(name: str, destination: Path) -> Path:
         RecipeError: There is no such recipe.
         DataError: The file exists, or cannot be written.
     """
+    from msml.recipe.files import missing, shipped
+
     source = shipped() / name.removeprefix("recipes/")
     if not source.is_file() or not source.resolve().is_relative_to(shipped().resolve()):
         raise RecipeError(missing(name))

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from msml.errors import RecipeError
-from msml.recipe import load
 from msml.signals import stop_on_signals
-from msml.simulation.settings import EventRecipe
 
 if TYPE_CHECKING:
     from msml.registry import Entry
@@ -31,6 +29,9 @@ def generate(recipe: str, overrides: tuple[str, ...], workers: int | None) -> No
     Example:
       msml generate recipes/events/htautau.yaml events=10000 output=data/mine.h5
     """
+    from msml.recipe import load
+    from msml.simulation.settings import EventRecipe
+
     loaded = load(recipe, EventRecipe, overrides)
     try:
         from msml.simulation.job import generate as generate_events

@@ -5,8 +5,6 @@ from typing import Any
 
 import click
 
-from msml.recipe import load
-
 
 @click.command("import")
 @click.argument("arguments", nargs=-1, required=True, metavar="[KIND] RECIPE [KEY=VALUE]...")
@@ -48,6 +46,7 @@ def _is_plain(rest: tuple[str, ...]) -> bool:
 
 def _kind(recipe: str, overrides: tuple[str, ...]) -> str:
     """Find the importer that registers the name of a recipe's source; else it is a table."""
+    from msml.recipe import load
     from msml.registry import importers
 
     own = [override for override in overrides if override.startswith("source")]

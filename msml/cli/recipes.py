@@ -8,9 +8,6 @@ from pathlib import Path
 import click
 
 from msml.catalogue import KINDS, Item, copy, items
-from msml.checks.report import report
-from msml.recipe import load
-from msml.recipe.schema import TrainRecipe
 
 
 @click.command()
@@ -25,6 +22,8 @@ def validate(recipe: str, overrides: tuple[str, ...], fast: bool, as_json: bool)
     Example:
       msml validate recipes/quick.yaml tasks.tau_momentum.weight=0.9
     """
+    from msml.checks.report import report
+
     found = report(recipe, overrides, fast)
     if as_json:
         click.echo(json.dumps(asdict(found), indent=2))
@@ -46,6 +45,9 @@ def show(recipe: str, overrides: tuple[str, ...]) -> None:
     Example:
       msml show recipes/quick.yaml seed=3
     """
+    from msml.recipe import load
+    from msml.recipe.schema import TrainRecipe
+
     click.echo(load(recipe, TrainRecipe, overrides).resolved(), nl=False)
 
 
@@ -85,8 +87,10 @@ def ls(kind: str | None, as_json: bool) -> None:
 
 
 def _table(group: list[Item]) -> Iterator[str]:
-    """Align names and numbers of weights."""
+    """Align names and numbers of weights, where there are any."""
     width = max((len(item.name) for item in group), default=0)
+    counted = any(item.parameters is not None for item in group)
     for item in group:
-        weights = "" if item.parameters is None else f"{item.parameters:>7,}  "
-        yield f"{item.name:<{width}}  {weights}{item.summary}".rstrip()
+        weights = "" if item.parameters is None else f"{item.parameters:,}"
+        column = f"{weights:>7}  " if counted else ""
+        yield f"{item.name:<{width}}  {column}{item.summary}".rstrip()

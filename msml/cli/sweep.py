@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from msml.cli.options import runs_option
 from msml.errors import IncompleteError
@@ -184,6 +183,8 @@ def collect(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) 
 
 def _execute(recipe: str, overrides: tuple[str, ...], runs: Path) -> tuple[Any, Any]:
     """Carry out what is left of a sweep; its plan and how its units ended."""
+    from rich.console import Console
+
     from msml.sweep.display import SweepDisplay
     from msml.sweep.execute import Watch, execute
     from msml.sweep.plan import make

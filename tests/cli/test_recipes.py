@@ -169,3 +169,14 @@ def test_light_commands_import_nothing_heavy(arguments):
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
     )
     assert done.stderr == "[]\n"
+
+
+def test_help_imports_nothing_large():
+    code = (
+        "import sys; from msml.cli import cli; cli(['--help'], standalone_mode=False); "
+        "large = {'numpy', 'h5py', 'omegaconf', 'yaml', 'rich', 'tensorflow', 'pandas'}; "
+        "sys.exit(str(sorted(large & set(sys.modules))) if large & set(sys.modules) else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "evaluate" in done.stdout

@@ -22,6 +22,8 @@ def test_blocks_are_the_whole(path):
     problems = []
     findings = Findings(problems)
     checked = check(read(path, problems), TrainRecipe, (), findings)
+    if findings.interpolations:
+        pytest.skip("its values refer to others")
     values, text = by_blocks(TrainRecipe, checked)
     expected, written = whole(configuration(TrainRecipe, checked), TrainRecipe)
     assert values == expected
