@@ -1,9 +1,12 @@
 """Switches of TensorFlow that must be set before or right after its first import."""
 
 import os
-from contextlib import suppress
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib.abc import MetaPathFinder
 from typing import Any
 
 from msml.training.chatter import quiet
@@ -50,7 +53,7 @@ def tensorflow() -> Any:
     same result.
     """
     prepare()
-    with quiet():
+    with quiet(), _not_there("matplotlib", "pandas", "sklearn"):
         import tensorflow as tf
 
         devices = tf.config.list_physical_devices("GPU")
@@ -59,6 +62,30 @@ def tensorflow() -> Any:
         tf.config.experimental.set_memory_growth(device, True)
     tf.config.experimental.enable_op_determinism()
     return tf
+
+
+@contextmanager
+def _not_there(*packages: str) -> Iterator[None]:
+    """Hide packages from the imports of the block, unless they are imported already.
+
+    Keras imports these where they are installed, for adapters that nothing here uses; they take a
+    third of its time. Whoever imports them later gets them.
+    """
+    hidden = _Hidden(packages)
+    sys.meta_path.insert(0, hidden)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(hidden)
+
+
+class _Hidden(MetaPathFinder):
+    def __init__(self, packages: tuple[str, ...]) -> None:
+        self.packages = packages
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name.partition(".")[0] in self.packages:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
 @cache
