@@ -8,6 +8,11 @@ JETS, IMAGES, TAUS = (2, 4), (2, 16, 16, 3), (2, 3)
 TAU_INPUTS, HIGGS_INPUTS = [JETS, IMAGES], [TAUS]
 TAU_MODELS = ["tau_mlp", "tau_cnn", "tau_scale_factor"]
 HIGGS_MODELS = ["higgs_mlp", "higgs_lstm", "higgs_mass"]
+GENERIC = {
+    *("mlp", "residual_mlp", "dense_mlp", "linear"),
+    *("cnn", "deepsets", "transformer", "lstm", "gru"),
+}
+"""Tested by themselves, in `test_generic.py`."""
 INPUTS = {"tau": TAU_INPUTS, "higgs": HIGGS_INPUTS, "whole": TAU_INPUTS}
 ALL = [
     *((name, "tau") for name in (*TAU_MODELS, "zeros", "noise")),
