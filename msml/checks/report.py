@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from msml.checks.validate import validate
+from msml.checks.validate import load_valid
 from msml.errors import DataError, RecipeError
 from msml.recipe.expand import candidates, chains
-from msml.recipe.load import load
+from msml.recipe.load import read_source
 from msml.recipe.schema import TrainRecipe
 
 
@@ -44,8 +44,7 @@ class Report:
 def report(path: str, overrides: Sequence[str], fast: bool) -> Report:
     """Load and check a training recipe, and say what is in it or what is wrong with it."""
     try:
-        recipe = load(path, TrainRecipe, overrides)
-        validate(recipe, fast)
+        recipe = load_valid(read_source(path, TrainRecipe), overrides, fast)
     except (RecipeError, DataError) as error:
         return Report(path, error.exit_code, str(error).splitlines())
     values = recipe.values

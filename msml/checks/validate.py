@@ -1,6 +1,6 @@
 """Every mistake in a training recipe that its schema cannot see, found in one go."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from msml.checks.data import check_data, check_sizes, data_key
 from msml.checks.meaning import check_meaning
@@ -11,7 +11,7 @@ from msml.checks.wiring import check_wiring
 from msml.errors import DataError, RecipeError
 from msml.recipe.expand import NO_CHAIN, candidates, duplicates
 from msml.recipe.fits import check_fit
-from msml.recipe.load import Recipe
+from msml.recipe.load import Recipe, Source
 from msml.recipe.messages import Problem, at_least_1, name_problem, unknown
 from msml.recipe.schema import MODES, Fit, TrainRecipe
 from msml.recipe.tree import line
@@ -22,13 +22,42 @@ PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 ORIGINS = ("search", "pretrain")
 
 
-def validate(recipe: Recipe[TrainRecipe], fast: bool = False) -> None:
+def load_valid(
+    source: Source[TrainRecipe], overrides: Sequence[str] = (), fast: bool = False
+) -> Recipe[TrainRecipe]:
+    """Make a recipe and check it; all its mistakes come together.
+
+    Args:
+        source: The recipe's files.
+        overrides: Its `key=value` overrides.
+        fast: As of `validate`.
+
+    Raises:
+        RecipeError: As `validate`.
+        DataError: As `validate`.
+    """
+    recipe, findings = source.attempt(overrides)
+    if not findings.problems:
+        validate(recipe, fast)
+        return recipe
+    more: list[str] = []
+    try:
+        validate(recipe, fast, findings.bad)
+    except (RecipeError, DataError) as error:
+        more = str(error).splitlines()
+    raise RecipeError([*findings.problems, *more])
+
+
+def validate(
+    recipe: Recipe[TrainRecipe], fast: bool = False, bad: Collection[str] = frozenset()
+) -> None:
     """Check a training recipe without training.
 
     Args:
         recipe: The recipe as loaded.
         fast: Leave out what needs TensorFlow: building each candidate, and the optimizers' own
             arguments.
+        bad: Keys that have a problem already: what is at them, above or below is not judged.
 
     Raises:
         RecipeError: Holds all problems found, each one line with file, line and key.
@@ -48,12 +77,19 @@ def validate(recipe: Recipe[TrainRecipe], fast: bool = False) -> None:
     if not fast:
         from msml.checks.building import check_models, check_optimizers, check_weighting
 
-        bad = {key for key, _ in problems}
-        problems += [*check_optimizers(values, bad), *check_weighting(values, bad)]
-        problems += check_models(values, columns, bad)
+        known = {key for key, _ in problems} | set(bad)
+        problems += [*check_optimizers(values, known), *check_weighting(values, known)]
+        problems += check_models(values, columns, known)
+    problems = [problem for problem in problems if not _touches(problem[0], bad)]
     if [key for key, _ in problems] == [key := data_key(values.data)]:
         raise DataError(line(recipe.where(key), *problems[0]))
     recipe.fail(problems)
+
+
+def _touches(key: str, bad: Iterable[str]) -> bool:
+    """Say whether a key is one of some keys, or above or below one."""
+    pairs = ((f"{key}.", f"{each}.") for each in bad)
+    return any(one.startswith(other) or other.startswith(one) for one, other in pairs)
 
 
 def _check_plugins(recipe: Recipe[TrainRecipe]) -> Iterator[Problem]:

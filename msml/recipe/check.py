@@ -21,14 +21,22 @@ _MISSING = "???"  # OmegaConf's mark of a value that has yet to be given
 
 @dataclass
 class Findings:
-    """What a check collects: the problems, and the interpolations whose type is not yet known."""
+    """What a check collects.
+
+    Attributes:
+        problems: One line each.
+        bad: Keys whose values are not those of the recipe, as these have a problem.
+        interpolations: Those whose type is not yet known: path, node, and type hint.
+    """
 
     problems: list[str] = field(default_factory=list)
+    bad: set[str] = field(default_factory=set)
     interpolations: list[tuple[tuple[str, ...], Node, Any]] = field(default_factory=list)
 
     def add(self, node: Node, path: tuple[str, ...], message: str) -> object:
         """Record a problem; returns the mark of a value to be left out."""
         self.problems.append(line(node.where, ".".join(path), message))
+        self.bad.add(".".join(path))
         return _BAD
 
 
@@ -83,9 +91,7 @@ def _fields(
     """Check a mapping against a dataclass: its keys are the fields."""
     hints = hints_of(schema)
     known = {spelled(f): f for f in dataclasses.fields(schema)}
-    optional = {
-        key: not (f.default is f.default_factory is dataclasses.MISSING) for key, f in known.items()
-    }
+    optional = {key: _has_default(f) for key, f in known.items()}
     checked = {}
     for key, child in value.items():
         if key in known:
@@ -96,7 +102,13 @@ def _fields(
     for key, f in known.items():
         if not (optional[key] or defaulted or key in value):
             findings.add(node, (*path, key), f"missing; expected {words(hints[f.name])}")
+        if not (optional[key] or defaulted) and checked.get(f.name, _BAD) is _BAD:
+            checked[f.name] = placeholder(hints[f.name])  # what is looked at next needs a value
     return {name: v for name, v in checked.items() if v is not _BAD}
+
+
+def _has_default(field: "dataclasses.Field[Any]") -> bool:
+    return not (field.default is field.default_factory is dataclasses.MISSING)
 
 
 def _entries(
@@ -107,7 +119,9 @@ def _entries(
     checked = {}
     for name, child in value.items():
         if child.value is not None or entry_schema(hint) is None:
-            checked[name] = check(child, item, (*path, name), findings)
+            found = check(child, item, (*path, name), findings)
+            named = found is _BAD and entry_schema(hint) is not None  # others may name it
+            checked[name] = placeholder(item) if named else found
         elif not child.removes:
             message = "null removes an entry, but there is none of this name"
             findings.add(child, (*path, name), message + suggest(name, present(value)))
@@ -117,7 +131,7 @@ def _entries(
 def _items(value: list[Node], hint: Any, path: tuple[str, ...], findings: Findings) -> list[object]:
     item = Any if hint is Any else get_args(hint)[0]
     checked = [check(node, item, (*path, str(i)), findings) for i, node in enumerate(value)]
-    return [v for v in checked if v is not _BAD]
+    return [placeholder(item) if v is _BAD else v for v in checked]
 
 
 def _leaf(value: object, hint: Any) -> object:
@@ -140,6 +154,18 @@ def _interpolation(node: Node, hint: Any, path: tuple[str, ...], findings: Findi
 
 hints_of: Callable[[Any], Mapping[str, Any]] = cache(get_type_hints)
 """Returns the types of the fields of a dataclass."""
+
+
+def placeholder(hint: Any) -> Any:
+    """Return a value of a type, for one that has a problem and has no default."""
+    bare = strip_optional(hint)
+    if dataclasses.is_dataclass(bare):
+        hints = hints_of(bare)
+        needed = [f for f in dataclasses.fields(bare) if not _has_default(f)]
+        return {f.name: placeholder(hints[f.name]) for f in needed}
+    accepted = get_args(bare) if get_origin(bare) in (Union, UnionType) else (bare,)
+    kind = get_origin(accepted[0]) or accepted[0]
+    return {} if kind is Any else kind()
 
 
 def strip_optional(hint: Any) -> Any:

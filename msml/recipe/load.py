@@ -128,6 +128,21 @@ class Source(Generic[T]):
 
     def recipe(self, overrides: Sequence[str] = ()) -> Recipe[T]:
         """Apply overrides and check what that gives, as `load` does."""
+        recipe, findings = self.attempt(overrides)
+        if findings.problems:
+            raise RecipeError(findings.problems)
+        return recipe
+
+    def attempt(self, overrides: Sequence[str] = ()) -> tuple[Recipe[T], Findings]:
+        """Do the same, and go on where there are problems.
+
+        Returns:
+            The recipe, in which the values of the keys `bad` are left to their defaults or are
+            empty, and what was found.
+
+        Raises:
+            RecipeError: There are problems with which no recipe can be made.
+        """
         findings, tree = Findings(list(self._problems)), self._tree
         for override in overrides:
             tree = _override(tree, override, self.schema, findings)
@@ -136,13 +151,12 @@ class Source(Generic[T]):
         if findings.interpolations:
             config = configuration(self.schema, checked)
             _check_interpolations(config, findings)
-        if findings.problems:
-            raise RecipeError(findings.problems)
-        if findings.interpolations:
+            if findings.problems:
+                raise RecipeError(findings.problems)
             values, text = whole(config, self.schema)
         else:
             values, text = by_blocks(self.schema, checked)
-        return Recipe(values, self.path, places(tree), text)
+        return Recipe(values, self.path, places(tree), text), findings
 
 
 def read_source(path: str | Path, schema: type[T], partial: bool = False) -> Source[T]:

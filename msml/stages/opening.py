@@ -10,11 +10,11 @@ from typing import Any
 
 from rich.console import Console
 
-from msml.checks.validate import validate
+from msml.checks.validate import load_valid, validate
 from msml.data.described import paths
 from msml.data.splits import summary
 from msml.errors import DataError
-from msml.recipe import load
+from msml.recipe import read_source
 from msml.recipe.schema import TrainRecipe
 from msml.runs.attempt import attempt
 from msml.runs.directory import run_directory
@@ -42,8 +42,7 @@ def opened(
         RecipeError: If the recipe is wrong.
         DataError: If another process works in the run, or it cannot be written.
     """
-    loaded = load(recipe, TrainRecipe, list(overrides))
-    validate(loaded, fast=True)
+    loaded = load_valid(read_source(recipe, TrainRecipe), overrides, fast=True)
     resolved = loaded.plain()
     directory = run_directory(runs, loaded.values.name, resolved, list(overrides))
     display = EpochDisplay(Console(stderr=True))

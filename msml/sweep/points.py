@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from msml.checks.validate import validate
+from msml.checks.validate import load_valid
 from msml.data.described import paths
 from msml.data.source import event_source
 from msml.errors import DataError, RecipeError
@@ -83,8 +83,7 @@ def points(recipe: str, scanned: Space, runs: Path) -> list[Point]:
     for values, overrides in scanned.points():
         number += 1
         try:
-            loaded = source.recipe(overrides)
-            validate(loaded, fast=True)
+            loaded = load_valid(source, overrides, fast=True)
         except (RecipeError, DataError) as error:
             kinds.add(type(error))
             for problem in str(error).splitlines():
@@ -109,9 +108,10 @@ def full_check(recipe: str, several: Sequence[tuple[str, ...]]) -> list[str]:
         All problems, each once.
     """
     found: dict[str, None] = {}
+    source = read_source(recipe, TrainRecipe)
     for overrides in several:
         try:
-            validate(load(recipe, TrainRecipe, overrides))
+            load_valid(source, overrides)
         except (RecipeError, DataError) as error:
             found |= dict.fromkeys(str(error).splitlines())
     return list(found)

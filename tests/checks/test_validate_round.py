@@ -1,0 +1,95 @@
+"""All mistakes of a recipe in one round, and none that only follow from another."""
+
+import pytest
+from recipe_schema import write
+from training import RECIPE, write_events
+
+from msml.checks.report import report
+
+
+@pytest.fixture(autouse=True)
+def events():
+    return write_events()
+
+
+def found(text, *overrides):
+    return report(write(text), overrides, fast=True).problems
+
+
+def test_types_names_sums_and_columns_come_together():
+    text = """\
+name: many
+epochs: 3
+data: {file: events.h5}
+tasks:
+  momentum:
+    inputs: [jets, calo_image]
+    target: taus
+    loss: {name: momentum_mse}
+    weight: 0.5
+    candidates: {mlp: {model: tau_mpl}}
+  label_of:
+    inputs: [momentum]
+    target: label
+    loss: {name: bce_logits}
+    weight: 0.4
+    candidates: {mass: {model: higgs_mass}}
+pretrain: {batch_size: many}
+"""
+    assert found(text) == [
+        "r.yaml:2: epochs: unknown key; known: chain, data, evaluate, name, plugins, posttrain, "
+        "precision, pretrain, report, seed, select, strategy, sweep, tasks, weighting, xla",
+        "r.yaml:17: pretrain.batch_size: expected a whole number, got the text 'many'",
+        "r.yaml:10: tasks.momentum.candidates.mlp.model: unknown model 'tau_mpl'; "
+        "did you mean 'tau_mlp'?",
+        "r.yaml:4: tasks: the weights sum to 0.9, expected 1",
+        "r.yaml:6: tasks.momentum.inputs.1: unknown column 'calo_image'; "
+        "did you mean 'calo_images'? (columns of events.h5)",
+        "r.yaml:7: tasks.momentum.target: 'taus' is not transformed; expected "
+        "data.transform.taus: log_pt",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("weight: 0.3", "wieght: 0.5", "wieght: unknown key; did you mean 'weight'?"),
+        ("weight: 0.3", "weight: [1]", "weight: expected a number or a text, got a list"),
+        ("weight: 0.3", "weight: ${seeds}", "weight: '${seeds}': Interpolation key 'seeds' not"),
+    ],
+)
+def test_a_sum_is_not_judged_without_one_of_its_terms(old, new, line):
+    problems = found(RECIPE.replace(old, new, 1))
+    assert line in problems[0]
+    assert all("sum" not in each for each in problems)
+
+
+def test_inputs_that_are_unclear_are_not_counted():
+    (problem,) = found(RECIPE.replace("inputs: [jets, calo_images]", "inputs: [jets, 3]"))
+    assert "inputs.1: expected a text, got the number 3; put it in quotes" in problem
+
+
+def test_a_task_that_is_no_mapping_is_one_problem():
+    start = RECIPE.index("  momentum:")
+    end = RECIPE.index("  label_of:")
+    (problem,) = found(RECIPE[:start] + "  momentum: 3\n" + RECIPE[end:])
+    assert "tasks.momentum: expected a mapping" in problem
+
+
+def test_candidates_that_are_unclear_may_be_chosen():
+    text = RECIPE.replace("noise: {model: noise}", "noise: {modle: noise}")
+    text += "chain: {momentum: sf, label_of: noise}\n"
+    assert all("chain" not in problem for problem in found(text))
+
+
+def test_columns_of_an_unknown_file_are_not_judged():
+    text = RECIPE.replace("calo_images", "something").replace("file: events.h5", "fiel: events.h5")
+    assert len(found(text)) == 2  # the unknown key, and the missing one
+
+
+def test_a_slip_in_an_override_hides_nothing():
+    problems = found(RECIPE, "tasks.momentun.weight=0.9", "seed=-1")
+    assert problems == [
+        "command line: tasks.momentun: unknown entry 'momentun'; did you mean 'momentum'?",
+        "command line: seed: expected 0 or more, got -1",
+    ]
