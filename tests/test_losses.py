@@ -22,23 +22,23 @@ def value(*args, **kwargs):
 
 
 def test_momentum_golden_values():
-    assert value(TRUTH, PREDICTION) == pytest.approx(0.00157394920130350, rel=1e-5)  # C1
+    assert value(TRUTH, PREDICTION) == pytest.approx(0.00157394920130350, rel=1e-5)
     assert float(momentum_mse_sum(TRUTH, PREDICTION, scale=1.0)[0]) == pytest.approx(
         94.4369520782, rel=1e-5
     )
-    assert value(TRUTH, TRUTH) == 0  # C2
+    assert value(TRUTH, TRUTH) == 0
     both = np.concatenate([TRUTH, TRUTH]), np.concatenate([PREDICTION, TRUTH])
-    assert value(*both) == pytest.approx(0.00078697460065, rel=1e-5)  # C3
-    assert value(TRUTH, np.zeros_like(TRUTH)) == pytest.approx(0.08828839293587, rel=1e-5)  # C4
+    assert value(*both) == pytest.approx(0.00078697460065, rel=1e-5)
+    assert value(TRUTH, np.zeros_like(TRUTH)) == pytest.approx(0.08828839293587, rel=1e-5)
 
 
-def test_whole_turns_do_not_matter():  # C5; what is left is the rounding of float32
+def test_whole_turns_do_not_matter():  # what is left is the rounding of float32
     turned = TRUTH.copy()
     turned[0, 0, 2] += 2 * np.pi
     assert value(TRUTH, turned) < 1e-13
 
 
-def test_clipping():  # C6
+def test_clipping():
     far = np.array([[[20.0, 0, 0], [20.0, 9.0, 0]]])
     assert value(np.zeros((1, 2, 3)), far) == pytest.approx(110381.2080848, rel=1e-5)
 
@@ -54,7 +54,7 @@ def test_the_papers_sum_is_six_times_the_mean(scale):
     ("logit", "label", "expected"),
     [(2, 1, 0.126928), (-1, 1, 1.3132617), (0, 0, 0.6931472), (30, 0, 30.0)],
 )
-def test_cross_entropy_golden_values(logit, label, expected):  # C8
+def test_cross_entropy_golden_values(logit, label, expected):
     found = float(bce_logits(np.array([label]), np.array([logit]))[0])
     assert found == pytest.approx(expected, abs=1e-6)
 

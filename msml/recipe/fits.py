@@ -22,6 +22,10 @@ def check_fit(fit: Fit) -> Iterator[Problem]:
         yield "optimizer.name", f"missing; expected one of {', '.join(OPTIMIZERS)}"
     elif name not in OPTIMIZERS:
         yield "optimizer.name", unknown("optimizer", name, OPTIMIZERS)
+    for key in fit.optimizer:
+        if "ema" in key.split("_"):
+            message = "averages of weights are not used: training keeps the best epoch's"
+            yield f"optimizer.{key}", f"{message}; remove it"
     rate = fit.optimizer.get("learning_rate", 1.0)
     if not isinstance(rate, int | float) or not 0 < rate < math.inf:
         yield "optimizer.learning_rate", f"expected a number above 0, got {rate}"

@@ -1,5 +1,6 @@
 """Fits of a power law C·x^a."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,19 +52,19 @@ def fit(x: Array, y: Array) -> Power | None:
     x, y = np.log(x[good]), np.log(y[good])
     if len(np.unique(x)) < _PARAMETERS:
         return None
-    design = np.stack([np.ones_like(x), x], axis=1)
-    parameters, *_ = np.linalg.lstsq(design, y, rcond=None)
-    residuals = y - design @ parameters
-    freedom = len(x) - _PARAMETERS
-    variance = residuals @ residuals / freedom if freedom else np.nan
-    errors = np.sqrt(np.diag(np.linalg.inv(design.T @ design)) * variance)
+    if len(x) > _PARAMETERS:
+        parameters, covariance = np.polyfit(x, y, 1, cov=True)
+        errors = np.sqrt(np.diag(covariance))
+    else:
+        parameters, errors = np.polyfit(x, y, 1), np.full(_PARAMETERS, np.nan)
     # What lies on a power law exactly is 1 ± 0, not 1 - 9e-16 ± 6e-15; and no zero is negative.
     parameters, errors = parameters.round(_DIGITS) + 0.0, errors.round(_DIGITS)
-    factor = float(np.exp(parameters[0]))
+    (exponent, constant), (exponent_error, constant_error) = parameters.tolist(), errors.tolist()
+    factor = math.exp(constant)
     return Power(
         factor=factor,
-        factor_error=factor * float(errors[0]),
-        exponent=float(parameters[1]),
-        exponent_error=float(errors[1]),
+        factor_error=factor * constant_error,
+        exponent=exponent,
+        exponent_error=exponent_error,
         points=len(x),
     )

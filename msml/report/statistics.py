@@ -13,6 +13,7 @@ Array = npt.NDArray[np.float64]
 
 # The central 68 % of a distribution lies between these two quantiles.
 LOW, HIGH = 0.16, 0.84
+_ONE_SIGMA = 0.6826894921370859  # of a normal distribution, to both sides
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,10 @@ def fraction(successes: int, trials: int) -> Fraction | None:
         raise ValueError(f"{successes} of {trials}")
     if trials == 0:
         return None
-    value = successes / trials
-    centre = (successes + 0.5) / (trials + 1)
-    half = np.sqrt(successes * (1 - value) + 0.25) / (trials + 1)
-    return Fraction(value, max(0.0, float(centre - half)), min(1.0, float(centre + half)))
+    from scipy.stats import binomtest
+
+    interval = binomtest(successes, trials).proportion_ci(_ONE_SIGMA, "wilson")
+    return Fraction(successes / trials, float(interval.low), float(interval.high))
 
 
 def quantile_error(ordered: Array, probability: float) -> float:

@@ -403,6 +403,7 @@ def test_outputs_that_inputs_name():
         ("posttrain.modes=[]", "posttrain.modes: is empty; expected some of connected, sequen"),
         ("posttrain.modes=[joint, joint]", "posttrain.modes: 'joint' is there more than once"),
         ("pretrain.optimizer.name=null", "pretrain.optimizer.name: missing; expected one of ada"),
+        ("pretrain.optimizer.use_ema=true", "pretrain.optimizer.use_ema: averages of weights are"),
         ("data.weight=jets", "data.weight: expected a number an event, got shape (2, 4)"),
         ("data.weight=weigt", "data.weight: unknown column 'weigt'"),
         ("data.split.train=1.0", "data.split.train: expected a number between 0 and 1, got 1"),

@@ -28,7 +28,7 @@ DATA = Data(file="events.h5")
         (1000, [600, 200, 200]),
     ],
 )
-def test_sizes_of_the_paper(events, sizes):  # C19
+def test_sizes_of_the_paper(events, sizes):
     assert [len(part) for part in split_rows(events, PAPER, 1).values()] == sizes
 
 

@@ -12,7 +12,7 @@ PRECISIONS = ["float32", "mixed_bfloat16", "mixed_float16"]
 
 
 @pytest.mark.parametrize(("name", "task"), ALL)
-def test_parameter_counts(name, task):  # C16
+def test_parameter_counts(name, task):
     model = make(name, task)
     assert model.count_params() == models.get(name).facts["parameters"]
     counts = {
@@ -31,7 +31,7 @@ def test_every_model_is_tested():
     assert {name for name, _ in ALL} | GENERIC == set(models.names())
 
 
-def test_sizes_can_be_set():  # C26
+def test_sizes_can_be_set():
     assert make("higgs_lstm", "higgs", bottleneck=False).count_params() == 21_281
     assert make("higgs_mlp", "higgs", units=16, layers=2).count_params() == 112 + 272 + 17
     assert make("tau_mlp", "tau", units=8).count_params() != make("tau_mlp", "tau").count_params()
@@ -105,7 +105,7 @@ def test_phi_comes_out_wrapped(name):
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_scale_factors_begin_as_the_identity(precision):  # C17
+def test_scale_factors_begin_as_the_identity(precision):
     jets, images = arrays("tau", events=100)
     jets[..., 2] = np.random.default_rng(3).uniform(-np.pi, np.pi, (100, 2))
     outputs = call(make("tau_scale_factor", "tau", precision=precision), [jets, images])

@@ -45,7 +45,7 @@ def copy_of(finished: Path, folder: Path) -> Path:
     return folder / "copy"
 
 
-def test_a_run_keeps_what_the_design_says(finished):
+def test_what_a_run_keeps(finished):
     run = only_run(finished)
     assert run.name.startswith("seed=0-")
     recipe = yaml.safe_load((run / "recipe.yaml").read_text())

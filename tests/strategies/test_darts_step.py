@@ -99,7 +99,7 @@ def epoch_of(made, train=None, valid=None, xla=False):
 
 
 @pytest.mark.parametrize(("rate", "exact"), ORDERS)
-def test_an_alpha_step_leaves_the_weights_bit_identical(rate, exact):  # C25
+def test_an_alpha_step_leaves_the_weights_bit_identical(rate, exact):
     made = search(small.supernet(), Recorder(), ADAM, rate, exact=exact)
     before = kept(made.net)
     losses = one_step(made)
@@ -167,7 +167,7 @@ def test_weights_descend_at_the_new_alpha():
         assert found == pytest.approx(gradient, rel=2e-3, abs=1e-6)
 
 
-def test_every_event_goes_to_its_own_side_once():  # C24
+def test_every_event_goes_to_its_own_side_once():
     """Events are counted as the step sees them."""
     made = search(small.supernet(), SGD, SGD)
     seen = {side: tf.Variable(tf.zeros(400, tf.int32)) for side in ("train", "valid")}

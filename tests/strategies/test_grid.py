@@ -54,7 +54,7 @@ def test_the_ranking_is_that_of_the_combinations(gridded):
         )
 
 
-def test_points_of_a_candidate_are_built_anew(gridded):  # C26
+def test_points_of_a_candidate_are_built_anew(gridded):
     """Other layers, other numbers of weights, other first weights."""
     run = only_run(gridded)
     counts = {n: combination(gridded, f"sf+mlp[units={n}]")["parameters"] for n in (8, 16)}

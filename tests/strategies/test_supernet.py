@@ -19,7 +19,7 @@ LN2, LN3 = np.log(2).item(), np.log(3).item()
     ("alpha", "expected"),
     [([0, 0, 0], [2, 0]), ([0, LN2, LN3], [2.3333333, -3.3333333])],
 )
-def test_mixtures(alpha, expected):  # C14, C15
+def test_mixtures(alpha, expected):
     outputs = [
         tf.constant([[first, second]]) for first, second in ((1.0, 10.0), (2.0, 0.0), (3.0, -10.0))
     ]
@@ -99,7 +99,7 @@ def test_the_objective_in_numbers():
 
 @pytest.mark.parametrize("epsilon", [0.0, 1.0])
 @pytest.mark.parametrize("target", [np.nan, np.inf, -np.inf])
-def test_a_weight_of_zero_removes_all_terms_of_a_task(epsilon, target):  # C22
+def test_a_weight_of_zero_removes_all_terms_of_a_task(epsilon, target):
     objective, batch = by_hand(epsilon, (0.0, 1.0), target)
     *_, first, second, total, whole = losses(objective, batch, [[0, 0], [LN3, 0]])
     assert not np.isfinite(first)

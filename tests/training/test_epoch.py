@@ -28,7 +28,7 @@ def counting(batch_size, xla=False, rows=ROWS):
 
 @pytest.mark.parametrize("xla", [False, True])
 @pytest.mark.parametrize("batch_size", [1, 10, 36, 37, 100])
-def test_every_event_is_used_once(batch_size, xla):  # C24
+def test_every_event_is_used_once(batch_size, xla):
     epoch, seen, batches = counting(batch_size, xla)
     for number in range(3):
         result = epoch(epoch_order(ROWS, 1, "unit", number))
@@ -130,7 +130,7 @@ def test_xla_and_no_xla_agree():
     assert results[0] == pytest.approx(results[1], rel=1e-5)
 
 
-def test_train_and_valid_never_mix():  # C24
+def test_train_and_valid_never_mix():
     """Garbage in valid changes no weight, and what train holds does not enter a valid loss."""
     chain = small.small_chain()
     trained = small.trainee(chain)

@@ -42,7 +42,7 @@ def settings(epochs=100, patience=3):
 
 
 @pytest.mark.parametrize("patience", [1, 3, 10])
-def test_ties_are_no_improvement(tmp_path, patience):  # C20
+def test_ties_are_no_improvement(tmp_path, patience):
     trained, weight, epochs = scripted(losses_of(1.0))
     history = small.run(trained, settings(patience=patience), tmp_path / "c.h5")
     assert history.epochs == len(epochs) == 1 + patience

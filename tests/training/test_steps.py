@@ -58,7 +58,7 @@ def test_gradients_of_the_chain(v):
     assert any(moved[upstream:]) == (v < 1)
 
 
-def test_a_weight_of_zero_removes_even_what_is_infinite():  # C22
+def test_a_weight_of_zero_removes_even_what_is_infinite():
     chain, columns = small.small_chain(weight=0.0), small.batch()
     columns["taus"] = np.full_like(columns["taus"], np.nan)
     weights = {"momentum": 0.0, "higgs": 1.0}

@@ -20,16 +20,11 @@ def float32(x: Tensor) -> Tensor:
     return ops.cast(x, "float32")
 
 
-def log_pt(pt: Tensor) -> Tensor:
-    """Return log(0.1 + pt/GeV) of transverse momenta in GeV, any shape.
+def pt_of(log_pt: Tensor) -> Tensor:
+    """Return exp(x) - 0.1 in GeV, the inverse of log(0.1 + pt/GeV), with x clipped to [-7, 7].
 
     Source: paper, section 4.2.
     """
-    return ops.log(PT_OFFSET + float32(pt))
-
-
-def pt_of(log_pt: Tensor) -> Tensor:
-    """Return exp(x) - 0.1 in GeV, the inverse of `log_pt`, with x clipped to [-7, 7]."""
     clipped = ops.clip(float32(log_pt), -LOG_PT_LIMIT, LOG_PT_LIMIT)
     return ops.exp(clipped) - PT_OFFSET
 

@@ -6,6 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from msml.data import kinematics
+from msml.data.transforms import PT_OFFSET
 from msml.studies.htautau import physics
 
 vectors = st.tuples(st.floats(1, 500), st.floats(-2.4, 2.4), st.floats(-3.14, 3.14))
@@ -37,10 +38,10 @@ def exact_mass(pair):
 @pytest.mark.parametrize(
     ("pair", "expected"),
     [
-        ([(45.5, 0, 0), (45.5, 0, np.pi)], 91.07211931),  # C9
-        ([(62.5, 0, 0), (62.5, 0, np.pi)], 125.05251263),  # C10
-        ([(50, 0.5, 1.0), (30, -1.0, -2.0)], 100.20211643),  # C11
-        ([(0, 0, 0), (0, 0, 0)], 3.62366058),  # C12
+        ([(45.5, 0, 0), (45.5, 0, np.pi)], 91.07211931),
+        ([(62.5, 0, 0), (62.5, 0, np.pi)], 125.05251263),
+        ([(50, 0.5, 1.0), (30, -1.0, -2.0)], 100.20211643),
+        ([(0, 0, 0), (0, 0, 0)], 3.62366058),
     ],
 )
 def test_mass_golden_values(pair, expected):
@@ -68,7 +69,7 @@ def test_mass_of_the_zeros_candidate():
         (7 * np.pi, -np.pi),
     ],
 )
-def test_wrap_golden_values(phi, expected):  # C13
+def test_wrap_golden_values(phi, expected):
     wrapped = float(physics.wrap_phi(np.array([phi]))[0])
     assert -np.pi - 1e-6 < wrapped < np.pi
     # In float32 7 pi is a little less, and lands at the other end.
@@ -98,10 +99,10 @@ def test_wrap_has_gradient_one():
 @settings(deadline=None)
 @given(st.floats(0, 1000))
 def test_log_pt_there_and_back(pt):
-    assert float(physics.pt_of(physics.log_pt(pt))) == pytest.approx(pt, rel=2e-6, abs=1e-6)
+    assert float(physics.pt_of(np.log(PT_OFFSET + pt))) == pytest.approx(pt, rel=2e-6, abs=1e-6)
 
 
-def test_clips():  # part of C6
+def test_clips():
     assert float(physics.pt_of(20.0)) == pytest.approx(1096.533, rel=1e-6)
     assert float(physics.pt_of(-20.0)) == pytest.approx(-0.0990881, rel=1e-4)
     far, limit = (np.asarray(physics.momenta([x, eta, 0.0])) for x, eta in ((20, 9), (7, 5)))
@@ -164,7 +165,7 @@ def test_mass_and_its_gradient_are_finite_anywhere(numbers):
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float64", "int32"])
 def test_always_float32(dtype):
     x = keras.ops.cast(np.ones((4, 2, 3)), dtype)
-    for function in (physics.log_pt, physics.pt_of, physics.momenta, physics.wrap_phi):
+    for function in (physics.pt_of, physics.momenta, physics.wrap_phi):
         assert function(x).dtype == "float32"
     assert physics.invariant_mass(x).dtype == "float32"
     assert physics.invariant_mass(x).shape == (4,)
