@@ -85,8 +85,9 @@ def ls(kind: str | None, as_json: bool) -> None:
 
 
 def _table(group: list[Item]) -> Iterator[str]:
-    """Align names and numbers of weights."""
+    """Align names and numbers of weights; not every model has a number."""
     width = max((len(item.name) for item in group), default=0)
-    for item in group:
-        weights = "" if item.parameters is None else f"{item.parameters:>7,}  "
-        yield f"{item.name:<{width}}  {weights}{item.summary}".rstrip()
+    numbers = ["" if item.parameters is None else f"{item.parameters:,}  " for item in group]
+    digits = max(map(len, numbers), default=0)
+    for item, number in zip(group, numbers, strict=True):
+        yield f"{item.name:<{width}}  {number:>{digits}}{item.summary}".rstrip()
