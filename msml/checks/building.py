@@ -2,16 +2,19 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from msml.checks.meaning import classes_of
+from msml.checks.state import state_problem
 from msml.checks.wiring import Columns, Shape, input_masks, input_shapes, output_shape
 from msml.errors import RecipeError, nearest
 from msml.models.build import build, output_shapes
 from msml.recipe.expand import PROBABILITIES, ModelSpec, candidates, source_of
 from msml.recipe.messages import Problem
 from msml.recipe.schema import Fit, Task, TrainRecipe
-from msml.registry import losses
+from msml.registry import losses, models, plugin_fingerprint
+from msml.training.environment import resolve_precision
 from msml.weighting.rule import Tasks, make_weighting
 
 Outputs = Mapping[str, Shape]
@@ -28,6 +31,7 @@ def check_models(recipe: TrainRecipe, columns: Columns, bad: set[str]) -> Iterat
         bad: Keys with a problem already; what depends on them is left out.
     """
     classes = {name: classes_of(task, columns) for name, task in recipe.tasks.items()}
+    precision = "float32" if "precision" in bad else resolve_precision(recipe.precision)
     outputs: dict[str, Outputs] = {}
     for name, task in recipe.tasks.items():
         key = f"tasks.{name}"
@@ -46,7 +50,7 @@ def check_models(recipe: TrainRecipe, columns: Columns, bad: set[str]) -> Iterat
                 continue
             try:
                 masks = input_masks(recipe, name, columns)
-                found = _build(spec, inputs, output, task.output, masks)
+                found = _build(spec, inputs, output, precision, task.output, masks)
             except RecipeError as error:
                 yield from _model_problems(here, candidate, spec, error, inputs)
                 continue
@@ -117,16 +121,24 @@ def _model_problems(
 
 
 def _build(
-    spec: ModelSpec, inputs: Sequence[Shape], output: Shape, seen: str, masks: Sequence[bool]
+    spec: ModelSpec,
+    inputs: Sequence[Shape],
+    output: Shape,
+    precision: str,
+    seen: str,
+    masks: Sequence[bool],
 ) -> Outputs:
     """Build a candidate; whatever a user's own builder does wrong is a problem of the recipe.
 
     Returns:
         The shapes of its outputs.
     """
+    make = partial(build, spec.model, inputs, output, spec.args, 0, precision, seen, masks)
     try:
-        model = build(spec.model, inputs, output, spec.args, seed=0, output=seen, masks=masks)
-        return output_shapes(model, inputs)
+        of_plugin = plugin_fingerprint(models.get(spec.model)) is not None
+        if of_plugin and (why := state_problem(make, inputs, masks)):
+            raise RecipeError(f"model '{spec.model}' {why}")
+        return output_shapes(make(), inputs)
     except RecipeError:
         raise
     except Exception as error:

@@ -50,7 +50,7 @@ def build(
 
     Raises:
         RecipeError: The name is unknown, the arguments do not fit, or the model is of another
-            output shape or no model; one line each.
+            output shape or type, or no model; one line each.
     """
     import keras
 
@@ -69,26 +69,37 @@ def build(
         if not isinstance(model, keras.Model):
             message = f"is of type {type(model).__name__}, not a keras.Model"
             raise RecipeError(f"model '{name}' {message}")
-        shapes = output_shapes(model, input_shapes)
+        outputs = _outputs(model, input_shapes)
+    shapes = {key: tuple(each.shape[1:]) for key, each in outputs.items()}
     if output not in shapes:
         message = f"no output '{output}'{nearest(output, list(shapes))}"
         raise RecipeError(f"model '{name}' has {message}")
     if shapes[output] != (tuple(output_shape) or (1,)):
         message = f"outputs of shape {shapes[output]}, the task's loss wants {tuple(output_shape)}"
         raise RecipeError(f"model '{name}' has {message}")
+    for key, each in outputs.items():
+        if keras.backend.standardize_dtype(each.dtype) != "float32":
+            message = f"the output '{key}' of {each.dtype}; expected a last layer of dtype float32"
+            raise RecipeError(f"model '{name}' has {message}")
     return model
 
 
 def output_shapes(model: "keras.Model", input_shapes: Sequence[Shape]) -> dict[str, Shape]:
     """Return the shapes of a model's outputs by name, without the event axis."""
+    outputs = _outputs(model, input_shapes)
+    return {name: tuple(each.shape[1:]) for name, each in outputs.items()}
+
+
+def _outputs(model: "keras.Model", input_shapes: Sequence[Shape]) -> Mapping[str, Any]:
+    """Outputs by name; a subclassed model makes its layers when it is called."""
     from keras import ops
 
     try:
         result = model.output
-    except AttributeError:  # a subclassed model makes its layers when it is first called
+    except AttributeError:
         zeros = [ops.zeros((1, *shape)) for shape in input_shapes]
         result = model(zeros if len(zeros) > 1 else zeros[0], training=False)
-    return {name: tuple(each.shape[1:]) for name, each in named(result).items()}
+    return named(result)
 
 
 def named(result: Any) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from msml.chain import Chain, Named, weighted_total
 from msml.models.build import named
+from msml.models.stateless import call
 from msml.recipe.expand import upstream
 from msml.strategies.supernet import Supernet
 from msml.training.environment import tensorflow
@@ -251,9 +252,8 @@ class Paths:
         model = self.supernet.models[task][name]
         if values is None:
             values = [variable.value for variable in model.trainable_variables]
-        output, state = model.stateless_call(
-            values, model.non_trainable_variables, inputs, training=training
-        )
+        given = model.non_trainable_variables
+        output, state = call(model, values, given, inputs, training=training)
         return named(output), state
 
     def _switch(self, task: str, number: Number, branch: Callable[[str, str], Any]) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 from msml.chain import Chain, Named
 from msml.models.build import named
+from msml.models.stateless import call
 from msml.recipe.expand import TaskSpec
 from msml.strategies.relaxation import SOFTMAX, Relaxation
 from msml.training.environment import tensorflow
@@ -119,7 +120,7 @@ class Supernet:
         for model in self.models[task].values():
             own = [weights[self._position[id(v)]] for v in model.trainable_variables]
             state = model.non_trainable_variables
-            output, new = model.stateless_call(own, state, inputs, training=given.training)
+            output, new = call(model, own, state, inputs, training=given.training)
             for variable, value in zip(state, new, strict=True):
                 given.updates.setdefault(id(variable), (variable, value))
             outputs.append(named(output))

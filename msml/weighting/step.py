@@ -77,11 +77,19 @@ def make_chain_step(
     chain: Chain, weights: Mapping[str, float], optimizer: Any, weighting: Weighting
 ) -> Step:
     """Descend the losses of a chain: the losses of its tasks, then their sum weighted by v_t."""
+    tf = tensorflow()
     variables = chain.variables()
     shares = [weights[name] for name in chain.models]
+    models = chain.models.values() if weighting.after else []
+    state = [variable for model in models for variable in model.non_trainable_variables]
 
     def step(batch: Batch) -> Tensor:
+        before = [tf.identity(variable.value) for variable in state]
+
         def losses(_: list[Tensor]) -> Losses:
+            # A second look is at the same random numbers, and moves statistics no second time.
+            for variable, value in zip(state, before, strict=True):
+                variable.assign(value)
             found = chain.task_losses(batch, chain.outputs(batch, training=True))
             return Losses(found, found, weighted_total(shares, found))
 
