@@ -37,6 +37,13 @@ def has_truth(spec: TaskSpec, output: str) -> bool:
     return output == spec.output and "output" not in facts
 
 
+def frozen(tasks: Mapping[str, TaskSpec], task: str) -> list[str]:
+    """Name earlier tasks whose outputs a candidate sees frozen, as no truth can stand in."""
+    sources = [source_of(text, tasks) for text in tasks[task].inputs]
+    needed = [s.name for s in sources if s.output and not has_truth(tasks[s.name], s.output)]
+    return list(dict.fromkeys(needed))
+
+
 @dataclass(frozen=True)
 class Chain:
     """Tasks in order with one model for some of them.

@@ -14,6 +14,7 @@ from msml.recipe import load
 from msml.recipe.expand import candidates, weights
 from msml.recipe.schema import TrainRecipe
 from msml.registry import is_dummy
+from msml.runs import layout
 from msml.runs.directory import read_json_if_there
 
 _TRAINING = ("search/", "grid/", "posttrain/")
@@ -48,7 +49,7 @@ class Facts:
 
     def valid_loss(self, chain: str, mode: str) -> float | None:
         """Loss of the last task on valid, of a trained chain; None where there is none."""
-        path = self.directory / "posttrain" / chain / mode / "metrics.json"
+        path = layout.posttrained(self.directory, chain, mode) / layout.RESULT
         record = read_json_if_there(path) or {}
         loss: float | None = record.get("valid_losses", {}).get(self.tasks[-1])
         return loss
@@ -61,12 +62,12 @@ def facts(directory: Path) -> Facts:
         DataError: The recipe is of another version of msml.
     """
     try:
-        recipe = load(directory / "recipe.yaml", TrainRecipe).values
+        recipe = load(layout.recipe(directory), TrainRecipe).values
     except RecipeError as error:
         raise DataError(f"{directory}: {error.problems[0]}") from error
     specs = [spec for task in recipe.tasks.values() for _, spec in candidates(task)]
     resolved = weights({name: task.weight for name, task in recipe.tasks.items()})
-    manifest = read_json_if_there(directory / "manifest.json") or {}
+    manifest = read_json_if_there(layout.manifest(directory)) or {}
     files = manifest.get("data", {}).get("files", [])
     return Facts(
         directory=directory,
@@ -84,7 +85,7 @@ def facts(directory: Path) -> Facts:
 def log(directory: Path) -> Iterator[dict[str, Any]]:
     """Yield the logged epochs of a run; half a line, left by a kill, does not count."""
     try:
-        lines = (directory / "metrics.jsonl").read_text().splitlines()
+        lines = layout.log(directory).read_text().splitlines()
     except OSError:
         return
     for line in lines:

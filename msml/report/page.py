@@ -13,6 +13,7 @@ from typing import Any
 from msml import __version__
 from msml.errors import DataError
 from msml.report.tables import html_table
+from msml.runs import layout
 from msml.runs.directory import read_json
 from msml.runs.manifest import total_seconds
 from msml.tables import duration, threads
@@ -151,8 +152,8 @@ def _runs(runs: Sequence[Path], manifests: Sequence[Mapping[str, Any]], folder: 
         seconds = total_seconds(manifest)
         git = sessions[-1].get("git") if sessions else None
         parts = [_link(run, folder, run.name), escape(duration(seconds)), escape(_commit(git))]
-        parts.append(_link(run / "recipe.yaml", folder, "recipe"))
-        evaluated = run / "evaluate" / "metrics.json"
+        parts.append(_link(layout.recipe(run), folder, "recipe"))
+        evaluated = layout.evaluation(run) / layout.RESULT
         parts.append(_link(evaluated, folder, "metrics") if evaluated.exists() else "not evaluated")
         rows.append(parts)
     table = html_table(("run", "time", "commit", "recipe", "result"), rows)
@@ -213,6 +214,6 @@ def _between(times: Sequence[float]) -> str:
 
 def _manifest(run: Path) -> dict[str, Any]:
     try:
-        return dict(read_json(run / "manifest.json"))
+        return dict(read_json(layout.manifest(run)))
     except DataError:
         return {}

@@ -12,6 +12,7 @@ from msml.recipe.files import find, missing
 from msml.recipe.schema import Report
 from msml.recipe.tree import line
 from msml.report.facts import Facts, facts
+from msml.runs import layout
 from msml.runs.directory import read_json
 from msml.sweep.collect import Row, collect, run_rows
 from msml.sweep.plan import Plan, make
@@ -74,7 +75,7 @@ class Results:
         found: dict[Path, Mapping[str, Any]] = {}
         for run in self.runs:
             for stage in ("search", "grid"):
-                if (path := run / stage / "selection.json").exists():
+                if (path := layout.selection(run, stage)).exists():
                     found[run] = dict(read_json(path))
                     break
         return found
@@ -100,7 +101,7 @@ def of_recipe(recipe: str, overrides: Sequence[str], runs: Path) -> Results:
         name=recipe,
         figures=named_figures(recipe),
         table=tidy(rows),
-        runs=tuple(d for d in directories if (d / "recipe.yaml").exists()),
+        runs=tuple(d for d in directories if layout.recipe(d).exists()),
         points=len(directories),
         missing=tuple(lines),
         overrides=tuple(overrides),
@@ -121,11 +122,11 @@ def of_runs(directories: Sequence[Path]) -> Results:
     rows: list[Row] = []
     lines = []
     for path in directories:
-        if not (path / "recipe.yaml").exists():
+        if not layout.recipe(path).exists():
             raise DataError(f"{path}: no run: it has no recipe.yaml")
         found = list(run_rows(path, f"{path.parent.name}/{path.name}"))
         rows += [{**row, "directory": str(path)} for row in found]
-        lines += [] if (path / "evaluate" / "metrics.json").exists() else [f"not done: {path}"]
+        lines += [] if (layout.evaluation(path) / layout.RESULT).exists() else [f"not done: {path}"]
     name = ", ".join(map(str, directories))
     return Results(name, (), tidy(rows), tuple(directories), len(directories), tuple(lines))
 

@@ -11,6 +11,7 @@ from msml.report import tables
 from msml.report.catalogue import Drawn, check, draw, needs_runs
 from msml.report.page import About, Section, page
 from msml.report.results import Results
+from msml.runs import layout
 
 if TYPE_CHECKING:
     from pandas import Series
@@ -118,7 +119,7 @@ def typical(results: Results) -> "Sequence[Series]":
 
 
 def _of_run(row: "Series") -> Iterator[Section]:
-    folder = Path(row["directory"]) / "evaluate"
+    folder = layout.evaluation(Path(row["directory"]))
     for name, (title, caption) in _EXAMPLES.items():
         own = folder / row["chain"] / f"{name}.png"
         common = sorted(folder.glob(f"{name}*.png")) if name == "roc" else []

@@ -12,13 +12,14 @@ from typing import Any
 
 from msml.errors import DataError
 from msml.files import atomic, fingerprint, locked, remove_temporaries
+from msml.runs import layout
 
 IN_USE = "another process is working in it"
 
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """Files of a run; see the design of each in the stage that writes it.
+    """The directory of a run; `msml.runs.layout` says what lies where.
 
     Attributes:
         path: `RUNS/NAME/KEY`.
@@ -50,7 +51,7 @@ class RunDirectory:
         """Remove what a killed process left half written: temporary files, a torn last line."""
         remove_temporaries(self.path)
         try:
-            log = self.file("metrics.jsonl")
+            log = layout.log(self.path)
             if log.exists() and not (lines := log.read_bytes()).endswith(b"\n"):
                 os.truncate(log, lines.rfind(b"\n") + 1)
         except OSError as error:
@@ -60,16 +61,16 @@ class RunDirectory:
         """Add a line to `metrics.jsonl`."""
         line = json.dumps(finite({**record, "time": round(time.time(), 3)}))
         try:
-            with self.file("metrics.jsonl").open("a") as handle:
+            with layout.log(self.path).open("a") as handle:
                 handle.write(line + "\n")
         except OSError as error:
             raise DataError(
-                f"{self.file('metrics.jsonl')}: cannot be written: {error.strerror}"
+                f"{layout.log(self.path)}: cannot be written: {error.strerror}"
             ) from error
 
     def forget(self, unit: str, epochs: int) -> None:
         """Drop the logged epochs of a unit after these: they will be done again."""
-        log = self.file("metrics.jsonl")
+        log = layout.log(self.path)
         lines = log.read_text().splitlines(keepends=True) if log.exists() else []
         records = [json.loads(line) for line in lines]
         kept = [

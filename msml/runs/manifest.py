@@ -14,9 +14,9 @@ import numpy as np
 
 from msml import __version__
 from msml.errors import DataError
+from msml.runs import layout
 from msml.runs.directory import RunDirectory, read_json, write_json
 
-_NAME = "manifest.json"
 _SECONDS_FOR_GIT = 10.0
 
 
@@ -65,7 +65,7 @@ def earlier(directory: RunDirectory) -> dict[str, Any]:
     Raises:
         DataError: If it cannot be read.
     """
-    path = directory.file(_NAME)
+    path = layout.manifest(directory.path)
     if not path.exists():
         return {}
     found = dict(read_json(path))
@@ -103,7 +103,7 @@ def recorded(
     def write(seconds: float | None, megabytes: float | None) -> None:
         measured = {"seconds": seconds, "peak_memory_mb": megabytes}
         content = {**facts, "sessions": [*before, {**about, **measured}]}
-        write_json(directory.file(_NAME), content)
+        write_json(layout.manifest(directory.path), content)
 
     write(None, None)
     try:

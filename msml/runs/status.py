@@ -12,6 +12,7 @@ from msml.files import is_locked
 from msml.recipe import load
 from msml.recipe.expand import chain_name, chains, expand
 from msml.recipe.schema import TrainRecipe
+from msml.runs import layout
 from msml.runs.attempt import UNFINISHED
 from msml.runs.directory import read_json_if_there, run_directory
 
@@ -91,14 +92,14 @@ def run_of(recipe: str, overrides: Sequence[str], runs: Path) -> Path:
 
 def find_runs(runs: Path) -> list[Path]:
     """Return the directories of all runs below a folder, in order of their names."""
-    return sorted(path.parent for path in runs.glob("*/*/recipe.yaml"))
+    return sorted(path.parent for path in runs.glob(layout.recipe(Path("*/*")).as_posix()))
 
 
 def status(path: Path) -> Status:
     """Say how far a run has come."""
-    if not (path / "recipe.yaml").exists():
+    if not layout.recipe(path).exists():
         return Status(str(path), "not started", (), None, None, None)
-    seen = _last_epochs(path / "metrics.jsonl")
+    seen = _last_epochs(layout.log(path))
     units = tuple(_units(path, seen))
     attempt = read_json_if_there(path / UNFINISHED)
     last = max(seen.values(), key=lambda record: record["time"], default=None)
@@ -132,33 +133,33 @@ def _is_done(units: tuple[Unit, ...], name: str) -> bool:
 def _units(path: Path, seen: Mapping[str, Mapping[str, Any]]) -> Iterator[Unit]:
     """Yield a run's work, as its recipe says; none where that is of another version."""
     try:
-        recipe = load(path / "recipe.yaml", TrainRecipe).values
+        recipe = load(layout.recipe(path), TrainRecipe).values
         tasks = expand(recipe)
     except RecipeError:
         return
     for task, spec in tasks.items():
         for name in spec.candidates:
-            file = path / "pretrain" / task / f"{name}.json"
+            file = layout.pretrained(path, task, name)
             yield _unit("pretrain", f"{task}/{name}", file, seen)
     strategy = recipe.strategy.get("name")
-    if strategy == "grid" or (path / "grid").exists():
+    if strategy == "grid" or layout.combination(path, "").exists():
         for choice in product(*(spec.candidates for spec in tasks.values())):
             name = "+".join(choice)
-            yield _unit("grid", name, path / "grid" / name / "metrics.json", seen)
+            yield _unit("grid", name, layout.combination(path, name) / layout.RESULT, seen)
     if strategy:
-        yield _unit("search", str(strategy), path / "search" / "selection.json", seen)
-    for stage in ("posttrain", "evaluate"):
+        yield _unit("search", str(strategy), layout.selection(path), seen)
+    for stage, folder in (("posttrain", layout.posttrained), ("evaluate", layout.evaluated)):
         for chain, mode in product(_chains(path, recipe), recipe.posttrain.modes):
-            file = path / stage / chain / mode / "metrics.json"
+            file = folder(path, chain, mode) / layout.RESULT
             yield _unit(stage, f"{chain}/{mode}", file, seen)
     if recipe.evaluate.validity is not None:
-        yield _unit("evaluate", "validity", path / "evaluate" / "validity.json", seen)
+        yield _unit("evaluate", "validity", layout.calibration(path), seen)
 
 
 def _chains(path: Path, recipe: TrainRecipe) -> list[str]:
     """Names of the chains to train; none where the recipe chooses none."""
     if recipe.strategy:
-        selection = read_json_if_there(path / "search" / "selection.json")
+        selection = read_json_if_there(layout.selection(path))
         return [chain_name(selection["chosen"]) if selection else _TO_BE_CHOSEN]
     try:
         return [chain_name(chain) for chain in chains(recipe)]

@@ -9,6 +9,7 @@ import numpy as np
 from msml.data.kinematics import Array
 from msml.metrics import Estimate, auc, bootstrap
 from msml.recipe.expand import chain_name
+from msml.runs import layout
 from msml.stages.figures import draw_figures
 from msml.stages.measured import Measured, TestEvents
 from msml.stages.session import Session
@@ -31,11 +32,9 @@ def draw(
         judged=judge.judged if judge is not None else None,
     )
     session.progress.done("evaluate: drawing")
-    draw_figures(events, list(_measured(session, events, records)), _evaluate(session))
-
-
-def _evaluate(session: Session) -> Any:
-    return session.directory.file("evaluate")
+    draw_figures(
+        events, list(_measured(session, events, records)), layout.evaluation(session.directory.path)
+    )
 
 
 def _label(target: Array) -> Array | None:
@@ -50,7 +49,9 @@ def _measured(
 ) -> Iterator[Measured]:
     for record in records:
         chain = chain_name(record["chain"])
-        with h5py.File(_evaluate(session) / chain / record["mode"] / "predictions.h5") as file:
+        with h5py.File(
+            layout.evaluated(session.directory.path, chain, record["mode"]) / layout.PREDICTIONS
+        ) as file:
             outputs = {task: np.asarray(file[task]["prediction"]) for task in session.tasks}
         area = None
         if events.label is not None:

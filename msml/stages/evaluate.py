@@ -11,6 +11,7 @@ from msml.chain import Chain
 from msml.data.kinematics import Array
 from msml.metrics import LOSS, EventMean, estimate, label_of, replicate
 from msml.recipe.expand import chain_name
+from msml.runs import layout
 from msml.runs.directory import finite, read_json, write_json
 from msml.stages.drawing import draw
 from msml.stages.losses import Measure, event_losses, metric_on
@@ -50,7 +51,7 @@ def evaluate(session: Session) -> list[Record]:
             records.append({**record, "minus": minus} if minus else record)
     if judge:
         judge.write_calibration()
-    path = session.directory.file("evaluate", "metrics.json")
+    path = layout.evaluation(session.directory.path) / layout.RESULT
     if not path.exists() or read_json(path) != finite(records):
         draw(session, records, judge)
         write_json(path, records)
@@ -60,21 +61,21 @@ def evaluate(session: Session) -> list[Record]:
 def _evaluated(session: Session, judge: Judge | None, chosen: dict[str, str], mode: str) -> Record:
     """Measure one chain unless that was done."""
     folder = _folder(session, chosen, mode)
-    if not (folder / "metrics.json").exists():
+    if not (folder / layout.RESULT).exists():
         models = {task: build_model(session, task, name) for task, name in chosen.items()}
         chain = Chain(session.tasks, models)
-        load_weights(chain, folder_of(session, chosen, mode) / "weights.h5")
+        load_weights(chain, folder_of(session, chosen, mode) / layout.WEIGHTS)
         outputs = predict(session, chain, "test")
         measured, replicas = _measure(session, judge, outputs)
-        _write_predictions(session, outputs, replicas, folder / "predictions.h5")
+        _write_predictions(session, outputs, replicas, folder / layout.PREDICTIONS)
         record = {"chain": chosen, "mode": mode, "metrics": measured}
-        write_json(folder / "metrics.json", record)
+        write_json(folder / layout.RESULT, record)
         session.progress.done(f"evaluate {chain_name(chosen)} {mode}")
-    return dict(read_json(folder / "metrics.json"))
+    return dict(read_json(folder / layout.RESULT))
 
 
 def _folder(session: Session, chosen: dict[str, str], mode: str) -> Path:
-    return session.directory.file("evaluate", chain_name(chosen), mode)
+    return layout.evaluated(session.directory.path, chain_name(chosen), mode)
 
 
 def _measure(
@@ -108,7 +109,7 @@ def _measure(
 def _difference(session: Session, record: Record, other: Record) -> dict[str, dict[str, Any]]:
     """What a mode gained over another of the same chain, replica by replica."""
     ours, theirs = (
-        _replicas(_folder(session, r["chain"], r["mode"]) / "predictions.h5")
+        _replicas(_folder(session, r["chain"], r["mode"]) / layout.PREDICTIONS)
         for r in (record, other)
     )
     differences: dict[str, dict[str, Any]] = {}

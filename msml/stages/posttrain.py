@@ -5,6 +5,7 @@ from typing import Any
 
 from msml.chain import Chain, output_columns
 from msml.recipe.expand import chain_name, upstream
+from msml.runs import layout
 from msml.runs.directory import read_json, write_json
 from msml.stages.pretrain import pretrained
 from msml.stages.search import chosen_chains, searched
@@ -30,20 +31,20 @@ def posttrain(session: Session) -> dict[str, dict[str, Any]]:
 
 def folder_of(session: Session, chosen: dict[str, str], mode: str) -> Path:
     """Where a chain's result is kept."""
-    return session.directory.file("posttrain", chain_name(chosen), mode)
+    return layout.posttrained(session.directory.path, chain_name(chosen), mode)
 
 
 def trained(session: Session, chosen: dict[str, str], mode: str) -> dict[str, Any]:
     """Train a chain in one mode unless that was done."""
     folder = folder_of(session, chosen, mode)
-    if not (folder / "metrics.json").exists():
+    if not (folder / layout.RESULT).exists():
         session.check_stop()
         work = {"connected": _connected, "sequential": _sequential, "joint": _joint}[mode]
         result = work(session, chosen, folder)
-        write_json(folder / "metrics.json", {"chain": chosen, "mode": mode, **result})
+        write_json(folder / layout.RESULT, {"chain": chosen, "mode": mode, **result})
         losses = ", ".join(f"{k} {v:.5f}" for k, v in result["valid_losses"].items())
         session.progress.done(f"posttrain {chain_name(chosen)} {mode}: valid losses {losses}")
-    return dict(read_json(folder / "metrics.json"))
+    return dict(read_json(folder / layout.RESULT))
 
 
 def pretrained_chain(
@@ -137,8 +138,8 @@ def _sequential(session: Session, chosen: dict[str, str], folder: Path) -> dict[
                 folder=folder / task,
                 added=added,
             )
-            if (unit.folder / "weights.h5").exists():
-                load_weights(unit.chain, unit.folder / "weights.h5")
+            if (unit.folder / layout.WEIGHTS).exists():
+                load_weights(unit.chain, unit.folder / layout.WEIGHTS)
             else:
                 train(session, unit)
         done = Chain(session.tasks, dict(models))
@@ -149,7 +150,7 @@ def _sequential(session: Session, chosen: dict[str, str], folder: Path) -> dict[
 
 
 def _keep(session: Session, chain: Chain, folder: Path) -> dict[str, Any]:
-    save_arrays(folder / "weights.h5", variable_arrays(model_variables(chain)), {"xla": False})
+    save_arrays(folder / layout.WEIGHTS, variable_arrays(model_variables(chain)), {"xla": False})
     return _valid_losses(session, chain)
 
 

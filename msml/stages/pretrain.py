@@ -12,9 +12,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from msml.chain import Chain, has_truth, output_columns
+from msml.chain import Chain, frozen, output_columns
 from msml.files import atomic, fingerprint, locked, remove_temporaries
-from msml.recipe.expand import source_of, upstream
+from msml.recipe.expand import upstream
+from msml.runs import layout
 from msml.runs.directory import read_json, write_json
 from msml.stages.session import Session
 from msml.stages.training import Unit, build_model, train
@@ -44,25 +45,26 @@ def pretrained(session: Session, task: str, candidate: str) -> tuple[Path, dict[
     """
     folder = session.directory.cache / "pretrain" / _fingerprint(session, task, candidate)
     with locked(folder / "lock", waiting=session.check_stop):
-        if not (folder / "metrics.json").exists():
+        if not (folder / layout.RESULT).exists():
             session.check_stop()
             remove_temporaries(folder)
             _pretrain(session, task, candidate, folder)
-    metrics = read_json(folder / "metrics.json")
-    _link(folder / "weights.h5", session.directory.file("pretrain", task, f"{candidate}.h5"))
-    _link(folder / "metrics.json", session.directory.file("pretrain", task, f"{candidate}.json"))
-    return folder / "weights.h5", metrics
+    metrics = read_json(folder / layout.RESULT)
+    own = layout.pretrained(session.directory.path, task, candidate)
+    _link(folder / layout.WEIGHTS, own.with_name(f"{candidate}.h5"))
+    _link(folder / layout.RESULT, own)
+    return folder / layout.WEIGHTS, metrics
 
 
 def _pretrain(session: Session, task: str, candidate: str, folder: Path) -> None:
-    frozen = _frozen(session, task)
+    earlier = frozen(session.tasks, task)
     unit = Unit(
         key=f"pretrain/{task}/{candidate}",
         chain=_alone(session, task, candidate),
         weights={task: 1.0},
         settings=session.values.pretrain,
         folder=folder,
-        added={split: _outputs_of(session, frozen, split) for split in ("train", "valid")},
+        added={split: _outputs_of(session, earlier, split) for split in ("train", "valid")},
     )
     history = train(session, unit)
     best = history.valid[history.best_epoch] if history.best_epoch >= 0 else {}
@@ -74,7 +76,7 @@ def _pretrain(session: Session, task: str, candidate: str, folder: Path) -> None
         "best_epoch": history.best_epoch + 1,
         "valid_loss": best.get(task),
     }
-    write_json(folder / "metrics.json", metrics)
+    write_json(folder / layout.RESULT, metrics)
     session.progress.done(
         f"pretrain {task}/{candidate}: valid loss {best.get(task, math.nan):.5f} "
         f"in epoch {metrics['best_epoch']} of {metrics['epochs']}"
@@ -94,26 +96,18 @@ def _fingerprint(session: Session, task: str, candidate: str) -> str:
     }
     if plugins := session.plugin_fingerprints(task, candidate):
         described["plugins"] = plugins
-    if frozen := _frozen(session, task):
+    if needed := frozen(session.tasks, task):
         described["frozen"] = {
             earlier: [_fingerprint(session, earlier, name) for name in known.candidates]
             for earlier, known in session.tasks.items()
-            if earlier in frozen
+            if earlier in needed
         }
     return fingerprint(described)[:20]
 
 
 def _alone(session: Session, task: str, candidate: str) -> Chain:
     models = {task: build_model(session, task, candidate)}
-    return Chain(session.tasks, models, frozenset(_frozen(session, task)))
-
-
-def _frozen(session: Session, task: str) -> list[str]:
-    """Earlier tasks whose outputs a candidate sees frozen, as no truth can stand in for them."""
-    tasks = session.tasks
-    sources = [source_of(text, tasks) for text in tasks[task].inputs]
-    needed = [s.name for s in sources if s.output and not has_truth(tasks[s.name], s.output)]
-    return list(dict.fromkeys(needed))
+    return Chain(session.tasks, models, frozenset(frozen(session.tasks, task)))
 
 
 def _outputs_of(session: Session, tasks: Sequence[str], split: str) -> dict[str, Tensor]:
@@ -123,7 +117,7 @@ def _outputs_of(session: Session, tasks: Sequence[str], split: str) -> dict[str,
         name = _best(session, task)
         chain = _alone(session, task, name)
         load_weights(chain, pretrained(session, task, name)[0])
-        given = _outputs_of(session, _frozen(session, task), split)
+        given = _outputs_of(session, frozen(session.tasks, task), split)
         outputs = predictor(chain)({**session.on_device(split), **given})[task]
         columns |= to_device(output_columns(task, outputs))
     return columns

@@ -5,6 +5,7 @@ from pathlib import Path
 from msml.errors import RecipeError
 from msml.recipe.expand import Chain, chain_name, chains
 from msml.registry import strategies
+from msml.runs import layout
 from msml.stages.pretrain import pretrain
 from msml.stages.selection import Selection
 from msml.stages.session import Session
@@ -16,7 +17,7 @@ def search(session: Session) -> Selection:
     Raises:
         RecipeError: If the recipe has no strategy.
     """
-    path = session.directory.file("search", "selection.json")
+    path = layout.selection(session.directory.path)
     if not path.exists():
         settings = session.values.strategy
         if not settings:
@@ -37,7 +38,7 @@ def searched(session: Session) -> tuple[Selection, Path]:
 
 def chain_weights(session: Session) -> Path:
     """Where a strategy leaves the weights of the chosen chain."""
-    return session.directory.file("search", "weights.h5")
+    return layout.search(session.directory.path) / layout.WEIGHTS
 
 
 def chosen_chains(session: Session) -> list[Chain]:

@@ -22,6 +22,7 @@ from msml.recipe import Recipe
 from msml.recipe.expand import PROBABILITIES, TaskSpec, expand, source_of
 from msml.recipe.schema import TrainRecipe
 from msml.registry import losses, models, plugin_fingerprint, plugin_hash
+from msml.runs import layout
 from msml.runs.directory import RunDirectory, read_json, write_json
 from msml.training.environment import Environment, environment, resolve_precision
 from msml.training.epoch import Tensor, to_device
@@ -160,7 +161,7 @@ class Session:
     @cached_property
     def pipelines(self) -> Mapping[str, Pipeline]:
         """The transforms by column: fitted on train once in a run, and kept in its folder."""
-        path = self.directory.file("transforms.json")
+        path = layout.transforms(self.directory.path)
         if path.exists():
             return make_pipelines(self.values.data, self.file, read_json(path))
         found = self._columns.pipelines
@@ -205,7 +206,7 @@ class Session:
 
     def write_recipe(self) -> None:
         """Keep the resolved recipe beside the results."""
-        path = self.directory.file("recipe.yaml")
+        path = layout.recipe(self.directory.path)
         if not path.exists():
             with atomic(path) as temporary:
                 temporary.write_text(self.resolved)

@@ -9,6 +9,7 @@ from msml.chain import WEIGHT, Chain
 from msml.data.kinematics import Array
 from msml.models.build import build
 from msml.recipe.schema import Fit
+from msml.runs import layout
 from msml.stages.session import Session
 from msml.training.checkpoint import save_arrays, variable_arrays
 from msml.training.epoch import Stream, Tensor
@@ -118,7 +119,7 @@ def train(session: Session, unit: Unit) -> History:
     )
     # Nothing changes from epoch to epoch where there is nothing to train.
     settings = unit.settings if chain.variables() else replace(unit.settings, epochs=1)
-    return optimise(session, trainee, settings, unit.folder / "weights.h5", {"xla": xla})
+    return optimise(session, trainee, settings, unit.folder / layout.WEIGHTS, {"xla": xla})
 
 
 def optimise(

@@ -10,6 +10,7 @@ from msml.data.dataset import load_split
 from msml.files import fingerprint, locked
 from msml.metrics import EventMean, bootstrap
 from msml.recipe.schema import Validity
+from msml.runs import layout
 from msml.runs.directory import write_json
 from msml.stages.measured import Judged
 from msml.stages.session import Session
@@ -72,7 +73,7 @@ class Judge:
 
     def write_calibration(self) -> None:
         """Write how often the truth of the test events is inside, unless that is done."""
-        path = self._session.directory.file("evaluate", "validity.json")
+        path = layout.calibration(self._session.directory.path)
         if path.exists():
             return
         singles = {name: each for name, each in self.groups.items() if self._size(each) == 1}

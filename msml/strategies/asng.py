@@ -9,6 +9,7 @@ import numpy as np
 from msml.data.kinematics import Array
 from msml.recipe.messages import Problem
 from msml.registry import strategies
+from msml.runs import layout
 from msml.stages.selection import Selection
 from msml.stages.session import Session
 from msml.stages.training import TOTAL, optimise, steps_of, use_xla
@@ -66,7 +67,7 @@ class Asng(PathTraining):
         paths = trainable_paths(session, pretrained_models(session), self.fit)
         counts = {task: len(known) for task, known in paths.names.items()}
         distribution = Distribution(counts, self.step, self.margin)
-        path = session.directory.file("search", "supernet.h5")
+        path = layout.supernet(session.directory.path)
         trainee, xla = self._trainee(session, paths, distribution)
         history = optimise(session, trainee, self.fit, path, {"xla": xla})
         return _selection(session, paths, history)

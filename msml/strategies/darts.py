@@ -12,6 +12,7 @@ from msml.recipe.fits import check_fit
 from msml.recipe.messages import Problem, at_least_1
 from msml.recipe.schema import Fit
 from msml.registry import strategies
+from msml.runs import layout
 from msml.stages.selection import Selection
 from msml.stages.session import Session
 from msml.stages.training import TOTAL, optimise
@@ -182,10 +183,8 @@ class DartsSearch:
 
     def run(self) -> Selection:
         """Train, choose, and keep the weights of the chosen chain."""
-        settings, folder = self._settings, self._session.directory.file("search")
-        history = optimise(
-            self._session, self._trainee(), settings.fit, folder / "supernet.h5", {"xla": self._xla}
-        )
+        settings, path = self._settings, layout.supernet(self._session.directory.path)
+        history = optimise(self._session, self._trainee(), settings.fit, path, {"xla": self._xla})
         self._tau.assign(settings.tau(history.best_epoch))
         found = self._chosen(history)
         keep_chain(self._session, self.supernet.models, found.chosen)

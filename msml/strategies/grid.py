@@ -15,6 +15,7 @@ from msml.recipe.expand import Chain, chain_name
 from msml.recipe.messages import Problem
 from msml.recipe.schema import Fit
 from msml.registry import strategies
+from msml.runs import layout
 from msml.runs.directory import read_json, write_json
 from msml.stages.posttrain import joint_training, pretrained_chain
 from msml.stages.search import chain_weights
@@ -49,7 +50,7 @@ class Grid:
 
 def keep_winner(session: Session, selection: Selection) -> None:
     """Keep the weights of the chosen combination, which was trained already."""
-    winner = combination_folder(session, dict(selection.chosen)) / "weights.h5"
+    winner = combination_folder(session, dict(selection.chosen)) / layout.WEIGHTS
     with atomic(chain_weights(session)) as temporary:
         shutil.copy(winner, temporary)
 
@@ -57,7 +58,7 @@ def keep_winner(session: Session, selection: Selection) -> None:
 def every_combination(session: Session) -> Selection:
     """Do a grid search whatever the recipe's strategy is, beside it."""
     selection = choose(session, "grid", combinations(session))
-    selection.write(session.directory.file("grid", "selection.json"))
+    selection.write(layout.selection(session.directory.path, "grid"))
     return selection
 
 
@@ -85,7 +86,7 @@ def choose(session: Session, strategy: str, chains: Sequence[Chain]) -> Selectio
 
 def combination_folder(session: Session, chosen: Chain) -> Path:
     """Where a combination's result is kept."""
-    return session.directory.file("grid", chain_name(chosen))
+    return layout.combination(session.directory.path, chain_name(chosen))
 
 
 def kept_score(record: Mapping[str, Any]) -> Score:
@@ -104,7 +105,7 @@ def _number(value: float | None) -> float:
 def _trained(session: Session, chosen: Chain, built: dict[tuple[str, str], Any]) -> dict[str, Any]:
     """Train one combination and measure it as `select` says, unless that was done."""
     folder = combination_folder(session, chosen)
-    if not (folder / "metrics.json").exists():
+    if not (folder / layout.RESULT).exists():
         session.check_stop()
         chain = pretrained_chain(session, chosen, built)
         result = joint_training(session, chain, chosen, folder)
@@ -117,7 +118,7 @@ def _trained(session: Session, chosen: Chain, built: dict[tuple[str, str], Any])
             "replicas": found.replicas.tolist(),
             "losses": found.losses,
         }
-        write_json(folder / "metrics.json", record)
+        write_json(folder / layout.RESULT, record)
         metric = session.values.select.metric
         session.progress.done(f"grid {chain_name(chosen)}: {metric} {found.value:.5f}")
-    return dict(read_json(folder / "metrics.json"))
+    return dict(read_json(folder / layout.RESULT))

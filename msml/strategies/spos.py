@@ -14,6 +14,7 @@ from msml.recipe.fits import check_fit
 from msml.recipe.messages import Problem, at_least_1
 from msml.recipe.schema import Fit
 from msml.registry import strategies
+from msml.runs import layout
 from msml.stages.selection import Selection
 from msml.stages.session import Session
 from msml.stages.training import TOTAL, optimise, steps_of, use_xla
@@ -182,7 +183,7 @@ def make_covering_step(paths: Paths) -> Step:
 def _trained(session: Session, paths: Paths, settings: Fit, sampling: Any) -> History:
     """Train the paths, unless that was done; the weights are those of the best epoch."""
     supernet = paths.supernet
-    path = session.directory.file("search", "supernet.h5")
+    path = layout.supernet(session.directory.path)
     weights = models_variables(supernet.models)
     if path.exists():  # what follows takes long where there are many paths
         arrays, about = load_arrays(path)

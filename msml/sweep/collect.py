@@ -9,6 +9,7 @@ from typing import Any
 
 from msml.files import atomic
 from msml.recipe.expand import chain_name
+from msml.runs import layout
 from msml.runs.directory import finite, read_json_if_there
 from msml.runs.manifest import total_seconds
 from msml.sweep.execute import left
@@ -109,8 +110,8 @@ def run_rows(directory: Path, run: str) -> Iterator[Row]:
         run: What it is called.
     """
     chosen = _selection(directory)
-    seconds = total_seconds(read_json_if_there(directory / "manifest.json") or {})
-    records = read_json_if_there(directory / "evaluate" / "metrics.json")
+    seconds = total_seconds(read_json_if_there(layout.manifest(directory)) or {})
+    records = read_json_if_there(layout.evaluation(directory) / layout.RESULT)
     for record in records or ([{}] if chosen else []):
         row: Row = {"run": run}
         if record:
@@ -125,7 +126,7 @@ def run_rows(directory: Path, run: str) -> Iterator[Row]:
 def _selection(directory: Path) -> Row:
     """What a search, or else the grid, chose."""
     for stage in ("search", "grid"):
-        if found := read_json_if_there(directory / stage / "selection.json"):
+        if found := read_json_if_there(layout.selection(directory, stage)):
             return {
                 "selected": chain_name(found["chosen"]),
                 "undetermined": ", ".join(found["undetermined"]),

@@ -14,6 +14,7 @@ from msml.errors import DataError, RecipeError
 from msml.metrics import facts_of
 from msml.recipe.expand import chain_name
 from msml.recipe.messages import unknown
+from msml.runs import layout
 from msml.runs.directory import read_json
 from msml.runs.manifest import total_seconds
 from msml.sweep.plan import Plan
@@ -101,9 +102,9 @@ def results(plan: Plan, axis: str) -> Iterator[Result]:
     for values, directory in plan.points:
         run = plan.runs_folder / directory
         try:
-            selection = read_json(run / "search" / "selection.json")
-            record = read_json(run / "evaluate" / "metrics.json")[-1]
-            manifest = read_json(run / "manifest.json")
+            selection = read_json(layout.selection(run))
+            record = read_json(layout.evaluation(run) / layout.RESULT)[-1]
+            manifest = read_json(layout.manifest(run))
         except DataError:
             continue
         selected = chain_name(record["chain"])
@@ -117,7 +118,7 @@ def results(plan: Plan, axis: str) -> Iterator[Result]:
                 for task, each in record["metrics"].items()
                 for name, found in each.items()
             },
-            valid=_valid(run / "posttrain" / selected / record["mode"] / "metrics.json"),
+            valid=_valid(layout.posttrained(run, selected, record["mode"]) / layout.RESULT),
             ranking=ranking(selection),
             gradient_passes=selection["gradient_passes"],
             seconds=total_seconds(manifest),

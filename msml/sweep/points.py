@@ -7,17 +7,19 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from msml.chain import frozen
 from msml.checks.validate import load_valid
 from msml.data.described import paths
 from msml.data.source import event_source
 from msml.errors import DataError, RecipeError
 from msml.files import fingerprint
 from msml.recipe import Recipe, load, read_source
-from msml.recipe.expand import candidates, chain_name, chains
+from msml.recipe.expand import candidates, chain_name, chains, expand
 from msml.recipe.messages import unknown
 from msml.recipe.schema import Sweep, TrainRecipe
 from msml.recipe.tree import COMMAND_LINE
 from msml.registry import losses, models, plugin_fingerprint
+from msml.runs import layout
 from msml.runs.directory import run_directory
 from msml.sweep.axes import SETTINGS, Space, space, split_settings
 
@@ -157,10 +159,13 @@ def pretraining(recipe: Recipe[TrainRecipe]) -> dict[str, tuple[str, str]]:
     values = recipe.values
     data = asdict(values.data) | {"files": [str(path) for path in paths(event_source(recipe))]}
     common = [data, values.seed, values.precision, values.xla, asdict(values.pretrain)]
-    found = {}
+    found: dict[str, tuple[str, str]] = {}
+    specs = expand(values)
     for name, task in values.tasks.items():
         upstream = [values.tasks[i].target for i in task.inputs if i in values.tasks]
-        about = [name, task.inputs, task.target, task.loss, upstream]
+        needed = frozen(specs, name)
+        marks = [mark for mark, (earlier, _) in found.items() if earlier in needed]
+        about = [name, task.inputs, task.target, task.loss, upstream, *([marks] if marks else [])]
         for candidate, spec in candidates(task):
             entries = models.get(spec.model), losses.get(task.loss["name"])
             sources = [plugin_fingerprint(entry) for entry in entries]
@@ -171,20 +176,27 @@ def pretraining(recipe: Recipe[TrainRecipe]) -> dict[str, tuple[str, str]]:
 
 def _results(recipe: TrainRecipe) -> dict[str, tuple[str, ...]]:
     """Name the last files that each stage writes; `*` is a chain that a search will choose."""
-    alone = [f"{t}/{c}" for t, task in recipe.tasks.items() for c, _ in candidates(task)]
+    alone = [
+        layout.pretrained(Path(), task, name)
+        for task, spec in recipe.tasks.items()
+        for name, _ in candidates(spec)
+    ]
     names = ["*"]
     if not recipe.strategy:
         with suppress(RecipeError):
             names = [chain_name(chain) for chain in chains(recipe)]
-    trained = [f"{name}/{mode}" for name in names for mode in recipe.posttrain.modes]
-    return {
-        "pretrain": tuple(f"pretrain/{each}.json" for each in alone),
-        "search": ("search/selection.json",),
-        "grid": ("grid/selection.json",),
-        "posttrain": tuple(f"posttrain/{each}/metrics.json" for each in trained),
-        "evaluate": ("evaluate/metrics.json",),
-        "run": ("evaluate/metrics.json",),
+    run, modes = Path(), recipe.posttrain.modes
+    trained = [layout.posttrained(run, name, mode) for name in names for mode in modes]
+    evaluated = (layout.evaluation(run) / layout.RESULT,)
+    files = {
+        "pretrain": alone,
+        "search": (layout.selection(run),),
+        "grid": (layout.selection(run, "grid"),),
+        "posttrain": [folder / layout.RESULT for folder in trained],
+        "evaluate": evaluated,
+        "run": evaluated,
     }
+    return {stage: tuple(path.as_posix() for path in paths) for stage, paths in files.items()}
 
 
 def _placed(problem: str, scanned: Space) -> str:

@@ -1,0 +1,75 @@
+"""Which files a run leaves, below its directory: the one place that knows their names."""
+
+from pathlib import Path
+
+WEIGHTS = "weights.h5"
+"""In the folder of what was trained: its weights and history."""
+RESULT = "metrics.json"
+"""In the folder of what was trained or measured; there when that is done."""
+PREDICTIONS = "predictions.h5"
+"""In the folder of a chain that was measured."""
+
+
+def recipe(run: Path) -> Path:
+    """The resolved recipe."""
+    return run / "recipe.yaml"
+
+
+def manifest(run: Path) -> Path:
+    """Versions, git state and times of each session."""
+    return run / "manifest.json"
+
+
+def log(run: Path) -> Path:
+    """A line for every epoch."""
+    return run / "metrics.jsonl"
+
+
+def transforms(run: Path) -> Path:
+    """What the transforms of the data have learnt."""
+    return run / "transforms.json"
+
+
+def pretrained(run: Path, task: str, candidate: str) -> Path:
+    """Metrics of a pre-trained candidate; its weights lie beside them, as `.h5`."""
+    return run / "pretrain" / task / f"{candidate}.json"
+
+
+def search(run: Path) -> Path:
+    """Folder of the search: its weights are those of the chosen chain."""
+    return run / "search"
+
+
+def selection(run: Path, stage: str = "search") -> Path:
+    """What the search, or the grid beside it, decided."""
+    return run / stage / "selection.json"
+
+
+def supernet(run: Path) -> Path:
+    """Weights and history of all candidates of a search."""
+    return search(run) / "supernet.h5"
+
+
+def combination(run: Path, chain: str) -> Path:
+    """Folder of a combination that a grid trained."""
+    return run / "grid" / chain
+
+
+def posttrained(run: Path, chain: str, mode: str) -> Path:
+    """Folder of a chain that was trained in a mode."""
+    return run / "posttrain" / chain / mode
+
+
+def evaluation(run: Path) -> Path:
+    """Folder of all that was measured on test; its result holds all chains and modes."""
+    return run / "evaluate"
+
+
+def evaluated(run: Path, chain: str, mode: str) -> Path:
+    """Folder of a chain in a mode that was measured on test."""
+    return evaluation(run) / chain / mode
+
+
+def calibration(run: Path) -> Path:
+    """How often the truth lies in the bands of the reference."""
+    return evaluation(run) / "validity.json"
