@@ -132,6 +132,8 @@ def test_ls_shows_a_line_for_each():
     assert cnn.endswith(
         "Convolutions on the images, then dense layers on their features and the jet."
     )
+    (dense,) = (line for line in lines if line.startswith("mlp "))  # of no certain size
+    assert dense.index("Dense layers on all") == cnn.index("Convolutions")
     recipes = msml("ls", "recipes").stdout
     (quick,) = (line for line in recipes.splitlines() if line.startswith("quick.yaml "))
     assert quick.split(maxsplit=1)[1].startswith("A first look: small models")

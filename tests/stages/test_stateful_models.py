@@ -34,7 +34,7 @@ def dropout(taus):
 
 
 class Lazy(keras.Model):
-    """Layers of its own, of which one is made at the first call."""
+    """Layers of its own, of which one is made at the first call; Keras tells them of training."""
 
     def __init__(self):
         super().__init__()
@@ -47,9 +47,8 @@ class Lazy(keras.Model):
         self.hidden = keras.layers.Dense(8, "relu")
         super().build(shape)
 
-    def call(self, x, training=None):
-        x = self.normal(self.hidden(self.flat(x)), training=training)
-        return self.last(self.drop(x, training=training))
+    def call(self, x):
+        return self.last(self.drop(self.normal(self.hidden(self.flat(x)))))
 
 
 @models.register("lazy")

@@ -1,6 +1,4 @@
-"""A plugin of models with state besides their weights, and recipes that search among them."""
-
-from tiny import RECIPE
+"""A plugin of models with state besides their weights, of any task."""
 
 PLUGIN = """\
 import keras
@@ -50,17 +48,3 @@ class Lazy(keras.Model):
 def lazy(*inputs, output):
     return Lazy(output)
 """
-
-_CANDIDATES = """\
-      norm: {model: with_norm}
-      dropout: {model: with_dropout}
-      lazy: {model: lazy}
-"""
-_MOMENTUM = "      sf: {model: tau_scale_factor}\n      noise: {model: noise}\n"
-_HIGGS = "      mlp: {model: higgs_mlp, args: {units: 8, layers: 1}}\n"
-STATEFUL = (
-    RECIPE.replace(_MOMENTUM, _CANDIDATES)
-    .replace(_HIGGS, _CANDIDATES.replace("      norm: {model: with_norm}\n", ""))
-    .replace("chain: {momentum: sf, higgs: mlp}", "plugins: [stateful.py]")
-    .replace("connected, sequential", "sequential")
-)

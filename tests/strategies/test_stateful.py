@@ -1,7 +1,5 @@
 """Models with moving statistics, dropout and layers made late, in each kind of step."""
 
-import json
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +7,8 @@ import pytest
 import single_path
 import small
 import tensorflow as tf
-from conftest import fresh
-from process import Command, Limits, msml, until
 from small import fit_step
-from stateful import PLUGIN, STATEFUL
-from tiny import only_run, results, weights
+from stateful import PLUGIN
 
 from msml.chain import Chain
 from msml.recipe.schema import Fit
@@ -182,47 +177,3 @@ def test_a_stopped_training_goes_on_with_the_same_bits(tmp_path):
     with pytest.raises(Exception, match="stop: saved in epoch 2"):
         trained(4, path, lambda: next(calls))
     assert small.same(trained(4, path), trained(4))
-
-
-_DARTS = "name: darts, batch_size: 60, epochs: 4, patience: 4"
-_STRATEGIES = {
-    "first": f"{{{_DARTS}, order: first, warmup: 1}}",
-    "exact": f"{{{_DARTS}}}",
-    "difference": f"{{{_DARTS}, derivative: difference}}",
-    "spos": "{name: spos, batch_size: 50, epochs: 4}",
-    "asng": "{name: asng, batch_size: 50, epochs: 4}",
-    "random": "{name: random, n: 2}",
-    "grid": "{name: grid}",
-}
-
-
-def everything(run):
-    supernet = run / "search/supernet.h5"
-    return results(run), weights(supernet) if supernet.exists() else None
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
-@pytest.mark.parametrize("name", _STRATEGIES)
-def test_killed_runs_go_on_with_the_same_bits(tmp_path, event_file, name, precision):
-    """A kill in the search, or where that trains combinations, and one in each way of training."""
-    text = STATEFUL + f"strategy: {_STRATEGIES[name]}\nprecision: {precision}\n"
-    whole, cut = (fresh(tmp_path / part, event_file, text) for part in ("whole", "cut"))
-    for folder in (whole, cut):
-        (folder / "stateful.py").write_text(PLUGIN)
-    msml(whole, "run", "tiny.yaml")
-    units = ("pretrain/higgs/lazy", *(("grid/",) if name in ("random", "grid") else ("search/",)))
-    for unit in (*units, "sequential/higgs", "/joint"):
-        command = Command(cut, "run", "tiny.yaml", limits=Limits(epoch_seconds=0.3))
-        until(partial(_in_the_middle, cut, unit, command))
-        command.kill()
-    msml(cut, "run", "tiny.yaml")
-    assert everything(only_run(cut)) == everything(only_run(whole))
-
-
-def _in_the_middle(folder, unit, command):
-    """Whether a second epoch of a unit is done; a search may have trained it already."""
-    logs = list((folder / "runs").glob("tiny/*/metrics.jsonl"))
-    text = logs[0].read_text() if logs else ""
-    units = [json.loads(line)["unit"] for line in text.splitlines() if line.endswith("}")]
-    return sum(unit in each for each in units) >= 2 or command.process.exitcode is not None
