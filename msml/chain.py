@@ -119,7 +119,11 @@ class Chain:
     def _input(self, source: Source, batch: Batch, done: Mapping[str, Named]) -> Tensor:
         if source.output != PROBABILITIES:
             known = done.get(source.name)
-            return known[source.output] if known else batch[self._column(source)]
+            if known:
+                return known[source.output]
+            column = batch[self._column(source)]
+            truth = source.output and source.name not in self.given
+            return as_output(column) if truth else column
         spec = self.tasks[source.name]
         if source.name in done or source.name in self.given:
             return probabilities(spec, self._input(Source(source.name, spec.output), batch, done))
@@ -136,6 +140,13 @@ class Chain:
         return output_column(source.name, spec.output if derived else source.output)
 
 
+def as_output(target: Tensor) -> Tensor:
+    """Give a target of one number an event the shape of its output, `(events, 1)`."""
+    from keras import ops
+
+    return ops.expand_dims(target, -1) if len(target.shape) == 1 else target
+
+
 def probabilities(spec: TaskSpec, output: Tensor) -> Tensor:
     """Turn logits into probabilities, float32 of the same shape."""
     from keras import ops
@@ -150,7 +161,7 @@ def true_probabilities(spec: TaskSpec, target: Tensor) -> Tensor:
 
     if spec.classes:
         return ops.one_hot(ops.cast(target, "int32"), spec.classes)
-    return ops.reshape(ops.cast(target, "float32"), (-1, 1))
+    return as_output(ops.cast(target, "float32"))
 
 
 def weighted_total(weights: Sequence[float], values: Sequence[Tensor]) -> Tensor:

@@ -77,6 +77,17 @@ def test_alone_a_candidate_sees_the_truth():
     assert alone.models["third"].calls == [([1, 2, 3], False)]
 
 
+def test_the_truth_has_the_shape_of_the_output_that_it_stands_for():
+    """Models are built for `(1,)`: with `(events,)` their sums would be (events, events)."""
+    alone = chain("third")
+    batch = {name: np.arange(3, dtype=np.float32) for name in BATCH}
+    seen = [tuple(x.shape) for x in alone.inputs("third", batch, {})]
+    assert seen == [(3, 1), (3, 1), (3,)]  # the last is a column
+    given = chain("third", given=("first", "second"))
+    batch |= {output_column(name): np.zeros((3, 1), np.float32) for name in ("first", "second")}
+    assert [tuple(x.shape) for x in given.inputs("third", batch, {})] == seen
+
+
 def test_outputs_that_are_given_stand_beside_the_truth():
     """An earlier output takes no target's place: here task 3 has the target of task 2."""
     last = chain("third", given=("first", "second"))

@@ -43,21 +43,27 @@ class Style:
     norm: Norm | None
     dropout: float
 
-    def dense(self, x: Tensor, units: int, name: str) -> Tensor:
-        """Apply a dense layer, then normalisation, activation and dropout as there are."""
+    def dense(self, x: Tensor, units: int, name: str, real: Tensor | None = None) -> Tensor:
+        """Apply a dense layer, then normalisation, activation and dropout as there are.
+
+        Of objects, `real` says which count when a batch is normalised: `(events, objects)`.
+        """
         import keras
 
         x = keras.layers.Dense(units, name=name)(x)
         if self.norm is not None:
             kinds = {"batch": "BatchNormalization", "layer": "LayerNormalization"}
-            x = getattr(keras.layers, kinds[self.norm])(name=f"{name}_norm")(x)
+            layer = getattr(keras.layers, kinds[self.norm])(name=f"{name}_norm")
+            x = layer(x, mask=real) if self.norm == "batch" and real is not None else layer(x)
         x = keras.layers.Activation(self.activation, name=f"{name}_activation")(x)
         return keras.layers.Dropout(self.dropout, name=f"{name}_dropout")(x) if self.dropout else x
 
-    def stack(self, x: Tensor, units: int, layers: int, name: str) -> Tensor:
+    def stack(
+        self, x: Tensor, units: int, layers: int, name: str, real: Tensor | None = None
+    ) -> Tensor:
         """Apply `layers` of them, named `name_0`, `name_1`, ..."""
         for i in range(layers):
-            x = self.dense(x, units, f"{name}_{i}")
+            x = self.dense(x, units, f"{name}_{i}", real)
         return x
 
 
@@ -111,14 +117,21 @@ class Objects:
     """The inputs by the second rule.
 
     Attributes:
-        values: `(events, objects, numbers)`; 0 where there is padding.
-        mask: `(events, objects, 1)` boolean; None where all is real.
+        values: `(events, objects, numbers)`; padding is as zeros would be.
+        real: `(events, objects)` boolean, false for padding; None where all is real.
         rest: `(events, numbers)` of each other input.
     """
 
     values: Tensor
-    mask: Tensor | None
+    real: Tensor | None
     rest: list[Tensor]
+
+    @property
+    def mask(self) -> Tensor | None:
+        """`real` with a last axis more."""
+        from keras import ops
+
+        return None if self.real is None else ops.expand_dims(self.real, -1)
 
 
 def objects(inputs: Sequence[Tensor], masks: Sequence[bool], embed: Embed | None) -> Objects:
@@ -138,24 +151,28 @@ def objects(inputs: Sequence[Tensor], masks: Sequence[bool], embed: Embed | None
         raise ValueError(
             f"the first input must be of objects, (objects, ...), not {tuple(inputs[0].shape[1:])}"
         )
-    count = inputs[0].shape[1]
-    marked = list(masks) or [False] * len(inputs)
-    of_objects, rest, found = [], [], []
-    for i, x in enumerate(embedded(inputs, embed)):
-        same = inputs[i].shape[1:2] == (count,)
-        if same and marked[i] and len(inputs[i].shape) == 2:
-            found.append(inputs[i])
-        elif same:
-            of_objects.append(numbers(x, 1))
-        else:
-            rest.append(numbers(x, 0))
-    if len(found) > 1:
-        raise ValueError(f"{len(found)} masks for the same objects; expected one")
-    values = joined(of_objects)
-    if not found:
-        return Objects(values, None, rest)
-    mask = ops.expand_dims(ops.not_equal(found[0], 0), -1)
-    return Objects(ops.where(mask, values, ops.zeros_like(values)), mask, rest)
+    axis = tuple(inputs[0].shape[1:2])
+    marked = [i for i, is_mask in enumerate(masks) if is_mask and inputs[i].shape[1:] == axis]
+    if len(marked) > 1:
+        raise ValueError(f"{len(marked)} masks for the same objects; expected one")
+    real = ops.not_equal(inputs[marked[0]], 0) if marked else None
+    same = [i for i, x in enumerate(inputs) if x.shape[1:2] == axis and i not in marked]
+    # Before embedding: padding need not be a category.
+    clean = [_without_padding(x, real) if i in same else x for i, x in enumerate(inputs)]
+    clean = embedded(clean, embed)
+    values = joined([numbers(clean[i], 1) for i in same])
+    rest = [numbers(x, 0) for i, x in enumerate(clean) if i not in (*same, *marked)]
+    return Objects(values, real, rest)
+
+
+def _without_padding(x: Tensor, real: Tensor | None) -> Tensor:
+    """Put 0 where there is padding."""
+    from keras import ops
+
+    if real is None:
+        return x
+    mask = ops.reshape(real, (-1, real.shape[1], *[1] * (len(x.shape) - 2)))
+    return ops.where(mask, x, ops.zeros_like(x))
 
 
 def predicted(x: Tensor, output: Shape) -> Tensor:

@@ -145,11 +145,9 @@ def _recurrent(
 ) -> "keras.Model":
     """Build a model of recurrent layers of a kind; `sizes` are units, layers and the head's."""
     import keras
-    from keras import ops
 
     units, layers, head_units, head_layers = sizes
     found = objects(given, masks, embed)
-    real = None if found.mask is None else ops.squeeze(found.mask, -1)
     x = found.values
     for i in range(layers):
         layer = getattr(keras.layers, kind)(
@@ -159,6 +157,6 @@ def _recurrent(
             unroll=x.shape[1] <= _UNROLLED,
             name=f"{kind.lower()}_{i}",
         )
-        x = layer(x, mask=real)
+        x = layer(x, mask=found.real)
     x = style.stack(joined([numbers(x, 0), *found.rest]), head_units, head_layers, "head")
     return model(kind.lower(), given, predicted(x, output))

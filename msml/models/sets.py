@@ -58,7 +58,7 @@ def deepsets(
     """
     given, style = declare(inputs), Style(activation, norm, dropout)
     found = objects(given, masks, embed)
-    x = style.stack(found.values, units, layers, "object")
+    x = style.stack(found.values, units, layers, "object", found.real)
     x = joined([pooled(x, found.mask, pooling), *found.rest])
     x = style.stack(x, head_units, head_layers, "head")
     return model("deepsets", given, predicted(x, output))

@@ -22,7 +22,8 @@ class SharedWeights:
     """Measures combinations of candidates; the outputs that several need are computed once.
 
     That holds for combinations in the order of `every`. As many outputs are kept as there are
-    candidates.
+    candidates. Moving statistics of batch normalisation are shared as weights are: a candidate's
+    are those of all that stood before it in training.
 
     Args:
         session: The run.

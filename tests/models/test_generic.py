@@ -136,6 +136,35 @@ def test_padding_is_as_if_it_were_not_there(name):
     assert np.allclose(narrow(given), wide(longer), atol=1e-6)
 
 
+def test_padding_does_not_count_when_batches_are_normalised():
+    statistics = []
+    for objects in (5, 9):
+        shapes = [(objects, 3), (objects,)]
+        model = make("deepsets", shapes=shapes, masks=(False, True), norm="batch")
+        values, _ = inputs_of([OBJECTS, (5,)])
+        real = np.arange(5) < np.array([0, 1, 2, 3, 4, 5, 5])[:, None]
+        more = ((0, 0), (0, objects - 5))
+        found = model([np.pad(values, (*more, (0, 0))), np.pad(real, more)], training=True)
+        state = [v.numpy() for v in model.non_trainable_variables if "object" in v.path]
+        statistics.append([np.asarray(found), *state])
+    assert len(statistics[0]) == 5
+    for narrow, wide in zip(*statistics, strict=True):
+        assert narrow == pytest.approx(wide, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", [*SETS, *SEQUENCES])
+def test_padding_need_not_be_a_category(name):
+    shapes = [OBJECTS, OBJECTS[:1], OBJECTS[:1]]
+    model = make(name, shapes=shapes, masks=(False, True, False), embed={2: [4, 2]})
+    values, _, _ = inputs_of(shapes)
+    real = (np.arange(5) < np.array([0, 1, 2, 3, 4, 5, 5])[:, None]).astype("float32")
+    found = [
+        np.asarray(model([values, real, np.where(real, 3.0, padding).astype("float32")]))
+        for padding in (0.0, -1.0, 99.0, np.nan)
+    ]
+    assert all(np.array_equal(each, found[0]) for each in found)
+
+
 @pytest.mark.parametrize("name", SETS)
 def test_objects_are_in_no_order(name):
     model, given, _ = padded(name, np.float32(2))

@@ -34,21 +34,25 @@ def dropout(taus):
 
 
 class Lazy(keras.Model):
-    """Layers of its own, of which one is made at the first call; Keras tells them of training."""
+    """Layers of its own, of which one is made at the first call, and draws of its own."""
 
     def __init__(self):
         super().__init__()
         self.flat = keras.layers.Flatten()
         self.normal = keras.layers.BatchNormalization(momentum=0.9)
         self.drop = keras.layers.Dropout(0.1)
+        self.draws = keras.random.SeedGenerator()
         self.last = keras.layers.Dense(1, dtype="float32")
 
     def build(self, shape):
         self.hidden = keras.layers.Dense(8, "relu")
         super().build(shape)
 
-    def call(self, x):
-        return self.last(self.drop(self.normal(self.hidden(self.flat(x)))))
+    def call(self, x, training=None):
+        x = self.flat(x)
+        if training:
+            x = x + 0.01 * keras.random.normal(keras.ops.shape(x), seed=self.draws)
+        return self.last(self.drop(self.normal(self.hidden(x))))  # Keras tells them of training
 
 
 @models.register("lazy")
