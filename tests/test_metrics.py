@@ -167,6 +167,10 @@ def test_no_background_left():
     label, score = np.array([0, 0, 1, 1]), np.array([-2.0, -1, 1, 2])
     assert background_rejection(label, score) == np.inf
     assert np.isnan(background_rejection(label[:2], score[:2]))
+    weight = np.array([1.0, 3, 1, 1])
+    assert background_rejection(label, -score, weight * [-1, 1, 1, 1], efficiency=0.5) == 1
+    score = np.array([3.0, -1, 1, 2])
+    assert background_rejection(label, score, weight * [-1, 1, 1, 1]) == np.inf
 
 
 def test_calibration_of_probabilities_that_are_frequencies():

@@ -104,6 +104,8 @@ def _check_split(split: Split) -> Iterator[Problem]:
             yield "data.split.fold", f"{wanted}, got {split.fold}"
     else:
         yield from _check_fractions(split)
+    if split.folds is None and split.fold:
+        yield "data.split.fold", "there are no folds; expected `folds`, their number, beside it"
     if split.column is not None and split.stratify is not None:
         yield "data.split.stratify", "the column divides the events; nothing to stratify"
 

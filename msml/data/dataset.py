@@ -128,7 +128,7 @@ def check_classes(split: SplitData, column: str, path: Source) -> None:
     if len(classes) < 2:
         raise DataError(
             f"{place}all {events} events of the {split.name} split "
-            f"are of class {classes[0]:g}; expected at least two classes"
+            f"are of class {classes[0]:.12g}; expected at least two classes"
         )
     if values.ndim > 1:
         return
@@ -136,7 +136,7 @@ def check_classes(split: SplitData, column: str, path: Source) -> None:
         total = float(split.yields[values == each].sum())
         if not total > 0:
             raise DataError(
-                f"{place}the weights of class {each:g} in the {split.name} split sum to "
+                f"{place}the weights of class {each:.12g} in the {split.name} split sum to "
                 f"{total:.4g}; expected a positive total"
             )
 
@@ -299,8 +299,8 @@ def _normalised(path: Source, name: str, yields: Array, classes: Array | None, d
             total = weight[classes == each].sum()
             if not total > 0:
                 raise DataError(
-                    f"{path}: column '{data.balance}': the weights of class {each:g} in the {name} "
-                    f"split sum to {total:.4g}; expected a positive total"
+                    f"{path}: column '{data.balance}': the weights of class {each:.12g} in the "
+                    f"{name} split sum to {total:.4g}; expected a positive total"
                 )
             weight[classes == each] /= total
     total = float(weight.sum())

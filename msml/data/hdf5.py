@@ -83,7 +83,9 @@ def find(file: h5py.File) -> tuple[dict[str, Stored], dict[str, str]]:
             for fields, dtype in _fields(dtypes):
                 name = ".".join((path, *fields))
                 base, inner = dtype.subdtype or (dtype, ())
-                if base.kind in "biu" or (base.kind == "f" and base.itemsize <= _LARGEST_FLOAT):
+                if 0 in (*item.shape[1:], *inner):
+                    ignored[name] = "no numbers: an axis of length 0"
+                elif base.kind in "biu" or (base.kind == "f" and base.itemsize <= _LARGEST_FLOAT):
                     found[name] = _stored(item, path, fields, base, inner)
                 else:
                     ignored[name] = _KINDS.get(base.kind, f"type {base}")

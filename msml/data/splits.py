@@ -118,9 +118,11 @@ def _by_value(source: Source, split: Split, total: int, used: int | None) -> dic
     parts = {name: order[np.isin(values, getattr(split, name))] for name in PARTS}
     named = [value for name in PARTS for value in getattr(split, name)]
     if len(left := np.setdiff1d(values, named)):
+        shown = ", ".join(str(value) for value in left[:12])
+        more = f" and {len(left) - 12} more" if len(left) > 12 else ""
         raise DataError(
             f"{source}: column '{split.column}': no part has the value"
-            f"{'s' if len(left) > 1 else ''} {', '.join(f'{value:g}' for value in left[:12])}"
+            f"{'s' if len(left) > 1 else ''} {shown}{more}"
         )
     return _not_empty(parts)
 

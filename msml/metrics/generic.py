@@ -148,7 +148,7 @@ def background_rejection(
     """One over the fraction of background that is kept at an efficiency for signal.
 
     The cut lies between events so that the efficiency is exact; infinite where no background is
-    left.
+    left, or, of weights of both signs, less than none.
     """
     values, weights = _pairs(target, prediction, weight, mask)
     label, score = values.T
@@ -160,7 +160,7 @@ def background_rejection(
     last = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)  # of equal scores
     signal, background = (np.append(0.0, each[last]) / each[-1] for each in (signal, background))
     kept = np.interp(efficiency, np.maximum.accumulate(signal), background)
-    return float(1 / kept) if kept else float("inf")
+    return float(1 / kept) if kept > 0 else float("inf")
 
 
 @metrics.register("ece", target=_CLASSIFICATIONS, better="lower", unit="1")

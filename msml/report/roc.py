@@ -73,12 +73,17 @@ def roc(label: Array, score: Array, weight: Array) -> Roc:
 
 
 def _background(label: Array, weight: Array, ends: Array) -> Array:
-    """Background efficiency on the grid, from events in falling order of their scores."""
+    """Background efficiency on the grid, from events in falling order of their scores.
+
+    Weights of both signs can make the signal efficiency fall: it counts as flat there, as in
+    `background_rejection`. Less than no background counts as none.
+    """
     signal = np.append(0.0, np.cumsum(weight * label)[ends])
     background = np.append(0.0, np.cumsum(weight * ~label)[ends])
     if not signal[-1] > 0 or not background[-1] > 0:
         return np.full(len(GRID), np.nan)
-    efficiency: Array = np.interp(GRID, signal / signal[-1], background / background[-1])
+    signal, background = np.maximum.accumulate(signal / signal[-1]), background / background[-1]
+    efficiency: Array = np.maximum(np.interp(GRID, signal, background), 0)
     return efficiency
 
 

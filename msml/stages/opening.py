@@ -71,7 +71,9 @@ def _check_earlier(session: Session) -> None:
     """
     before = earlier(session.directory)
     if not before or not any(session.directory.path.rglob("*.h5")):
-        return  # nothing was done: whoever mends a plugin just goes on
+        # Nothing was done: whoever mends a plugin or the events just goes on, with other fits.
+        session.directory.file("transforms.json").unlink(missing_ok=True)
+        return
     where, remedy = session.directory.path, "remove that folder, or give the recipe another name"
     if before["data"]["sha256"] != session.data_fingerprint:
         raise DataError(

@@ -138,6 +138,7 @@ def test_what_is_no_column_is_ignored_with_the_reason(path):
     with h5py.File(path, "w") as file:
         file["x"], file["y"] = VALUES, VALUES[:, 0]
         file["scalar"] = 3.0
+        file["narrow"] = VALUES[:, :0]
         file["empty"] = h5py.Empty("f4")
         file["text"] = np.array([b"a"] * ROWS)
         file.create_dataset("lists", (ROWS,), h5py.vlen_dtype("i4"))
@@ -152,6 +153,7 @@ def test_what_is_no_column_is_ignored_with_the_reason(path):
     assert set(about.shapes) == {"x", "y"}
     assert about.ignored == {
         "scalar": "a single value",
+        "narrow": "no numbers: an axis of length 0",
         "empty": "empty",
         "text": "texts",
         "lists": "texts or lists",

@@ -23,6 +23,8 @@ def file(tmp_path_factory):
     with h5py.File(path, "w") as opened:
         opened["fold"] = rng.integers(0, 5, EVENTS)
         opened["kind"] = rng.choice(3, EVENTS, p=[0.8, 0.15, 0.05])
+        opened["run"] = 1234567 + np.arange(EVENTS) % 16
+        opened["flag"] = rng.random(EVENTS) < 0.5
         opened["pair"] = rng.random((EVENTS, 2))
     return describe(path)
 
@@ -109,6 +111,12 @@ def test_training_events_are_nested_and_nothing_else_changes(file, split):
     ("data", "problem"),
     [
         (Data(split=Split([0, 1], [3], [], column="fold")), "no part has the values 2, 4"),
+        (
+            Data(split=Split([1234568], [1234569], [1234570], column="run")),
+            "no part has the values 1234567, 1234571, 1234572, 1234573, 1234574, 1234575, 1234576,"
+            " 1234577, 1234578, 1234579, 1234580, 1234581 and 1 more",
+        ),
+        (Data(split=Split([0], [2], [3], column="flag")), "no part has the value True"),
         (Data(split=Split([0, 1, 2, 3], [4], [9], column="fold")), "the test split of 200 events"),
         (Data(split=Split([0], [1], [2], column="pair")), "expected a number an event, got shape"),
         (Data(train_events=121), "120 events for train, but data.train_events asks for 121"),

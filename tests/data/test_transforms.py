@@ -104,6 +104,31 @@ def test_inverses_of_any_numbers(numbers):
     assert np.allclose(np.exp(1j * found), np.exp(1j * angles))
 
 
+NUMBERS = [
+    "standardise",
+    {"name": "log", "offset": 1.0},
+    "signed_log",
+    {"name": "clip", "low": 0.5, "high": 50},
+    "fill_missing",
+    "one_hot",
+    "categories",
+    "sin_cos",
+    ["categories", "standardise"],
+]
+
+
+@pytest.mark.parametrize("given_", NUMBERS, ids=str)
+@pytest.mark.parametrize("kind", ["?", "i1", "u1", "i2", "u4", "i8", "u8", "f2", "f4"])
+def test_columns_of_any_type(kind, given_):
+    values = rng().integers(0, 100, 200).astype(kind)
+    column, wide = replace(NUMBER, dtype=kind), values.astype(np.float64)
+    pipeline = made(column, given_, values)
+    changed, expected = pipeline.forward(values), made(NUMBER, given_, wide).forward(wide)
+    np.testing.assert_allclose(changed, expected, rtol=1e-5, atol=1e-5)
+    if "categories" in given_:  # to the file's numbers, although float32 rounds in between
+        assert np.array_equal(pipeline.inverse(np.float32(changed)), wide)
+
+
 @SETTING
 @given(st.integers(0, 10**6), st.lists(st.integers(0, 100), max_size=4))
 def test_a_fit_block_by_block_is_that_of_the_whole(seed, cuts):
@@ -187,6 +212,12 @@ def test_what_comes_out_is_described():
         (JET, {"name": "log", "ofset": 1}, "log: ofset: unknown argument of transform 'log'; did"),
         (JET, {"name": "log", "components": ["ptt"]}, "'jet' has no component 'ptt'; did you mean"),
         (NUMBER, {"name": "log", "components": [1]}, "'x' has no component '1'"),
+        (JET, {"name": "log", "components": []}, "components: is empty; expected some"),
+        (
+            JET,
+            {"name": "sin_cos", "components": ["phi", 2]},
+            "components: '2' is there more than once",
+        ),
         (NUMBER, "log_pt", "'log_pt' wants pt first; 'x' has no components"),
         (KIND, "cartesian", "'cartesian' wants pt, eta, phi and perhaps m; 'kind' has no compon"),
         (NUMBER, {"name": "sin_cos", "components": [0]}, "'x' has no components"),
@@ -291,6 +322,21 @@ def test_events_that_a_transform_refuses(tmp_path, changed, transform, problem):
     with pytest.raises(DataError) as caught:
         load_split(data, "valid", columns, path)
     assert f"column '{name}': {problem.format(event=event)}" in str(caught.value)
+
+
+@pytest.mark.parametrize("odd", [-5.0, np.nan])
+def test_what_train_may_not_hold_is_named_by_its_event(tmp_path, odd):
+    """Not by the fit that follows, which would spoil every event."""
+    path, data = tmp_path / "events.h5", replace(PAPER, transform={"mass": ["log", "standardise"]})
+    columns = write(path)
+    event = load_split(PAPER, "train", ["mass"], path).event[7]
+    columns["mass"][event] = odd
+    write(path, **columns)
+    problem = "NaN or infinity in event" if np.isnan(odd) else "'log' of -5 in event"
+    with pytest.raises(DataError, match=f"column 'mass': {problem} {event}"):
+        load_split(data, "train", ["mass"], path)
+    states = make_pipelines(data, describe(path))["mass"].states()
+    assert np.isfinite(states[1]["mean"]).all()
 
 
 def test_padding_is_0_whatever_the_file_holds(tmp_path):

@@ -225,6 +225,23 @@ def test_classes_that_are_none(tmp_path, kinds, problem):
     assert not (tmp_path / "runs").exists()
 
 
+def test_transforms_are_fitted_anew_for_events_that_were_mended(tmp_path):
+    kinds = np.arange(200) % 3
+    for bad in (True, False):
+        classes(tmp_path, kinds, "weight: w\n  transform: {x: standardise}")
+        with h5py.File(tmp_path / "mine.h5", "r+") as file:
+            file["w"] = -np.ones(200) if bad else np.ones(200)
+            file["x"][:] = file["x"][:] + (0 if bad else 500)
+        if bad:
+            problem = "the weights of the train split sum to -120; expected a positive total"
+            assert problem in fails(3, tmp_path, "pretrain", "mine.yaml")
+        else:
+            msml(tmp_path, "pretrain", "mine.yaml")
+        (path,) = (tmp_path / "runs" / "classes").glob("*/transforms.json")
+        (fitted,) = json.loads(path.read_text())["x"]
+        assert np.allclose(fitted["mean"], 1 if bad else 501, atol=0.5)
+
+
 def test_an_output_whose_width_is_not_the_number_of_classes(tmp_path):
     classes(tmp_path, np.arange(200) % 3, model="mine")
     (tmp_path / "plugin.py").write_text(

@@ -15,7 +15,7 @@ from msml.registry import transforms
 
 def _values(numbers: Numbers, column: Column, **_: Any) -> State:
     """The different values, sorted."""
-    found = [np.unique(block) for block in numbers]
+    found = [np.unique(block[np.isfinite(block)]) for block in numbers]  # loading refuses the rest
     values = np.unique(np.concatenate(found)) if found else np.empty(0)
     if not np.array_equal(values, np.round(values)):
         odd = values[values != np.round(values)][0]
@@ -100,7 +100,7 @@ def _numbered(array: Array, known: Array, otherwise: float) -> Array:
 
 def _of_numbers(array: Array, known: Array) -> Array:
     """Undo `_numbered`; NaN for one category more."""
-    places = np.asarray(array).astype(int)
+    places = np.rint(array).astype(int)
     inside = (places >= 0) & (places < len(known))
     return np.where(inside, known[np.where(inside, places, 0)].astype(np.float64), np.nan)
 

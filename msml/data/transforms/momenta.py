@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from msml.data.kinematics import Array, pt_eta_phi_m, px_py_pz_e
 from msml.data.schema import PT_ETA_PHI_M, Column
-from msml.data.transforms.step import Learn, Step, positions, renamed
+from msml.data.transforms.step import Learn, Step, floating, positions, renamed
 from msml.errors import RecipeError
 from msml.registry import transforms
 
@@ -71,7 +71,7 @@ def sin_cos(column: Column, learn: Learn, *, components: Sequence[str | int] | N
             dtype="float32",
         )
         return Step(
-            lambda values: np.stack([np.sin(values), np.cos(values)], axis=-1),
+            lambda values: np.stack([np.sin(floating(values)), np.cos(floating(values))], axis=-1),
             after,
             lambda values: np.arctan2(values[..., 0], values[..., 1]),
         )
@@ -89,7 +89,7 @@ def sin_cos(column: Column, learn: Learn, *, components: Sequence[str | int] | N
     )
 
     def forward(values: Array) -> Array:
-        parts = [values[..., place] for place in range(len(names))]
+        parts = list(np.moveaxis(floating(values), -1, 0))
         return np.stack(_each(parts, angles, lambda angle: (np.sin(angle), np.cos(angle))), axis=-1)
 
     def inverse(values: Array) -> Array:

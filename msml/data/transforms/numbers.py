@@ -17,11 +17,14 @@ Components = Sequence[str | int]
 def _moments(numbers: Numbers, column: Column, *, components: Components | None = None) -> State:
     """Mean and standard deviation, merged block by block.
 
+    What is not finite is left out here: loading refuses it, and names its event.
+
     Source: Chan, Golub and LeVeque 1983.
     """
     count, mean, squares = 0, np.zeros(1), np.zeros(1)
     for block in numbers:
         values = np.asarray(block, np.float64)
+        values = values[np.isfinite(values).all(axis=1)]
         if not len(values):
             continue
         shift = values.mean(axis=0) - mean

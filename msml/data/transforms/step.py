@@ -44,12 +44,14 @@ def positions(column: Column, components: Sequence[str | int] | None) -> list[in
     """Find components along the last axis, by name or number; all where None.
 
     Raises:
-        RecipeError: One of them is not there.
+        RecipeError: One of them is not there, or is named twice; or there are none.
     """
     width = int(column.sizes[-1] or 0) if column.sizes else 1
     if components is None:
         return list(range(width))
-    found = []
+    if not components:
+        raise RecipeError("components: is empty; expected some")
+    found: list[int] = []
     for each in components:
         if each in column.components:
             found.append(column.components.index(str(each)))
@@ -59,16 +61,23 @@ def positions(column: Column, components: Sequence[str | int] | None) -> list[in
             known = list(column.components) or [f"numbers from 0 to {width - 1}"]
             ending = nearest(str(each), known)
             raise RecipeError(f"'{column.name}' has no component '{each}'{ending}")
+        if found[-1] in found[:-1]:
+            raise RecipeError(f"components: '{each}' is there more than once")
     return found
+
+
+def floating(values: Array) -> Array:
+    """Make whole numbers, booleans and float16 at least float32, which functions then keep to."""
+    return np.asarray(values, np.result_type(values, np.float32))
 
 
 def on(places: Sequence[int], column: Column, function: Function) -> Function:
     """Apply a function of any numbers to some components of the last axis."""
     if not column.sizes or len(places) == column.sizes[-1]:
-        return function
+        return lambda values: function(floating(values))
 
     def some(values: Array) -> Array:
-        changed = np.array(values, np.result_type(values, np.float32))
+        changed = floating(values).copy()
         changed[..., places] = function(changed[..., places])
         return changed
 

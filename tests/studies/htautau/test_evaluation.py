@@ -6,7 +6,7 @@ from matplotlib.colors import to_hex
 
 from msml.data.kinematics import pair_mass
 from msml.data.transforms import PT_OFFSET
-from msml.metrics import Estimate, auc, bootstrap
+from msml.metrics import Estimate, auc, background_rejection, bootstrap
 from msml.plotting import style
 from msml.recipe.expand import TaskSpec
 from msml.registry import evaluation_figures
@@ -132,6 +132,19 @@ def test_curves_of_degenerate_scores():
     perfect = roc(LABEL, LABEL, np.ones(EVENTS))
     assert (perfect.background[:-1] == 0).all()
     assert np.isnan(roc(np.ones(EVENTS), LABEL, np.ones(EVENTS)).background).all()
+
+
+def test_a_curve_of_weights_of_both_signs():
+    score = LABEL + RNG.normal(0, 1, EVENTS)
+    weight = np.where(RNG.random(EVENTS) < 0.25, -1.0, 1.0) * RNG.uniform(0.5, 2, EVENTS)
+    curve = roc(LABEL, score, weight)
+    for point in (10, 45, 90):
+        found = background_rejection(LABEL, score, weight, efficiency=GRID[point])
+        assert curve.rejection()[0][point] == pytest.approx(found)
+    assert (curve.background >= 0).all()
+    assert (curve.replicas >= 0).all()
+    few = roc(np.array([0, 1, 1, 0]), np.array([3.0, 2, 1, 0]), np.array([-1.0, 1, 1, 3]))
+    assert not few.background[:-1].any()
 
 
 def test_weighted_fractions():
