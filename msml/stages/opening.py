@@ -16,6 +16,7 @@ from msml.data.splits import summary
 from msml.errors import DataError
 from msml.recipe import read_source
 from msml.recipe.schema import TrainRecipe
+from msml.runs import layout
 from msml.runs.attempt import attempt
 from msml.runs.directory import run_directory
 from msml.runs.manifest import earlier, recorded, versions
@@ -72,7 +73,7 @@ def _check_earlier(session: Session) -> None:
     before = earlier(session.directory)
     if not before or not any(session.directory.path.rglob("*.h5")):
         # Nothing was done: whoever mends a plugin or the events just goes on, with other fits.
-        session.directory.file("transforms.json").unlink(missing_ok=True)
+        layout.transforms(session.directory.path).unlink(missing_ok=True)
         return
     where, remedy = session.directory.path, "remove that folder, or give the recipe another name"
     if before["data"]["sha256"] != session.data_fingerprint:
