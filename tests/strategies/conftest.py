@@ -3,15 +3,7 @@ from pathlib import Path
 
 import pytest
 from process import Command, msml
-from searches import DARTS, GRID
-from tiny import write_recipe
-
-
-def fresh(folder: Path, event_file: Path, text: str) -> Path:
-    folder.mkdir(exist_ok=True)
-    shutil.copy(event_file, folder / "events.h5")
-    write_recipe(folder, text)
-    return folder
+from searches import DARTS, GRID, fresh
 
 
 @pytest.fixture

@@ -1,6 +1,9 @@
 """Tiny recipes that search."""
 
-from tiny import RECIPE
+import shutil
+from pathlib import Path
+
+from tiny import RECIPE, write_recipe
 
 _CHAIN = "chain: {momentum: sf, higgs: mlp}\n"
 _MLP = "      mlp: {model: higgs_mlp, args: {units: 8, layers: 1}}\n"
@@ -19,3 +22,10 @@ GRID = (
     .replace(_CHAIN, "strategy: {name: grid}\nselect: {metric: auc}\n")
     .replace(_MLP, "      mlp: {model: higgs_mlp, args: {layers: 1}, grid: {units: [8, 16]}}\n")
 )
+
+
+def fresh(folder: Path, event_file: Path, text: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    shutil.copy(event_file, folder / "events.h5")
+    write_recipe(folder, text)
+    return folder
