@@ -16,6 +16,7 @@ from msml.recipe.messages import Problem, at_least_1, name_problem, unknown
 from msml.recipe.schema import MODES, Fit, TrainRecipe
 from msml.recipe.tree import line
 from msml.registry import load_plugins
+from msml.training.chatter import quiet
 from msml.training.environment import prepare, tensorflow
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
@@ -96,7 +97,8 @@ def _check_plugins(recipe: Recipe[TrainRecipe]) -> Iterator[Problem]:
     for i, name in enumerate(recipe.values.plugins):
         key = f"plugins.{i}"
         try:
-            load_plugins([recipe.locate(key, name)])
+            with quiet():  # it may import TensorFlow
+                load_plugins([recipe.locate(key, name)])
         except RecipeError as error:
             yield from ((key, problem) for problem in error.problems)
 

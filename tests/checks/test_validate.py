@@ -257,6 +257,14 @@ def test_plugins():
 
 
 @pytest.mark.usefixtures("events")
+def test_what_tensorflow_remarks_when_a_plugin_imports_it_is_held_back(capfd):
+    remark = "I0000 00:00:1795699964.064558 16953 port.cc:153] oneDNN is on."
+    write(f"import os\nos.write(2, b'{remark}\\nmine\\n')\n", "chatty.py")
+    validate(load(write(RECIPE + "plugins: [chatty.py]\n"), TrainRecipe, ()), fast=True)
+    assert capfd.readouterr().err == "mine\n"
+
+
+@pytest.mark.usefixtures("events")
 def test_outputs_that_do_not_fit_the_target():
     text = RECIPE.replace("sf: {model: tau_scale_factor}", "sf: {model: higgs_mlp}")
     text = text.replace("inputs: [jets, calo_images]", "inputs: [jets]")
