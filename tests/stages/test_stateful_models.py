@@ -106,13 +106,8 @@ def test_moving_statistics_are_those_of_train(work):
         assert all(np.isfinite(a).all() for a in arrays if a.dtype.kind == "f")
 
 
-@pytest.mark.parametrize(
-    "how",
-    [
-        pytest.param(how, marks=() if how in ("darts", "chains") else pytest.mark.slow)
-        for how in ("chains", *STRATEGIES)
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["chains", *STRATEGIES])
 def test_killed_and_resumed_ends_the_same(work, tmp_path, how):
     write(work, how)
     other = tmp_path / "other"
