@@ -46,10 +46,10 @@ def whole(config: DictConfig, schema: Any) -> tuple[Any, str]:
 
 def by_blocks(schema: Any, checked: Mapping[str, Any]) -> tuple[Any, str]:
     """Do what `whole` does, for values without interpolations, from blocks made before."""
-    made = {
-        field.name: _block(schema, field.name, _Given(repr(checked.get(field.name)), checked))
-        for field in fields(schema)
-    }
+    made = {}
+    for name in (field.name for field in fields(schema)):
+        own = {name: checked[name]} if name in checked else {}  # a null is not the default
+        made[name] = _block(schema, name, _Given(repr(own), own))
     values = {name: block.value for name, block in made.items()}
     return schema(**values), "".join(block.text for block in made.values())
 
@@ -68,11 +68,11 @@ def _read(block: str) -> dict[str, Any]:
 
 
 class _Given:
-    """Checked values of which one block is wanted; alike where that is written alike."""
+    """The checked value of a block, if there is one; alike where that is written alike."""
 
-    def __init__(self, text: str, checked: Mapping[str, Any]) -> None:
+    def __init__(self, text: str, own: dict[str, Any]) -> None:
         self.text = text
-        self.checked = checked
+        self.own = own
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Given) and other.text == self.text
@@ -83,7 +83,7 @@ class _Given:
 
 @lru_cache(maxsize=4096)
 def _block(schema: Any, name: str, given: _Given) -> Block:
-    own = {name: given.checked[name]} if name in given.checked else {}
+    own = given.own
     field = next(f for f in fields(schema) if f.name == name)
     value = content = own.get(name)
     if not own or isinstance(value, dict | list):

@@ -1,5 +1,7 @@
 """A recipe made from blocks that were made before is the recipe that OmegaConf makes as a whole."""
 
+from dataclasses import dataclass
+
 import pytest
 import yaml
 
@@ -53,3 +55,14 @@ def test_values_that_refer_to_others_are_made_as_a_whole():
     recipe = load("quick.yaml", TrainRecipe, overrides)
     assert recipe.values.posttrain.epochs == 7
     assert recipe.plain()["posttrain"]["epochs"] == 7
+
+
+def test_null_is_not_the_default(tmp_path):
+    @dataclass(frozen=True)
+    class Schema:
+        depth: int | None = 5
+
+    (tmp_path / "r.yaml").write_text("{}\n")
+    source = read_source(tmp_path / "r.yaml", Schema)
+    found = [source.recipe(over).values.depth for over in ([], ["depth=null"], [])]
+    assert found == [5, None, 5]
