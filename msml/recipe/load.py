@@ -4,6 +4,7 @@ import glob
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -203,16 +204,23 @@ def _override(tree: Node, override: str, schema: Any, findings: Findings) -> Nod
         findings.problems.append(line(COMMAND_LINE, "", message))
         return tree
     try:
-        over = parse(text, COMMAND_LINE, findings.problems, tuple(path)) or Node(None, COMMAND_LINE)
+        over, problems = _parsed(text, tuple(path))
     except RecipeError as error:
         message = f"{text!r}: {error.problems[-1].removeprefix(f'{COMMAND_LINE}: ')}"
         findings.problems.append(line(COMMAND_LINE, key, message))
         return tree
     for name in reversed(path):
         over = Node({name: over}, COMMAND_LINE)
-    problems = [line(COMMAND_LINE, *p) for p in _unknown_entries(over, tree, schema)]
-    findings.problems.extend(problems)
-    return tree if problems else merge(tree, over)
+    new = [line(COMMAND_LINE, *p) for p in _unknown_entries(over, tree, schema)]
+    findings.problems += [*problems, *new]
+    return tree if new else merge(tree, over)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str, path: tuple[str, ...]) -> tuple[Node, tuple[str, ...]]:
+    """Parse the value of an override, which many points of a sweep have; see `parse`."""
+    problems: list[str] = []
+    return parse(text, COMMAND_LINE, problems, path) or Node(None, COMMAND_LINE), tuple(problems)
 
 
 def _unknown_entries(

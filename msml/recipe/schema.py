@@ -141,7 +141,7 @@ class Posttrain(Fit):
     Attributes:
         modes: Which of `connected`, `sequential` and `joint` to do; the last is the result.
         from_: Weights that `joint` starts from: `search`, those that the search ended with where
-            there was one, or `pretrain`. The key is `from`.
+            there was one that left any, or `pretrain`. The key is `from`.
     """
 
     modes: list[str] = field(default_factory=lambda: ["joint"])

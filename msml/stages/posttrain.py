@@ -8,7 +8,7 @@ from msml.recipe.expand import chain_name, upstream
 from msml.runs import layout
 from msml.runs.directory import read_json, write_json
 from msml.stages.pretrain import pretrained
-from msml.stages.search import chosen_chains, searched
+from msml.stages.search import chosen_chains, search, searched
 from msml.stages.session import Session
 from msml.stages.training import TOTAL, Unit, build_model, predict, train, validation
 from msml.training.checkpoint import save_arrays, variable_arrays
@@ -96,7 +96,8 @@ def joint_training(
 
 def _joint(session: Session, chosen: dict[str, str], folder: Path) -> dict[str, Any]:
     """Re-optimise from where the recipe says: the search's weights, or the pre-trained ones."""
-    if not (session.values.strategy and session.values.posttrain.from_ == "search"):
+    from_search = session.values.strategy and session.values.posttrain.from_ == "search"
+    if not (from_search and search(session).weights):
         return joint_training(session, pretrained_chain(session, chosen), chosen, folder)
     found, weights = searched(session)
     chain = _built(session, chosen)

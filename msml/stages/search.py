@@ -1,5 +1,6 @@
 """Search: the recipe's strategy chooses one candidate of each task."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from msml.errors import RecipeError
@@ -25,8 +26,8 @@ def search(session: Session) -> Selection:
         pretrain(session)
         session.check_stop()
         arguments = {key: value for key, value in settings.items() if key != "name"}
-        strategies.get(settings["name"]).function(**arguments).search(session).write(path)
-        found = Selection.read(path)
+        found = strategies.get(settings["name"]).function(**arguments).search(session)
+        replace(found, weights=chain_weights(session).exists()).write(path)
         session.progress.done(f"search {found.strategy}: chose {chain_name(found.chosen)}")
     return Selection.read(path)
 
@@ -37,7 +38,7 @@ def searched(session: Session) -> tuple[Selection, Path]:
 
 
 def chain_weights(session: Session) -> Path:
-    """Where a strategy leaves the weights of the chosen chain."""
+    """Where a strategy leaves the weights of the chosen chain, if it has any."""
     return layout.search(session.directory.path) / layout.WEIGHTS
 
 

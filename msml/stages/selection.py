@@ -41,7 +41,7 @@ class Strategy(Protocol):
         """Choose one candidate of each task; all are pre-trained already.
 
         The weights of the chosen chain may be left in `chain_weights(session)`, for post-training
-        to go on from.
+        to go on from; else it goes on from those of the pre-trained candidates.
         """
 
 
@@ -61,6 +61,7 @@ class Selection:
         distribution: Of each task and candidate: its probability at the end.
         epochs: All losses of each epoch, and α or the distribution after it.
         best_epoch: The one whose state was kept, from 1.
+        weights: Whether the search left weights of the chosen chain; set where it is called.
     """
 
     strategy: str
@@ -74,6 +75,7 @@ class Selection:
     distribution: Mapping[str, Mapping[str, float]] | None = None
     epochs: Sequence[Mapping[str, Any]] | None = None
     best_epoch: int | None = None
+    weights: bool = True
 
     def write(self, path: Path) -> None:
         """Keep it as JSON."""

@@ -63,15 +63,15 @@ class Space:
     def points(self) -> Iterator[tuple[dict[str, Any], tuple[str, ...]]]:
         """Yield each point: the value on each axis, and the overrides that make it.
 
-        The command line wins over named variants. Of two overrides of one key the last one stays.
+        The command line wins over named variants. Of two overrides of one key the last one stays,
+        after a null if there was one: what that removes is not to be merged with.
         """
         for chosen in product(*(axis.choices for axis in self.axes)):
             pairs = list(zip(self.axes, chosen, strict=True))
             given = [text for axis, choice in pairs if axis.named for text in choice.overrides]
             given += self.fixed
             given += [text for axis, choice in pairs if not axis.named for text in choice.overrides]
-            last = {text.partition("=")[0].strip(): text for text in given}
-            yield {axis.name: choice.shown for axis, choice in pairs}, tuple(last.values())
+            yield {axis.name: choice.shown for axis, choice in pairs}, _last(given)
 
 
 def split_settings(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -137,6 +137,18 @@ def integers(text: str) -> range | None:
     if not (match := _RANGE.match(text.strip())):
         return None
     return range(int(match[1]), int(match[2]), int(match[3] or 1))
+
+
+def _last(overrides: Sequence[str]) -> tuple[str, ...]:
+    """Keep the last override of each key, and a null before it."""
+    kept: dict[tuple[str, bool], str] = {}
+    for override in overrides:
+        key, _, text = (part.strip() for part in override.partition("="))
+        removes = text == "null"
+        if removes:
+            kept.pop((key, False), None)
+        kept[key, removes] = override
+    return tuple(kept.values())
 
 
 def _is_several(text: str) -> bool:

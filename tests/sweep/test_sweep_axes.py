@@ -104,6 +104,12 @@ def test_named_variants_and_the_command_line():
     assert list(scan(over, "how=b,a").points())[1][0] == {"how": "a"}
 
 
+def test_a_null_clears_the_way_for_another_value_of_the_same_key():
+    assert overrides(scan({}, "k=null", "k={a: 1}", "l=2")) == [("k=null", "k={a: 1}", "l=2")]
+    assert overrides(scan({}, "k={a: 1}", "k=null")) == [("k=null",)]
+    assert overrides(scan({}, "k=1", "k=2")) == [("k=2",)]
+
+
 def test_settings_are_not_overrides_of_the_runs():
     given = ["sweep.workers=2", "seed=1", "sweep={}", "sweeper=1"]
     assert split_settings(given) == (["sweep.workers=2", "sweep={}"], ["seed=1", "sweeper=1"])
