@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, TypeVar
 
 from msml.errors import RecipeError, StoppedError, nearest
@@ -30,12 +30,12 @@ _loading: list[str] = []  # the plugin being loaded
 
 @dataclass(frozen=True)
 class Entry:
-    """One registered function.
+    """One registered function, or column.
 
     Attributes:
         kind: What it is: "model", "loss", ...
         name: Its name in recipes.
-        function: The function itself.
+        function: The function itself; the description of a column.
         summary: The first line of its docstring.
         facts: What is known about it without calling it, such as `parameters` of a model.
         source: The module or the plugin that registered it.
@@ -43,7 +43,7 @@ class Entry:
 
     kind: str
     name: str
-    function: Callable[..., Any]
+    function: Any
     summary: str
     facts: Mapping[str, Any]
     source: str
@@ -64,16 +64,31 @@ class Registry:
         """Register the decorated function under `name`, with facts about it."""
 
         def add(function: Function) -> Function:
-            source = _loading[-1] if _loading else function.__module__
-            if name in self._entries:
-                other = self._entries[name].source
-                message = f"{self.kind} '{name}' is registered twice, in {other} and in {source}"
-                raise RecipeError(message)
             summary = (inspect.getdoc(function) or "").partition("\n")[0]
-            self._entries[name] = Entry(self.kind, name, function, summary, facts, source)
+            self.add(name, function, summary, function.__module__, facts)
             return function
 
         return add
+
+    def add(
+        self,
+        name: str,
+        function: Any,
+        summary: str,
+        module: str,
+        facts: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        """Register anything under `name`, as a plugin's or else as a module's.
+
+        Raises:
+            RecipeError: The name is taken.
+        """
+        source = _loading[-1] if _loading else module
+        if name in self._entries:
+            other = self._entries[name].source
+            message = f"{self.kind} '{name}' is registered twice, in {other} and in {source}"
+            raise RecipeError(message)
+        self._entries[name] = Entry(self.kind, name, function, summary, facts, source)
 
     def get(self, name: str) -> Entry:
         """Return the entry of this name.
@@ -141,6 +156,7 @@ def is_dummy(model: str) -> bool:
 
 figures = Registry("figure", "figures", ("msml.report.loss_curves",))
 event_pages = Registry("event page", "event_pages", ("msml.report.event_pages",))
+columns = Registry("column", "columns", ("msml.data.schema", "msml.simulation.columns"))
 importers = Registry("importer", "importers", ("msml.data.importers",))
 evaluation_figures = Registry("figure of an evaluation", "evaluation_figures", ("msml.report.roc",))
 
@@ -156,6 +172,7 @@ REGISTRIES = {
         figures,
         evaluation_figures,
         event_pages,
+        columns,
         importers,
     )
 }

@@ -8,9 +8,10 @@ from numpy.testing import assert_array_equal
 from msml.data.dataset import load_split, load_splits
 from msml.data.described import Files
 from msml.data.events import EventWriter, describe, read, read_blocks
-from msml.data.schema import Column
-from msml.errors import DataError
+from msml.data.schema import COLUMNS, Column
+from msml.errors import DataError, RecipeError
 from msml.recipe.schema import Data
+from msml.registry import columns, load_plugins
 
 SPLITS = ("train", "valid", "test")
 ROWS = 6
@@ -383,3 +384,25 @@ class TestSplits:
         assert sorted(np.concatenate([found[name].columns["few"] for name in SPLITS])) == [
             *range(10)
         ]
+
+
+def test_a_plugin_registers_a_column(tmp_path):
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(
+        "from msml.data.schema import Column, register\n"
+        "register(Column('hits', 'float32', ('layer',), (3,), (), ('cm',), 'of the tracker'))\n"
+    )
+    path = make(tmp_path / "a.h5", hits=VALUES.astype("f4"))
+    with h5py.File(path, "r+") as file:
+        file["hits"].attrs["axes"], file["hits"].attrs["units"] = ["event", "layer"], ["mm"]
+    try:
+        load_plugins([plugin])
+        assert COLUMNS["hits"].units == ("cm",)
+        assert "column 'hits': units ['mm'], expected ['cm']" in message(describe, path)
+        plugin.write_text(plugin.read_text().replace("hits", "label"))
+        with pytest.raises(RecipeError, match="column 'label' is registered twice"):
+            load_plugins([plugin])
+    finally:
+        columns.forget(str(plugin))
+    assert "hits" not in COLUMNS
+    assert describe(path).columns["hits"].units == ("mm",)
