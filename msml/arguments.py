@@ -5,19 +5,17 @@ the keyword-only parameters are what a recipe may set, but for those that msml f
 """
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache
-from types import NoneType, SimpleNamespace, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from types import SimpleNamespace
+from typing import Any, get_type_hints
 
 from msml.errors import nearest
+from msml.hints import fits, got, words
 from msml.registry import Entry
 
 # The shape of the task's prediction; what is no padding; which inputs are boolean.
 FILLED = ("output", "mask", "masks")
-
-_WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
-_PLURALS = {str: "texts", int: "whole numbers", float: "numbers", bool: "true or false"}
 
 
 def bind(
@@ -43,7 +41,7 @@ def bind(
         elif name in keywords:
             hint = _hint(entry, keywords[name])
             if not fits(value, hint):
-                problems.append((name, f"expected {words(hint)}, got {_got(value)}"))
+                problems.append((name, f"expected {words(hint)}, got {got(value)}"))
         elif not any(p.kind is p.VAR_KEYWORD for p in parameters):
             ending = nearest(name, known) if known else "; it has none"
             problems.append((name, f"unknown argument of {entry.kind} '{entry.name}'{ending}"))
@@ -89,53 +87,3 @@ def _hint(entry: Entry, parameter: inspect.Parameter) -> Any:
         return get_type_hints(SimpleNamespace(__annotations__={"x": annotation}), names)["x"]
     except (NameError, AttributeError, TypeError, SyntaxError):
         return Any
-
-
-def fits(value: object, hint: Any) -> bool:
-    """Say whether a value is of a type; a whole number is a number, a list a tuple."""
-    origin, inner = get_origin(hint), get_args(hint)
-    if origin in (Union, UnionType):
-        return any(fits(value, arg) for arg in inner)
-    if origin is Literal:
-        return any(type(value) is type(arg) and value == arg for arg in inner)
-    if origin in (list, tuple, Sequence):
-        if not isinstance(value, list | tuple):
-            return False
-        if origin is tuple and inner[-1] is not Ellipsis:
-            return len(value) == len(inner) and all(map(fits, value, inner))
-        return all(fits(item, inner[0]) for item in value)
-    if origin is dict:
-        return isinstance(value, dict)
-    if hint in (int, float, bool, str, NoneType):
-        return type(value) is hint or (hint is float and type(value) is int)
-    return True
-
-
-def words(hint: Any) -> str:
-    """Say in people's words which values a type accepts."""
-    origin, inner = get_origin(hint), get_args(hint)
-    if origin in (Union, UnionType):
-        return " or ".join("null" if arg is NoneType else words(arg) for arg in inner)
-    if origin is Literal:
-        return "one of " + ", ".join(map(str, inner))
-    if origin in (list, Sequence) or (origin is tuple and inner[-1] is Ellipsis):
-        return f"a list of {_plural(inner[0])}"
-    if origin is tuple:
-        return f"a list of {len(inner)}: {', '.join(map(words, inner))}"
-    return "a mapping" if origin is dict else _WORDS.get(hint, "any value")
-
-
-def _plural(hint: Any) -> str:
-    if get_origin(hint) in (list, tuple, Sequence):
-        return words(hint).replace("a list", "lists", 1)
-    return _PLURALS.get(hint, words(hint))
-
-
-def _got(value: object) -> str:
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, dict):
-        return "a mapping"
-    kinds = {str: "the text ", int: "the number ", float: "the number "}
-    shown = kinds.get(type(value), "") + repr(value)
-    return shown if len(shown) <= 60 else shown[:57] + "..."

@@ -3,7 +3,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from msml.arguments import bind, fits, wants, words
+from msml.arguments import bind, wants
+from msml.hints import fits, words
 from msml.registry import Registry, losses, models
 
 if TYPE_CHECKING:

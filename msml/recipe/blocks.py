@@ -9,7 +9,8 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from msml.recipe.check import entry_schema, hints_of, spelled, strip_optional
+from msml.hints import spelled
+from msml.recipe.check import entry_schema, hints_of, strip_optional
 from msml.recipe.tree import dump
 
 _BLOCK = re.compile(r"^(?=\S)(?!- )", re.MULTILINE)  # where a key of the top level begins

@@ -4,17 +4,16 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from types import NoneType, UnionType
+from types import NoneType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from omegaconf import OmegaConf
 from omegaconf.errors import GrammarParseError
 
 from msml.errors import nearest
+from msml.hints import got, is_union, spelled, words
 from msml.recipe.tree import Node, line
 
-_WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
-_PLURALS = {str: "texts", int: "whole numbers", float: "numbers", bool: "true or false"}
 _BAD = object()  # stands for a value that has a problem, and is left out
 _MISSING = "???"  # OmegaConf's mark of a value that has yet to be given
 
@@ -69,7 +68,8 @@ def check(
     elif (leaf := _leaf(value, bare)) is not _BAD:
         return leaf
     quotes = "; put it in quotes" if bare is str and isinstance(value, int | float) else ""
-    return findings.add(node, path, f"expected {words(hint)}, got {_got(value)}{quotes}")
+    found = "a list" if isinstance(value, list) else got(value)
+    return findings.add(node, path, f"expected {words(hint)}, got {found}{quotes}")
 
 
 def _nothing(node: Node, hint: Any) -> object:
@@ -136,7 +136,7 @@ def _items(value: list[Node], hint: Any, path: tuple[str, ...], findings: Findin
 
 def _leaf(value: object, hint: Any) -> object:
     """Return a scalar as the hint wants it (a whole number will do for a number), or `_BAD`."""
-    accepted = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    accepted = get_args(hint) if is_union(hint) else (hint,)
     if value is not None and (Any in accepted or type(value) in accepted):
         return value
     return float(value) if type(value) is int and float in accepted else _BAD
@@ -163,14 +163,14 @@ def placeholder(hint: Any) -> Any:
         hints = hints_of(bare)
         needed = [f for f in dataclasses.fields(bare) if not _has_default(f)]
         return {f.name: placeholder(hints[f.name]) for f in needed}
-    accepted = get_args(bare) if get_origin(bare) in (Union, UnionType) else (bare,)
+    accepted = get_args(bare) if is_union(bare) else (bare,)
     kind = get_origin(accepted[0]) or accepted[0]
     return {} if kind is Any else kind()
 
 
 def strip_optional(hint: Any) -> Any:
     """Return `X` for `X | None`, any other hint as it is."""
-    if get_origin(hint) not in (Union, UnionType):
+    if not is_union(hint):
         return hint
     return Union[tuple(arg for arg in get_args(hint) if arg is not NoneType)]  # noqa: UP007
 
@@ -189,38 +189,3 @@ def present(entries: dict[str, Node]) -> list[str]:
 def suggest(name: str, known: list[str]) -> str:
     """Suggest the nearest known names, for the end of a message."""
     return nearest(name, known) if known else "; there are none"
-
-
-def words(hint: Any) -> str:
-    """Say in people's words which values a type hint accepts."""
-    if get_origin(hint) in (Union, UnionType):
-        return " or ".join("null" if arg is NoneType else words(arg) for arg in get_args(hint))
-    if get_origin(hint) is list:
-        return f"a list of {_plural(get_args(hint)[0])}"
-    if get_origin(hint) is dict:
-        return f"a mapping of names to {_plural(get_args(hint)[1])}"
-    if dataclasses.is_dataclass(hint):
-        return f"a mapping with the keys {', '.join(map(spelled, dataclasses.fields(hint)))}"
-    return _WORDS.get(hint, "any value")
-
-
-def spelled(field: "dataclasses.Field[Any]") -> str:
-    """Return a field's key in a recipe: `from` for `from_`."""
-    return field.name.removesuffix("_")
-
-
-def _plural(hint: Any) -> str:
-    if get_origin(hint) in (list, dict):
-        return words(hint).replace("a list", "lists", 1).replace("a mapping", "mappings", 1)
-    if get_origin(hint) in (Union, UnionType):
-        return " or ".join("nulls" if a is NoneType else _plural(a) for a in get_args(hint))
-    return _PLURALS.get(hint, "mappings" if dataclasses.is_dataclass(hint) else "values")
-
-
-def _got(value: object) -> str:
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, dict | list):
-        return "a mapping" if isinstance(value, dict) else "a list"
-    shown = f"the text {value!r}" if isinstance(value, str) else f"the number {value}"
-    return shown if len(shown) <= 60 else shown[:57] + "..."

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
 from msml.errors import RecipeError
+from msml.hints import words
 from msml.recipe.blocks import by_blocks, configuration, plain, whole
 from msml.recipe.check import (
     Findings,
@@ -21,7 +22,6 @@ from msml.recipe.check import (
     present,
     strip_optional,
     suggest,
-    words,
 )
 from msml.recipe.files import find, missing, read, shipped
 from msml.recipe.tree import COMMAND_LINE, Node, line, merge, parse, places

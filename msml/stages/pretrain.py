@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from msml.chain import Chain, frozen, output_columns
-from msml.files import atomic, fingerprint, locked, remove_temporaries
-from msml.recipe.expand import upstream
+from msml.files import atomic, locked, remove_temporaries
 from msml.runs import layout
 from msml.runs.directory import read_json, write_json
 from msml.stages.session import Session
+from msml.stages.sharing import pretraining_mark
 from msml.stages.training import Unit, build_model, train
 from msml.training.checkpoint import FORMAT_VERSION
 from msml.training.epoch import Tensor, to_device
@@ -43,7 +43,9 @@ def pretrained(session: Session, task: str, candidate: str) -> tuple[Path, dict[
     Returns:
         The file of the weights, and the metrics.
     """
-    folder = session.directory.cache / "pretrain" / _fingerprint(session, task, candidate)
+    settings = {"settings": asdict(session.values.pretrain), "format": FORMAT_VERSION}
+    mark = pretraining_mark(session.tasks, task, candidate, {**session.facts(), **settings})
+    folder = session.directory.cache / "pretrain" / mark
     with locked(folder / "lock", waiting=session.check_stop):
         if not (folder / layout.RESULT).exists():
             session.check_stop()
@@ -81,28 +83,6 @@ def _pretrain(session: Session, task: str, candidate: str, folder: Path) -> None
         f"pretrain {task}/{candidate}: valid loss {best.get(task, math.nan):.5f} "
         f"in epoch {metrics['best_epoch']} of {metrics['epochs']}"
     )
-
-
-def _fingerprint(session: Session, task: str, candidate: str) -> str:
-    spec = session.tasks[task]
-    described = {
-        **session.facts(),
-        "task": [task, spec.inputs, spec.target, spec.loss, dict(spec.loss_args)],
-        "upstream": [session.tasks[s].target for s in upstream(spec.inputs, session.tasks)],
-        "candidate": [candidate, spec.candidates[candidate].model],
-        "arguments": dict(spec.candidates[candidate].args),
-        "settings": asdict(session.values.pretrain),
-        "format": FORMAT_VERSION,
-    }
-    if plugins := session.plugin_fingerprints(task, candidate):
-        described["plugins"] = plugins
-    if needed := frozen(session.tasks, task):
-        described["frozen"] = {
-            earlier: [_fingerprint(session, earlier, name) for name in known.candidates]
-            for earlier, known in session.tasks.items()
-            if earlier in needed
-        }
-    return fingerprint(described)[:20]
 
 
 def _alone(session: Session, task: str, candidate: str) -> Chain:

@@ -21,7 +21,7 @@ from msml.models.build import build, output_shapes
 from msml.recipe import Recipe
 from msml.recipe.expand import PROBABILITIES, TaskSpec, expand, source_of
 from msml.recipe.schema import TrainRecipe
-from msml.registry import losses, models, plugin_fingerprint, plugin_hash
+from msml.registry import plugin_hash
 from msml.runs import layout
 from msml.runs.directory import RunDirectory, read_json, write_json
 from msml.training.environment import Environment, environment, resolve_precision
@@ -96,13 +96,6 @@ class Session:
                 while block := handle.read(2**24):
                     digest.update(block)
         return digest.hexdigest()
-
-    def plugin_fingerprints(self, task: str, candidate: str) -> list[str]:
-        """Hashes of the plugins that a candidate and its loss come from."""
-        spec = self.tasks[task]
-        entries = (models.get(spec.candidates[candidate].model), losses.get(spec.loss))
-        known = [plugin_fingerprint(entry) for entry in entries]
-        return [mark for mark in known if mark is not None]
 
     def facts(self) -> dict[str, Any]:
         """What every result depends on besides what was trained and how."""

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from msml.chain import frozen
 from msml.checks.validate import load_valid
 from msml.data.described import paths
 from msml.data.source import event_source
@@ -18,9 +17,9 @@ from msml.recipe.expand import candidates, chain_name, chains, expand
 from msml.recipe.messages import unknown
 from msml.recipe.schema import Sweep, TrainRecipe
 from msml.recipe.tree import COMMAND_LINE
-from msml.registry import losses, models, plugin_fingerprint
 from msml.runs import layout
 from msml.runs.directory import run_directory
+from msml.stages.sharing import pretraining_mark
 from msml.sweep.axes import SETTINGS, Space, space, split_settings
 
 STAGES = ("search", "grid", "posttrain", "evaluate", "run")
@@ -156,22 +155,18 @@ def pretraining(recipe: Recipe[TrainRecipe]) -> dict[str, tuple[str, str]]:
 
     Only what can differ between points of one sweep matters.
     """
-    values = recipe.values
-    data = asdict(values.data) | {"files": [str(path) for path in paths(event_source(recipe))]}
-    common = [data, values.seed, values.precision, values.xla, asdict(values.pretrain)]
-    found: dict[str, tuple[str, str]] = {}
-    specs = expand(values)
-    for name, task in values.tasks.items():
-        upstream = [values.tasks[i].target for i in task.inputs if i in values.tasks]
-        needed = frozen(specs, name)
-        marks = [mark for mark, (earlier, _) in found.items() if earlier in needed]
-        about = [name, task.inputs, task.target, task.loss, upstream, *([marks] if marks else [])]
-        for candidate, spec in candidates(task):
-            entries = models.get(spec.model), losses.get(task.loss["name"])
-            sources = [plugin_fingerprint(entry) for entry in entries]
-            described = [common, about, sources, candidate, spec.model, dict(spec.args)]
-            found[fingerprint(described)] = (name, candidate)
-    return found
+    values, tasks = recipe.values, expand(recipe.values)
+    facts = {
+        "data": asdict(values.data)
+        | {"files": [str(path) for path in paths(event_source(recipe))]},
+        "common": [values.seed, values.precision, values.xla],
+        "settings": asdict(values.pretrain),
+    }
+    return {
+        pretraining_mark(tasks, task, candidate, facts): (task, candidate)
+        for task, spec in tasks.items()
+        for candidate in spec.candidates
+    }
 
 
 def _results(recipe: TrainRecipe) -> dict[str, tuple[str, ...]]:
