@@ -80,7 +80,10 @@ def test_good_searches_are_good():
             "alpha_optimizer={name: adam, learning_rate: -1}",
             "strategy.alpha_optimizer.learning_rate: expected a number above 0, got -1",
         ),
-        ("optimizer=adam", "strategy.optimizer: expected a mapping, got the text 'adam'"),
+        (
+            "optimizer=adam",
+            "strategy.optimizer: expected a mapping of names to values, got the text 'adam'",
+        ),
     ],
 )
 def test_mistakes_in_a_strategy(override, problem):
