@@ -98,12 +98,7 @@ class Chain:
         from keras import ops
 
         spec = self.tasks[task]
-        arguments = dict(spec.loss_args)
-        if spec.mask:
-            arguments["mask"] = batch[spec.mask]
-        function = losses.get(spec.loss).function
-        per_event = function(batch[spec.target], output[spec.output], **arguments)
-        return ops.mean(batch[WEIGHT] * per_event)
+        return ops.mean(batch[WEIGHT] * loss_of_each(spec, batch, output[spec.output]))
 
     def variables(self) -> list[Any]:
         """Trainable variables of all models."""
@@ -138,6 +133,14 @@ class Chain:
             return spec.target
         derived = source.output == PROBABILITIES
         return output_column(source.name, spec.output if derived else source.output)
+
+
+def loss_of_each(spec: TaskSpec, columns: Batch, output: Tensor) -> Tensor:
+    """Loss of each event of what a task's loss sees, `(events,) float32`."""
+    arguments = dict(spec.loss_args)
+    if spec.mask:
+        arguments["mask"] = columns[spec.mask]
+    return losses.get(spec.loss).function(columns[spec.target], output, **arguments)
 
 
 def as_output(target: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Any
 
 from msml.checks.names import TOLERANCE
 from msml.checks.wiring import Columns, Shape
-from msml.data.dataset import make_pipelines
+from msml.data.dataset import column_pipeline
 from msml.data.described import EventFile
 from msml.data.events import describe
 from msml.data.schema import COLUMNS
@@ -52,8 +52,7 @@ def check_data(recipe: Recipe[TrainRecipe]) -> tuple[Columns, list[Problem]]:
         shapes[name] = None
         try:
             if key not in bad:
-                one = replace(data, transform={name: data.transform[name]})
-                pipelines |= make_pipelines(one, file)
+                pipelines[name] = column_pipeline(data, file, name)
                 shapes[name] = tuple(size or 0 for size in pipelines[name].column.sizes)
         except RecipeError as error:
             problems += [(key, problem) for problem in error.problems]
@@ -69,9 +68,7 @@ def data_key(data: Data) -> str:
 
 def column_names(recipe: TrainRecipe) -> list[str]:
     """Name the columns that a recipe wants, each once, whether they exist or not."""
-    data = recipe.data
-    more = [data.weight, data.balance, data.split.column, data.split.stratify]
-    names = [*data.transform, *(name for name in more if name is not None)]
+    names = [*recipe.data.transform, *recipe.data.single_columns.values()]
     for task in recipe.tasks.values():
         inputs = (source_of(text, recipe.tasks) for text in task.inputs)
         names += [task.target, *(source.name for source in inputs if not source.output)]
@@ -163,16 +160,10 @@ def _check_division(data: Data, file: EventFile) -> Iterator[Problem]:
 
 
 def _check_columns(data: Data, columns: Columns) -> Iterator[Problem]:
-    single = {
-        "weight": data.weight,
-        "balance": data.balance,
-        "split.column": data.split.column,
-        "split.stratify": data.split.stratify,
-    }
-    for key, name in single.items():
-        if name is not None and name not in columns.shapes:
+    for key, name in data.single_columns.items():
+        if name not in columns.shapes:
             yield f"data.{key}", columns.unknown(name)
-        elif name is not None and columns.shapes[name] not in ((), None):
+        elif columns.shapes[name] not in ((), None):
             shape = columns.shapes[name]
             yield f"data.{key}", f"expected a number an event, got shape {shape}"
     for name, given in data.transform.items():

@@ -9,7 +9,7 @@ from msml.arguments import wants
 from msml.checks.names import metric_problems
 from msml.checks.wiring import Columns, mask_of
 from msml.data.described import Source, paths
-from msml.data.events import read_blocks
+from msml.data.events import file_state, read_blocks
 from msml.data.kinematics import Array
 from msml.errors import DataError, RecipeError
 from msml.metrics import find
@@ -140,8 +140,7 @@ def _wrong_classes(values: Array, kind: str) -> Iterator[str]:
 
 def _values(file: Source, column: str) -> Array:
     """The different values of a column, sorted."""
-    states = [path.stat() for path in paths(file)]
-    return _values_of(file, column, tuple((s.st_mtime_ns, s.st_size) for s in states))
+    return _values_of(file, column, tuple(map(file_state, paths(file))))
 
 
 @lru_cache(maxsize=64)

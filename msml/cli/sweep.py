@@ -106,23 +106,23 @@ def plan(
     from msml.sweep.tables import show_estimate, show_plan
 
     made = make(recipe, overrides, runs)
-    written, parts = _write(made), None
+    written, timed = _write(made), None
     if estimate:
         from msml.sweep.estimate import estimate as work
 
         click.echo("timing a step of each model", err=True)
-        parts = work(made)
+        timed = work(made)
     if as_json:
         units = [{**asdict(unit), "state": made.state(unit)} for unit in made.units]
         found = {"plan": str(written[0]), "points": made.points, "units": units}
-        if parts is not None:
-            found["estimate"] = [asdict(part) for part in parts.parts]
-            found["uncounted"] = parts.uncounted
+        if timed is not None:
+            found["estimate"] = [asdict(part) for part in timed.parts]
+            found["uncounted"] = timed.uncounted
         click.echo(json.dumps(found, indent=2))
         return
     show_plan(made)
-    if parts is not None:
-        show_estimate(made, parts)
+    if timed is not None:
+        show_estimate(made, timed)
     click.echo(f"written: {', '.join(str(path) for path in written)}")
 
 

@@ -10,15 +10,13 @@ from urllib.parse import quote
 import numpy as np
 
 from msml.data.described import EventFile, Source
-from msml.data.events import check_finite, describe, read_blocks
+from msml.data.events import check_finite, describe, first_not_finite, read_blocks, read_masked
 from msml.data.kinematics import Array
 from msml.data.splits import divide
 from msml.data.transforms import Pipeline, State, make_pipeline
 from msml.errors import DataError
 from msml.files import atomic, locked, remove_temporaries
 from msml.recipe.schema import Data
-
-_MASKED_ROWS = 2**14  # events of a block of a column and of its mask
 
 Pipelines = Mapping[str, Pipeline]
 
@@ -59,13 +57,20 @@ def make_pipelines(
     Raises:
         RecipeError: As `make_pipeline`.
     """
+    known = stored or {}
     return {
-        name: make_pipeline(
-            file.columns[name], given, partial(_train, data, file, name), (stored or {}).get(name)
-        )
-        for name, given in data.transform.items()
+        name: column_pipeline(data, file, name, known.get(name))
+        for name in data.transform
         if name in file.columns
     }
+
+
+def column_pipeline(
+    data: Data, file: EventFile, name: str, stored: Sequence[State] | None = None
+) -> Pipeline:
+    """Make the transforms of one column, as `make_pipelines` does of all."""
+    given, train = data.transform[name], partial(_train, data, file, name)
+    return make_pipeline(file.columns[name], given, train, stored)
 
 
 def load_splits(
@@ -91,10 +96,8 @@ def load_splits(
         DataError: As `read`; also for an empty split, a value that a transform refuses, or weights
             that sum to 0 or less.
     """
-    single = (data.weight, data.balance, data.split.column, data.split.stratify)
-    more = [column for column in single if column is not None]
     wanted = list(dict.fromkeys(columns))
-    file = describe(path, [*wanted, *more])
+    file = describe(path, [*wanted, *data.single_columns.values()])
     rows = {name: part for name, part in divide(data, file).items() if name in names}
     made = make_pipelines(data, file) if pipelines is None else pipelines
     arrays = {c: _column(file, c, rows, made.get(c), data, unpacked) for c in wanted}
@@ -124,43 +127,38 @@ def check_classes(split: SplitData, column: str, path: Source) -> None:
     """
     values, events = split.columns[column], len(split)
     classes = np.unique(values)
-    place = f"{path}: column '{column}': "
     if len(classes) < 2:
         raise DataError(
-            f"{place}all {events} events of the {split.name} split "
+            f"{path}: column '{column}': all {events} events of the {split.name} split "
             f"are of class {classes[0]:.12g}; expected at least two classes"
         )
-    if values.ndim > 1:
-        return
-    for each in classes:
-        total = float(split.yields[values == each].sum())
+    if values.ndim == 1:
+        _class_totals(f"{path}: column '{column}'", split.name, values, split.yields)
+
+
+def _class_totals(where: str, split: str, classes: Array, yields: Array) -> dict[float, float]:
+    """Sum the weights of each class.
+
+    Raises:
+        DataError: A sum is not positive.
+    """
+    totals = {each: float(yields[classes == each].sum()) for each in np.unique(classes).tolist()}
+    for each, total in totals.items():
         if not total > 0:
             raise DataError(
-                f"{place}the weights of class {each:.12g} in the {split.name} split sum to "
+                f"{where}: the weights of class {each:.12g} in the {split} split sum to "
                 f"{total:.4g}; expected a positive total"
             )
+    return totals
 
 
 def _train(data: Data, file: EventFile, name: str) -> Iterator[tuple[Array, Array | None]]:
     """Give the events of train of a column, as its file has them, with their mask."""
     keep = np.zeros(file.events, bool)
     keep[divide(data, file)["train"]] = True
-    for start, block, mask in _blocks(file, name):
+    for start, block, mask in read_masked(file, name):
         kept = keep[start : start + len(block)]
         yield block[kept], None if mask is None else mask[kept]
-
-
-def _blocks(file: EventFile, name: str) -> Iterator[tuple[int, Array, Array | None]]:
-    """Read a column, which may hold NaN, with its mask."""
-    mask = file.columns[name].mask
-    if not mask:
-        for start, block in read_blocks(file.path, name, finite=False):
-            yield start, block, None
-        return
-    values = read_blocks(file.path, name, _MASKED_ROWS, finite=False)
-    reals = read_blocks(file.path, mask, _MASKED_ROWS)
-    for (start, block), (_, real) in zip(values, reals, strict=True):
-        yield start, block, real.astype(bool)
 
 
 def _column(
@@ -222,7 +220,7 @@ def _gather(
     """Read some rows of a column block by block, so that the whole column is never in memory."""
     place = np.full(file.events, -1)
     place[rows] = np.arange(len(rows))
-    for start, block, mask in _blocks(file, column):
+    for start, block, mask in read_masked(file, column):
         target = place[start : start + len(block)]
         kept = np.flatnonzero(target >= 0)
         if len(kept) < len(block):
@@ -266,7 +264,7 @@ def _transformed(
         changed = changed.astype(np.float32, copy=False)
     # Of what the file holds as it is, only large numbers of float64 do not fit.
     if (pipeline or given.dtype == np.float64) and not np.isfinite(changed).all():
-        bad = int(np.argmin(np.isfinite(changed).reshape(len(changed), -1).all(axis=1)))
+        bad = first_not_finite(changed)
         event = int(events[bad])
         why = f"event {event} has a number that is too large for float32"
         if pipeline is not None:
@@ -295,13 +293,8 @@ def _normalised(path: Source, name: str, yields: Array, classes: Array | None, d
     weight = yields
     if classes is not None:
         weight = weight.copy()
-        for each in np.unique(classes):
-            total = weight[classes == each].sum()
-            if not total > 0:
-                raise DataError(
-                    f"{path}: column '{data.balance}': the weights of class {each:.12g} in the "
-                    f"{name} split sum to {total:.4g}; expected a positive total"
-                )
+        totals = _class_totals(f"{path}: column '{data.balance}'", name, classes, yields)
+        for each, total in totals.items():
             weight[classes == each] /= total
     total = float(weight.sum())
     if not total > 0:

@@ -38,6 +38,7 @@ _CHUNK_BYTES = 2**20
 # Blocks of this many events are written at once; every chunk length divides it, so that no chunk is
 # compressed twice.
 _BLOCK = 4096
+_MASKED_ROWS = 2**14  # events of a block of a column and of its mask
 _BLOCK_BYTES = 2**22  # of a block that is read: it stays in the processor's cache
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -218,11 +219,11 @@ def describe(path: Source, wanted: Iterable[str] = ()) -> EventFile:
             have equal columns.
     """
     names = frozenset(wanted)
-    return joined([_described(each, names, *_state(each)) for each in paths(path)], path)
+    return joined([_described(each, names, file_state(each)) for each in paths(path)], path)
 
 
-def _state(path: Path) -> tuple[int, int]:
-    """What changes with a file."""
+def file_state(path: Path) -> tuple[int, int]:
+    """What changes with a file: so what was found in it can be kept; zeros where there is none."""
     try:
         about = path.stat()
     except OSError:
@@ -231,7 +232,7 @@ def _state(path: Path) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=64)
-def _described(path: Path, wanted: frozenset[str], _changed: int, _size: int) -> EventFile:
+def _described(path: Path, wanted: frozenset[str], _state: tuple[int, int]) -> EventFile:
     with opened(path) as file:
         return described(path, file, wanted)[1]
 
@@ -286,6 +287,29 @@ def read_blocks(
         first += about.events
 
 
+def read_masked(
+    file: EventFile, column: str
+) -> Iterator[tuple[int, npt.NDArray[Any], npt.NDArray[Any] | None]]:
+    """Read a column block by block, which may hold NaN, with its mask.
+
+    Returns:
+        Of each block: the number of its first event, the block, and which of its entries are real,
+        `(events, ...)` of its first axes; None where all are.
+
+    Raises:
+        DataError: As `read`.
+    """
+    mask = file.columns[column].mask
+    if not mask:
+        for start, block in read_blocks(file.path, column, finite=False):
+            yield start, block, None
+        return
+    values = read_blocks(file.path, column, _MASKED_ROWS, finite=False)
+    reals = read_blocks(file.path, mask, _MASKED_ROWS)
+    for (start, block), (_, real) in zip(values, reals, strict=True):
+        yield start, block, real.astype(bool)
+
+
 def _read(
     path: Path, file: h5py.File, name: str, stored: Stored, events: slice, finite: bool = True
 ) -> npt.NDArray[Any]:
@@ -320,10 +344,15 @@ def check_finite(
         DataError: There is one; it names the first such event.
     """
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        row = int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))
+        row = first_not_finite(array)
         filled = remedy and np.isnan(array[row]).any()
         ending = "; the transform `fill_missing` fills NaN" if filled else ""
         raise DataError(f"{path}: column '{name}': NaN or infinity in event {events[row]}{ending}")
+
+
+def first_not_finite(array: npt.NDArray[Any]) -> int:
+    """Find the first row of `(events, ...)` with NaN or infinity; there must be one."""
+    return int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))
 
 
 def _chunk_rows(row_bytes: int, events: int) -> int:

@@ -70,6 +70,17 @@ class Data:
     train_events: int | None = None
     memory_gb: float = 8.0
 
+    @property
+    def single_columns(self) -> dict[str, str]:
+        """The columns of one number an event that the block names, by their key in it."""
+        named = {
+            "weight": self.weight,
+            "balance": self.balance,
+            "split.column": self.split.column,
+            "split.stratify": self.split.stratify,
+        }
+        return {key: column for key, column in named.items() if column is not None}
+
 
 @dataclass(frozen=True)
 class Candidate:

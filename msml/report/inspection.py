@@ -1,13 +1,15 @@
 """What is in any file of events, column by column."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from msml.data.events import describe, read, read_blocks
+from msml.data.described import EventFile
+from msml.data.events import describe, read_masked
 from msml.data.kinematics import Array
 from msml.data.schema import Column
 
@@ -95,7 +97,7 @@ def summarise(path: Path) -> FileSummary:
         path=str(path),
         file_bytes=path.stat().st_size,
         events=file.events,
-        columns=tuple(_column(path, name, file.columns[name]) for name in file.columns),
+        columns=tuple(_column(file, column) for column in file.columns.values()),
         ignored=file.ignored,
         provenance=file.provenance,
     )
@@ -117,37 +119,26 @@ def unit_of(column: Column, part: int) -> str:
     return "".join(units[part : part + 1])
 
 
-def real_values(path: Path, column: Column, start: int, block: Array) -> tuple[Array, Array]:
-    """Arrange a block of a column by parts, without masked entries.
-
-    Args:
-        path: The file.
-        column: The column.
-        start: Number of the block's first event.
-        block: `(events, ...)`.
+def real_values(file: EventFile, column: Column) -> Iterator[tuple[Array, Array]]:
+    """Read a column block by block, arranged by parts, without masked entries.
 
     Returns:
-        `(entries, parts)` numbers, and `(entries,)` their events.
+        Of each block: `(entries, parts)` numbers, and `(entries,)` their events.
     """
-    mask = np.ones(len(block), bool)
-    if column.mask:
-        mask = read(path, [column.mask], slice(start, start + len(block)))[column.mask] != 0
-    kept = block[mask]
-    values = kept.reshape(-1, len(part_names(column)))
-    events = start + np.nonzero(mask)[0]
-    return values, np.repeat(events, len(values) // max(1, len(events)))
+    for start, block, real in read_masked(file, column.name):
+        mask = np.ones(len(block), bool) if real is None else real
+        values = block[mask].reshape(-1, len(part_names(column)))
+        events = start + np.nonzero(mask)[0]
+        yield values, np.repeat(events, len(values) // max(1, len(events)))
 
 
-def _column(path: Path, name: str, column: Column) -> ColumnSummary:
+def _column(file: EventFile, column: Column) -> ColumnSummary:
     """Look at a column block by block."""
     names = part_names(column)
     low, high = np.full(len(names), np.inf), np.full(len(names), -np.inf)
     total, finite, missing, infinite = np.zeros((4, len(names)))
     classes: Counter[int] | None = Counter()
-    events = 0
-    for start, block in read_blocks(path, name, finite=False):
-        events += len(block)
-        values = real_values(path, column, start, block)[0]
+    for values, _ in real_values(file, column):
         if values.dtype.kind == "f":
             classes = None
         elif classes is not None:
@@ -170,8 +161,8 @@ def _column(path: Path, name: str, column: Column) -> ColumnSummary:
         low_, mean, high_ = (None if x is None else float(x) for x in numbers)
         parts.append(Part(part, unit, low_, mean, high_, fraction, int(infinite[i])))
     return ColumnSummary(
-        name,
-        (events, *(size for size in column.sizes if size is not None)),
+        column.name,
+        file.shapes[column.name],
         column.dtype,
         column.axes,
         column.mask,

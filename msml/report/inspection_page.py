@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from msml.data.described import EventFile
-from msml.data.events import describe, read, read_blocks
+from msml.data.events import describe, read
 from msml.data.kinematics import Array
 from msml.data.schema import Column
 from msml.plotting import PAGE_WIDTH, check_suffix, look, save, style
@@ -81,7 +81,7 @@ def page(path: Path) -> "Figure":
     parts += [f"{shown} of {found} histograms"] if shown < found else []
     figure.suptitle(", ".join(parts), fontsize=10)
     axes = figure.subplots(rows, _PER_ROW, squeeze=False).ravel()
-    panels = (panel for column in file.columns.values() for panel in _panels(path, column, step))
+    panels = (panel for column in file.columns.values() for panel in _panels(file, column, step))
     classes = _classes(path, file)
     for ax, panel in zip(axes[:shown], panels, strict=False):
         _draw(ax, panel, classes)
@@ -92,11 +92,10 @@ def page(path: Path) -> "Figure":
     return figure
 
 
-def _panels(path: Path, column: Column, step: int) -> Iterator[Panel]:
+def _panels(file: EventFile, column: Column, step: int) -> Iterator[Panel]:
     """Read a column, of one in so many events, and arrange it by parts."""
     values, events = [], []
-    for start, block in read_blocks(path, column.name, finite=False):
-        found, numbers = real_values(path, column, start, block)
+    for found, numbers in real_values(file, column):
         drawn = numbers % step == 0
         values.append(found[drawn].astype(np.float64))
         events.append(numbers[drawn])

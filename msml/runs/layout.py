@@ -50,9 +50,14 @@ def supernet(run: Path) -> Path:
     return search(run) / "supernet.h5"
 
 
+def grid(run: Path) -> Path:
+    """Folder of a grid's combinations."""
+    return run / "grid"
+
+
 def combination(run: Path, chain: str) -> Path:
     """Folder of a combination that a grid trained."""
-    return run / "grid" / chain
+    return grid(run) / chain
 
 
 def posttrained(run: Path, chain: str, mode: str) -> Path:

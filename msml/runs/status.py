@@ -142,7 +142,7 @@ def _units(path: Path, seen: Mapping[str, Mapping[str, Any]]) -> Iterator[Unit]:
             file = layout.pretrained(path, task, name)
             yield _unit("pretrain", f"{task}/{name}", file, seen)
     strategy = recipe.strategy.get("name")
-    if strategy == "grid" or layout.combination(path, "").exists():
+    if strategy == "grid" or layout.grid(path).exists():
         for choice in product(*(spec.candidates for spec in tasks.values())):
             name = "+".join(choice)
             yield _unit("grid", name, layout.combination(path, name) / layout.RESULT, seen)

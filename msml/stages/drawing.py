@@ -32,9 +32,8 @@ def draw(
         judged=judge.judged if judge is not None else None,
     )
     session.progress.done("evaluate: drawing")
-    draw_figures(
-        events, list(_measured(session, events, records)), layout.evaluation(session.directory.path)
-    )
+    measured = list(_measured(session, events, records))
+    draw_figures(events, measured, layout.evaluation(session.directory.path))
 
 
 def _label(target: Array) -> Array | None:
@@ -49,9 +48,8 @@ def _measured(
 ) -> Iterator[Measured]:
     for record in records:
         chain = chain_name(record["chain"])
-        with h5py.File(
-            layout.evaluated(session.directory.path, chain, record["mode"]) / layout.PREDICTIONS
-        ) as file:
+        folder = layout.evaluated(session.directory.path, chain, record["mode"])
+        with h5py.File(folder / layout.PREDICTIONS) as file:
             outputs = {task: np.asarray(file[task]["prediction"]) for task in session.tasks}
         area = None
         if events.label is not None:

@@ -90,8 +90,9 @@ def _measure(
         spec = session.tasks[task]
         seen = named[spec.output]
         measured[task] = {}
-        texts = {label_of(text): text for text in spec.metrics}
-        found = {name: metric_on(session, task, t, test, seen) for name, t in texts.items()}
+        found = {
+            label_of(text): metric_on(session, task, text, test, seen) for text in spec.metrics
+        }
         if not found:
             losses = event_losses(session, task, test, seen)
             found[LOSS] = Measure(EventMean(lambda loss, _: loss), (losses, losses), events)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from msml.chain import loss_of_each
 from msml.data.dataset import SplitData
 from msml.data.kinematics import Array
 from msml.metrics import Metric, facts_of
@@ -14,12 +15,7 @@ from msml.stages.session import Session
 
 def event_losses(session: Session, task: str, split: SplitData, output: Array) -> Array:
     """Loss of each event, `(events,) float64`, of what a task's loss sees."""
-    spec = session.tasks[task]
-    arguments = dict(spec.loss_args)
-    if spec.mask:
-        arguments["mask"] = split.columns[spec.mask]
-    values = losses.get(spec.loss).function(split.columns[spec.target], output, **arguments)
-    return np.asarray(values, np.float64)
+    return np.asarray(loss_of_each(session.tasks[task], split.columns, output), np.float64)
 
 
 class Measure(NamedTuple):

@@ -8,7 +8,7 @@ from msml.recipe.expand import chain_name, upstream
 from msml.runs import layout
 from msml.runs.directory import read_json, write_json
 from msml.stages.pretrain import pretrained
-from msml.stages.search import chosen_chains, search, searched
+from msml.stages.search import chain_weights, chosen_chains, search
 from msml.stages.session import Session
 from msml.stages.training import TOTAL, Unit, build_model, predict, train, validation
 from msml.training.checkpoint import save_arrays, variable_arrays
@@ -58,11 +58,7 @@ def pretrained_chain(
         built: Models by task and candidate, from chains that are no longer needed: their weights
             are set anew. Those that are not there are built, and put there.
     """
-    models = {} if built is None else built
-    for each in chosen.items():
-        if each not in models:
-            models[each] = build_model(session, *each)
-    chain = Chain(session.tasks, {task: models[task, name] for task, name in chosen.items()})
+    chain = _built(session, chosen, {} if built is None else built)
     for task, name in chosen.items():
         single = Chain(session.tasks, {task: chain.models[task]})
         load_weights(single, pretrained(session, task, name)[0])
@@ -97,19 +93,22 @@ def joint_training(
 def _joint(session: Session, chosen: dict[str, str], folder: Path) -> dict[str, Any]:
     """Re-optimise from where the recipe says: the search's weights, or the pre-trained ones."""
     from_search = session.values.strategy and session.values.posttrain.from_ == "search"
-    if not (from_search and search(session).weights):
+    found = search(session) if from_search else None
+    if found is None or not found.weights:
         return joint_training(session, pretrained_chain(session, chosen), chosen, folder)
-    found, weights = searched(session)
-    chain = _built(session, chosen)
-    load_weights(chain, weights)
+    chain = _built(session, chosen, {})
+    load_weights(chain, chain_weights(session))
     if not found.trained:
         return joint_training(session, chain, chosen, folder)
     return _keep(session, chain, folder)
 
 
-def _built(session: Session, chosen: dict[str, str]) -> Chain:
-    models = {task: build_model(session, task, name) for task, name in chosen.items()}
-    return Chain(session.tasks, models)
+def _built(session: Session, chosen: dict[str, str], built: dict[tuple[str, str], Any]) -> Chain:
+    """Connect models by task and candidate; those that are not there are built, and put there."""
+    for each in chosen.items():
+        if each not in built:
+            built[each] = build_model(session, *each)
+    return Chain(session.tasks, {task: built[task, name] for task, name in chosen.items()})
 
 
 def _connected(session: Session, chosen: dict[str, str], folder: Path) -> dict[str, Any]:

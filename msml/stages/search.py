@@ -32,11 +32,6 @@ def search(session: Session) -> Selection:
     return Selection.read(path)
 
 
-def searched(session: Session) -> tuple[Selection, Path]:
-    """What the search chose, and the file of the chosen chain's weights."""
-    return search(session), chain_weights(session)
-
-
 def chain_weights(session: Session) -> Path:
     """Where a strategy leaves the weights of the chosen chain, if it has any."""
     return layout.search(session.directory.path) / layout.WEIGHTS

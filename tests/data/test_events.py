@@ -9,10 +9,10 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
+from raised import message
 
 from msml.data.events import EventWriter, describe, read
 from msml.data.schema import COLUMNS
-from msml.errors import DataError
 
 ABOUT = {"source": "test", "settings": {"pileup": 50}, "processes": ["higgs", "z"]}
 
@@ -41,14 +41,6 @@ def write(path, data, step=None, about=ABOUT):
 @pytest.fixture
 def path(tmp_path):
     return write(tmp_path / "events.h5", columns(20, ["jets", "taus", "label"]))
-
-
-def message(action, *args, **kwargs):
-    with pytest.raises(DataError) as caught:
-        action(*args, **kwargs)
-    text = str(caught.value)
-    assert "\n" not in text
-    return text
 
 
 def test_round_trip_of_every_column(tmp_path):

@@ -4,12 +4,13 @@ import h5py
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from raised import message
 
 from msml.data.dataset import load_split, load_splits
 from msml.data.described import Files
 from msml.data.events import EventWriter, describe, read, read_blocks
 from msml.data.schema import COLUMNS, Column
-from msml.errors import DataError, RecipeError
+from msml.errors import RecipeError
 from msml.recipe.schema import Data
 from msml.registry import columns, load_plugins
 
@@ -29,14 +30,6 @@ def make(path, content=(), **more):
         for name, array in {**dict(content), **more}.items():
             file[name] = array
     return path
-
-
-def message(action, *args, **kwargs):
-    with pytest.raises(DataError) as caught:
-        action(*args, **kwargs)
-    text = str(caught.value)
-    assert "\n" not in text
-    return text
 
 
 def test_a_plain_file(path):

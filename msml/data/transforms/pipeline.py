@@ -43,10 +43,7 @@ class Pipeline:
 
     def forward(self, values: Array) -> Array:
         """Transform `(events, ...)`; NaN or infinite where that is not defined."""
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            for step in self.steps:
-                values = step.forward(values)
-        return values
+        return _through(self.steps, values)
 
     def inverse(self, values: Array) -> Array:
         """Return to what the file holds, `(events, ...)`."""
@@ -142,12 +139,17 @@ def _learn(
 
     def numbers() -> Iterator[Array]:
         for values, mask in train():
-            with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-                for step in before:
-                    values = step.forward(values)
-            yield _real(values, mask)
+            yield _real(_through(before, values), mask)
 
     return cache(lambda: fit(numbers(), before[-1].column if before else column, **arguments))
+
+
+def _through(steps: Sequence[Step], values: Array) -> Array:
+    """Apply transforms; what they cannot do is left to whoever looks at the result."""
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        for step in steps:
+            values = step.forward(values)
+    return values
 
 
 def _real(values: Array, mask: Array | None) -> Array:

@@ -6,9 +6,10 @@ from typing import Any
 import delphes_tree
 import numpy as np
 import pytest
+from raised import message
 
 from msml.data.events import describe, read
-from msml.errors import DataError, RecipeError
+from msml.errors import RecipeError
 from msml.recipe import load
 from msml.simulation.matching import TauPairCuts
 from msml.studies.htautau.importers.decays import flat_particles, hadronic_taus
@@ -17,14 +18,6 @@ from msml.studies.htautau.importers.npy import import_npy
 from msml.studies.htautau.importers.recipe import ImportRecipe, Source, run_import
 
 STEMS = ("Htautau", "Zpure_tau")
-
-
-def message(action, *args, error=DataError, **kwargs):
-    with pytest.raises(error) as caught:
-        action(*args, **kwargs)
-    text = str(caught.value)
-    assert "\n" not in text
-    return text
 
 
 # The published code's arrays
