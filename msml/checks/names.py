@@ -93,7 +93,7 @@ def _check_arguments(
     first = {name: values[0] for name, values in candidate.grid.items() if values}
     given: dict[str, Any] = {**candidate.args, **dict.fromkeys(candidate.grid), **first}
     for argument, message in bind(entry, inputs, given):
-        if argument not in candidate.grid:
+        if argument not in candidate.grid and (argument or inputs):  # none is reported as such
             yield (f"{key}.args.{argument}" if argument else f"{key}.model"), message
     for name, values in candidate.grid.items():
         for i, value in enumerate(values):

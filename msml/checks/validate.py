@@ -138,7 +138,7 @@ def _check_chain(recipe: TrainRecipe) -> Iterator[Problem]:
     """Check the chosen candidates; an empty choice is left to a search."""
     if recipe.chain and recipe.strategy:
         yield "chain", "the strategy chooses; expected one of the two (`chain: null` removes this)"
-    for name, chosen in recipe.chain.items():
+    for name, chosen in recipe.chain.items() if recipe.tasks else ():  # none is reported as such
         key = f"chain.{name}"
         if name not in recipe.tasks:
             yield key, unknown("task", name, recipe.tasks)
@@ -158,5 +158,5 @@ def _check_chain(recipe: TrainRecipe) -> Iterator[Problem]:
 
 def _check_choice(key: str, chosen: object, recipe: TrainRecipe, task: str) -> Iterator[Problem]:
     known = [name for name, _ in candidates(recipe.tasks[task])]
-    if chosen not in known:
+    if known and chosen not in known:  # none is reported as such
         yield key, unknown("candidate", chosen, known)

@@ -15,7 +15,7 @@ from msml.hints import got, is_union, spelled, words
 from msml.recipe.tree import Node, line
 
 _BAD = object()  # stands for a value that has a problem, and is left out
-_MISSING = "???"  # OmegaConf's mark of a value that has yet to be given
+MISSING = "???"  # OmegaConf's mark of a value that has yet to be given
 
 
 @dataclass
@@ -51,7 +51,7 @@ def check(
         The plain value, without those parts that have a problem.
     """
     value, bare = node.value, strip_optional(hint)
-    if value == _MISSING:
+    if value == MISSING:
         return findings.add(node, path, f"missing; expected {words(hint)}")
     if isinstance(value, str) and "${" in value:
         return _interpolation(node, hint, path, findings)

@@ -2,8 +2,8 @@
 
 import glob
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -15,6 +15,7 @@ from msml.errors import RecipeError
 from msml.hints import words
 from msml.recipe.blocks import by_blocks, configuration, plain, whole
 from msml.recipe.check import (
+    MISSING,
     Findings,
     check,
     entry_schema,
@@ -150,11 +151,16 @@ class Source(Generic[T]):
         checked = check(tree, self.schema, (), findings)
         assert isinstance(checked, dict)
         if findings.interpolations:
-            config = configuration(self.schema, checked)
-            _check_interpolations(config, findings)
-            if findings.problems:
-                raise RecipeError(findings.problems)
-            values, text = whole(config, self.schema)
+            failed = _check_interpolations(configuration(self.schema, checked), findings)
+            if failed:  # what is looked at next needs other values in their place
+                checked = check(_without(tree, failed), self.schema, (), Findings())
+                assert isinstance(checked, dict)
+            try:
+                values, text = whole(configuration(self.schema, checked), self.schema)
+            except OmegaConfBaseException:
+                if not findings.problems:
+                    raise
+                raise RecipeError(findings.problems) from None  # one that refers to a mistake
         else:
             values, text = by_blocks(self.schema, checked)
         return Recipe(values, self.path, places(tree), text), findings
@@ -244,10 +250,13 @@ def _unknown_entries(
             yield from _unknown_entries(node, known.get(name), hints.get(name, entry), here)
 
 
-def _check_interpolations(config: DictConfig, findings: Findings) -> None:
-    """Resolve each `${...}` without types, and check what it gives as if it were written there."""
-    if not findings.interpolations:
-        return
+def _check_interpolations(config: DictConfig, findings: Findings) -> set[tuple[str, ...]]:
+    """Resolve each `${...}` without types, and check what it gives as if it were written there.
+
+    Returns:
+        Paths of those that give nothing good.
+    """
+    failed = set()
     untyped = OmegaConf.create(OmegaConf.to_container(config))
     for path, node, hint in findings.interpolations:
         try:
@@ -257,12 +266,32 @@ def _check_interpolations(config: DictConfig, findings: Findings) -> None:
             if OmegaConf.is_config(value):
                 value = OmegaConf.to_container(value, resolve=True)
         except InterpolationToMissingValueError:
-            continue  # that the target is missing or wrong is a problem of its own
+            failed.add(path)  # that the target is missing or wrong is a problem of its own
+            findings.bad.add(".".join(path))
         except (OmegaConfBaseException, RecursionError) as error:
             reason = str(error).splitlines()[0]
             findings.add(node, path, f"{node.value!r}: {reason}; expected {words(hint)}")
+            failed.add(path)
         else:
-            check(_as_node(value, node.where), hint, path, Findings(findings.problems))
+            below = Findings(findings.problems)
+            check(_as_node(value, node.where), hint, path, below)
+            if below.bad:
+                failed.add(path)
+                findings.bad.add(".".join(path))
+    return failed
+
+
+def _without(node: Node, failed: Collection[tuple[str, ...]], path: tuple[str, ...] = ()) -> Node:
+    """Mark the values at some paths as missing."""
+    if path in failed:
+        return Node(MISSING, node.where)
+    if isinstance(node.value, dict):
+        content = {name: _without(v, failed, (*path, name)) for name, v in node.value.items()}
+        return replace(node, value=content)
+    if isinstance(node.value, list):
+        items = [_without(v, failed, (*path, str(i))) for i, v in enumerate(node.value)]
+        return replace(node, value=items)
+    return node
 
 
 def _entry(content: Any, key: str) -> Any:

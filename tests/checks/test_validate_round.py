@@ -93,3 +93,36 @@ def test_a_slip_in_an_override_hides_nothing():
         "command line: tasks.momentun: unknown entry 'momentun'; did you mean 'momentum'?",
         "command line: seed: expected 0 or more, got -1",
     ]
+
+
+def test_a_reference_that_fails_hides_nothing():
+    problems = found(RECIPE.replace("scale: 50", "scale: '${nothing}'"), "pretrain.batch_size=-1")
+    assert [problem.split(": ", 2)[1] for problem in problems] == [
+        "tasks.momentum.loss.scale",
+        "pretrain.batch_size",
+    ]
+
+
+def test_a_reference_that_is_good_hides_nothing():
+    text = RECIPE + "posttrain: {batch_size: '${pretrain.batch_size}'}\n"
+    problems = found(text, "seed=many", "evaluate.bootstrap=0")
+    assert [problem.split(": ", 2)[1] for problem in problems] == ["seed", "evaluate.bootstrap"]
+
+
+def test_a_reference_of_the_wrong_type_is_not_judged_further():
+    text = RECIPE.replace("weight: 0.3", "weight: ${data.transform}")
+    (problem,) = found(text)
+    assert "weight: expected a number or a text, got a mapping" in problem
+
+
+@pytest.mark.parametrize("what", ["tasks", "tasks.momentum", "tasks.momentum.candidates"])
+def test_what_is_unclear_has_no_wrong_choices(what):
+    problems = found(RECIPE + "chain: {momentum: mlp, label_of: noise}\n", f"{what}=3")
+    assert len(problems) == 1
+    assert f"{what}: expected" in problems[0]
+
+
+@pytest.mark.parametrize("inputs", ["3", "[]"])
+def test_models_do_not_miss_inputs_that_are_unclear(inputs):
+    (problem,) = found(RECIPE.replace("[jets, calo_images]", inputs))
+    assert "tasks.momentum.inputs: " in problem
