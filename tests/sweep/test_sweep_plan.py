@@ -9,7 +9,7 @@ from tiny import RECIPE, write_recipe
 from msml.errors import DataError, IncompleteError, RecipeError
 from msml.recipe import load
 from msml.recipe.blocks import _block, _read
-from msml.recipe.load import _value
+from msml.recipe.load import _parsed
 from msml.recipe.schema import TrainRecipe
 from msml.runs.directory import write_json
 from msml.runs.status import run_of
@@ -60,7 +60,7 @@ def test_every_point_is_the_run_of_its_overrides_alone(folder):
     plan = make("tiny.yaml", [], RUNS)
     alone = {}
     for unit in plan.units:
-        for made in (_block, _read, _value):  # nothing that another point has left
+        for made in (_block, _read, _parsed):  # nothing that another point has left
             made.cache_clear()
         alone[unit.directory] = run_of("tiny.yaml", list(unit.overrides), RUNS)
     assert len(alone) == 8
