@@ -1,16 +1,18 @@
 """Checks of how a recipe searches: its strategy and how combinations are ranked."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from msml.arguments import bind
 from msml.checks.names import metric_problems
 from msml.errors import RecipeError
 from msml.recipe.messages import Problem, unknown
 from msml.recipe.schema import Select, TrainRecipe
-from msml.registry import is_dummy, metrics, strategies
+from msml.registry import Entry, is_dummy, metrics, strategies
 
 _SPLITS = ("valid", "test")
 _TOTAL = "total"
+_METHODS = ("problems", "search")  # of every strategy
 
 
 def check_search(recipe: TrainRecipe) -> Iterator[Problem]:
@@ -28,10 +30,20 @@ def check_search(recipe: TrainRecipe) -> Iterator[Problem]:
     except RecipeError as error:
         yield "strategy.name", str(error)
         return
-    problems = bind(entry, 0, arguments) or [*entry.function(**arguments).problems()]
+    problems = bind(entry, 0, arguments) or [*_own_problems(entry, arguments)]
     yield from ((f"strategy.{key or 'name'}", message) for key, message in problems)
     if reason := entry.facts.get("no_dummies"):
         yield from _check_dummies(recipe, entry.name, reason)
+
+
+def _own_problems(entry: Entry, arguments: Mapping[str, Any]) -> Iterator[Problem]:
+    """Ask a strategy about its arguments, if it is one."""
+    strategy = entry.function(**arguments)
+    missing = [name for name in _METHODS if not callable(getattr(strategy, name, None))]
+    for name in missing:
+        yield "", f"strategy '{entry.name}' of {entry.source} has no method `{name}`"
+    if not missing:
+        yield from strategy.problems()
 
 
 def _check_dummies(recipe: TrainRecipe, strategy: str, reason: str) -> Iterator[Problem]:

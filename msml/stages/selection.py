@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 class Strategy(Protocol):
     """What a selection strategy is: a class registered in `msml.registry.strategies`.
 
-    A recipe's `strategy` block gives its keyword arguments, which are checked against its
-    signature; a frozen dataclass with defaults will do. The registration may say
+    A recipe's `strategy` block gives its keyword-only arguments, which are checked against its
+    signature; a dataclass with `frozen=True, kw_only=True` and defaults will do. The registration
+    may say
 
     - `title`: its name in figures; the registered one where there is none;
     - `trains_chains=True`: it trains the chains that it ranks as post-training does, which then
@@ -38,10 +39,11 @@ class Strategy(Protocol):
         """Yield arguments, as keys below `strategy`, whose values make no sense, and why."""
 
     def search(self, session: "Session") -> "Selection":
-        """Choose one candidate of each task; all are pre-trained already.
+        """Choose one candidate of each task, in their order; all are pre-trained already.
 
         The weights of the chosen chain may be left in `chain_weights(session)`, for post-training
-        to go on from; else it goes on from those of the pre-trained candidates.
+        to go on from, and must be where the chain is trained already; else post-training goes on
+        from the pre-trained ones.
         """
 
 

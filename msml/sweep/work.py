@@ -12,6 +12,7 @@ from msml.checks.data import column_names
 from msml.data.events import describe
 from msml.data.source import event_source
 from msml.data.splits import divide
+from msml.errors import RecipeError
 from msml.recipe import Recipe
 from msml.recipe.expand import ModelSpec, TaskSpec, chains, expand
 from msml.recipe.schema import Fit, TrainRecipe
@@ -73,6 +74,7 @@ def work(recipes: Iterable[Recipe[TrainRecipe]]) -> Work:
 
     Raises:
         DataError: An event file cannot be read.
+        RecipeError: A strategy of a plugin says something wrong about what it trains.
     """
     found = Work({part: Counter() for part in PARTS}, dict.fromkeys(PARTS, 0.0), {}, set())
     pretrained: set[str] = set()
@@ -119,6 +121,9 @@ def _search(values: TrainRecipe, tasks: Mapping[str, TaskSpec]) -> tuple[Fit, _T
     if not hasattr(strategy, "trainings"):
         return None
     fit, counts = strategy.trainings([len(t.candidates) for t in tasks.values()], values.posttrain)
+    if len(counts) != len(tasks):
+        message = f"`trainings` gives numbers for {len(counts)} tasks, expected {len(tasks)}"
+        raise RecipeError(f"strategy '{values.strategy['name']}': {message}")
     return fit, Counter(
         {
             (task, name): count

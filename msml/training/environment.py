@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -71,7 +71,7 @@ def _not_there(*packages: str) -> Iterator[None]:
     Keras imports these where they are installed, for adapters that nothing here uses; they take a
     third of its time. Whoever imports them later gets them.
     """
-    hidden = _Hidden(packages)
+    hidden = _Hidden([package for package in packages if package not in sys.modules])
     sys.meta_path.insert(0, hidden)
     try:
         yield
@@ -80,7 +80,7 @@ def _not_there(*packages: str) -> Iterator[None]:
 
 
 class _Hidden(MetaPathFinder):
-    def __init__(self, packages: tuple[str, ...]) -> None:
+    def __init__(self, packages: Sequence[str]) -> None:
         self.packages = packages
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:

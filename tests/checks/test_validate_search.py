@@ -13,6 +13,7 @@ from msml.cli import cli
 from msml.errors import RecipeError
 from msml.recipe import load
 from msml.recipe.schema import TrainRecipe
+from msml.registry import strategies
 
 DARTS = RECIPE + "strategy: {name: darts}\n"
 GRID = RECIPE + "strategy: {name: grid}\n"
@@ -198,3 +199,18 @@ def test_the_published_recipe_differs_where_its_comment_says():
     assert published.strategy == paper.strategy | changed
     assert paper.strategy.items() >= {"epsilon": 1.0, "order": "second", "batch_size": 1200}.items()
     assert published.tasks == paper.tasks
+
+
+def test_a_class_without_the_methods_of_a_strategy():
+    Path("mine.py").write_text(
+        "from msml.registry import strategies\n\n\n"
+        '@strategies.register(\'idle\')\nclass Idle:\n    """Does nothing."""\n'
+    )
+    text = RECIPE + "plugins: [mine.py]\nstrategy: {name: idle}\n"
+    source = Path("mine.py").resolve()
+    found = mistakes(text)
+    strategies.forget(str(source))  # other tests list all strategies
+    assert [line.partition(": ")[2] for line in found] == [
+        f"strategy.name: strategy 'idle' of {source} has no method `{name}`"
+        for name in ("problems", "search")
+    ]

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 from recipe_schema import Events, Process, problems, write
 
-from msml.recipe import load
+from msml.errors import RecipeError
+from msml.recipe import load, read_source
 
 
 @pytest.fixture
@@ -93,3 +94,16 @@ def test_wrong_overrides_come_together_with_wrong_values():
         "r.yaml:3: sed: unknown key; did you mean 'seed'?",
         "command line: nam: unknown key; did you mean 'name'?",
     ]
+
+
+def test_what_is_wrong_in_an_override_is_said_to_every_point(path: Path):
+    source = read_source(path, Events)
+    for override, problem in (
+        ("processes.z={events: 1, events: 2}", "processes.z.events: duplicate key, first set at "),
+        ("seed=[1", "seed: '[1': not valid YAML: "),
+    ):
+        for _ in range(2):
+            with pytest.raises(RecipeError) as caught:
+                source.recipe([override])
+            assert caught.value.problems[0].startswith(f"command line: {problem}")
+            assert len(caught.value.problems) == 1

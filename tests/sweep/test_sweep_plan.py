@@ -8,6 +8,8 @@ from tiny import RECIPE, write_recipe
 
 from msml.errors import DataError, IncompleteError, RecipeError
 from msml.recipe import load
+from msml.recipe.blocks import _block, _read
+from msml.recipe.load import _parsed
 from msml.recipe.schema import TrainRecipe
 from msml.runs.directory import write_json
 from msml.runs.status import run_of
@@ -17,6 +19,7 @@ from msml.sweep.execute import SKIPPED, Watch, _Execution, left
 from msml.sweep.plan import make, read, units, write
 from msml.sweep.points import Point
 from msml.sweep.single import run_one
+from msml.sweep.tables import show_rows
 from msml.sweep.unit import Outcome
 
 RUNS = Path("runs")
@@ -50,6 +53,18 @@ def test_a_point_is_the_ordinary_run(folder):
     assert values == {"seed": 0, "tasks.momentum.weight": 0.9, "how": "long"}
     typed = ["posttrain.epochs=9", "tasks.momentum.weight=0.9", "seed=0", "evaluate.bootstrap=5"]
     assert run_of("tiny.yaml", typed, RUNS) == RUNS / directory
+
+
+def test_every_point_is_the_run_of_its_overrides_alone(folder):
+    write_recipe(folder, RECIPE + SWEEP)
+    plan = make("tiny.yaml", [], RUNS)
+    alone = {}
+    for unit in plan.units:
+        for made in (_block, _read, _parsed):  # nothing that another point has left
+            made.cache_clear()
+        alone[unit.directory] = run_of("tiny.yaml", list(unit.overrides), RUNS)
+    assert len(alone) == 8
+    assert alone == {name: RUNS / name for name in alone}
 
 
 def test_the_sweep_is_no_part_of_the_run(folder):
@@ -248,6 +263,11 @@ def test_rows_of_a_search(folder):
     assert (row["seed"], row["selected"], row["undetermined"]) == (0, "x+y", "b")
     assert row["gradient_passes"] == 12.5
     assert [each.number for each in missing] == [runs[1].number]
+
+
+def test_results_are_rounded_for_people(capsys):
+    show_rows([{"run": "r", "seed": 0, "gradient_passes": 532 / 3, "seconds": 1.0}], "Sweep")
+    assert capsys.readouterr().out.split()[-2:] == ["0", "177.333"]
 
 
 def test_a_chain_that_a_search_will_choose(folder):

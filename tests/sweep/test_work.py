@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from sweeping import msml
 
+from msml.errors import RecipeError
 from msml.recipe import load
 from msml.recipe.schema import TrainRecipe
-from msml.registry import load_plugins
+from msml.registry import load_plugins, strategies
 from msml.sweep.estimate import Estimate, Part
 from msml.sweep.plan import make
 from msml.sweep.tables import show_estimate
@@ -39,6 +40,13 @@ def my_higgs(taus, *, units: int = 8, layers: int = 1):
     '''Of another name.'''
     return higgs_mlp(taus, units=units, layers=layers)
 """
+
+
+@pytest.fixture(autouse=True)
+def forgotten(folder):
+    """Other tests list all strategies."""
+    yield
+    strategies.forget(str((folder / "mine.py").resolve()))
 
 
 def count(*overrides):
@@ -132,6 +140,14 @@ def test_a_plugin_that_says_what_it_trains(folder):
     found = count(["chain=null", "strategy.name=counted"])
     assert not found.uncounted
     assert steps(found, "search")["noise", 50] == 2 * 2 * STEPS
+
+
+def test_a_plugin_that_says_something_wrong_about_what_it_trains(folder):
+    more = "    def trainings(self, candidates, posttrain):\n        return posttrain, [1.0]\n"
+    (folder / "mine.py").write_text(MINE.replace('"mine"', '"miscounted"') + more)
+    load_plugins([folder / "mine.py"])
+    with pytest.raises(RecipeError, match="'miscounted': `trainings` gives numbers for 1 tasks"):
+        count(["chain=null", "strategy.name=miscounted"])
 
 
 def test_an_estimate_from_the_command_line(folder):

@@ -15,3 +15,18 @@ def test_what_keras_alone_would_import_is_left_to_those_who_need_it():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_what_is_imported_already_is_not_hidden():
+    code = (
+        "import xml\n"
+        "from msml.training.environment import _not_there\n"
+        "with _not_there('xml', 'pandas'):\n"
+        "    import xml.sax\n"
+        "    try:\n"
+        "        import pandas\n"
+        "    except ModuleNotFoundError:\n"
+        "        print('hidden')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "hidden\n"), done.stderr

@@ -128,7 +128,7 @@ def draw(table: "DataFrame") -> "Figure":
             shift = least ** (_SPREAD * place)
             _draw_curve(ax, curve, column, shift, (curve.events or 0) == largest)
         ax.set_xscale("log")
-        if column in _FITTED:
+        if column in _FITTED and any((curve.rows[column] > 0).any() for curve in found):
             ax.set_yscale("log")
             low, high = ax.get_ylim()
             if high < _PLAIN * low:
