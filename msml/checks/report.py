@@ -11,7 +11,7 @@ from msml.recipe.schema import TrainRecipe
 
 
 @dataclass(frozen=True)
-class Report:
+class Verdict:
     """What a check found.
 
     Attributes:
@@ -41,21 +41,21 @@ class Report:
         return f"ok, {tasks}, {candidates}, {chains}"
 
 
-def report(path: str, overrides: Sequence[str], fast: bool) -> Report:
+def report(path: str, overrides: Sequence[str], fast: bool) -> Verdict:
     """Load and check a training recipe, and say what is in it or what is wrong with it."""
     try:
         recipe = load_valid(read_source(path, TrainRecipe), overrides, fast)
     except (RecipeError, DataError) as error:
-        return Report(path, error.exit_code, str(error).splitlines())
+        return Verdict(path, error.exit_code, str(error).splitlines())
     values = recipe.values
     number = sum(len(list(candidates(task))) for task in values.tasks.values())
     if values.strategy:
-        return Report(path, 0, [], len(values.tasks), number, 0, values.strategy["name"])
+        return Verdict(path, 0, [], len(values.tasks), number, 0, values.strategy["name"])
     try:
         chosen = len(chains(values))
     except RecipeError:
         chosen = 0
-    return Report(path, 0, [], len(values.tasks), number, chosen)
+    return Verdict(path, 0, [], len(values.tasks), number, chosen)
 
 
 def _count(number: int, what: str) -> str:

@@ -186,15 +186,15 @@ def _execute(recipe: str, overrides: tuple[str, ...], runs: Path) -> tuple[Any, 
     from rich.console import Console
 
     from msml.sweep.display import SweepDisplay
-    from msml.sweep.execute import Watch, execute
+    from msml.sweep.execute import Follower, execute
     from msml.sweep.plan import make
     from msml.sweep.points import settings
 
     plan = make(recipe, overrides, runs)
     _write(plan)
     with SweepDisplay(plan, Console(stderr=True)) as display:
-        watch = Watch(display.say, display.look, display.ended)
-        return plan, execute(plan, settings(recipe, overrides)[0], watch)
+        follower = Follower(display.say, display.look, display.ended)
+        return plan, execute(plan, settings(recipe, overrides)[0], follower)
 
 
 def _write(plan: Any) -> list[Path]:

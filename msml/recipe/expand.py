@@ -18,7 +18,7 @@ PROBABILITIES = "probabilities"
 
 NO_CHAIN = "choose a candidate of each task, or run a search"
 
-Chain = dict[str, str]
+Chosen = dict[str, str]
 """The candidate of each task, tasks in order."""
 
 
@@ -156,7 +156,7 @@ def duplicates(names: Sequence[str]) -> list[str]:
     return [name for name, count in Counter(names).items() if count > 1]
 
 
-def chains(recipe: TrainRecipe) -> list[Chain]:
+def chains(recipe: TrainRecipe) -> list[Chosen]:
     """Return every chain that a valid recipe chooses; the first task varies slowest.
 
     Raises:

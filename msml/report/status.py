@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from msml.runs.status import STATES, Status, Unit
+from msml.runs.status import STATES, Status, UnitStatus
 from msml.tables import NONE, say, show
 
 _STAGES = ("pretrain", "search", "posttrain", "evaluate")
@@ -50,7 +50,7 @@ def show_run(found: Status) -> None:
         say(f"{_when(found.error['time'])}, exit code {found.error['exit_code']}: {message}")
 
 
-def _unit_state(found: Status, unit: Unit) -> str:
+def _unit_state(found: Status, unit: UnitStatus) -> str:
     """A unit's own state; what is begun shares that of the run."""
     if unit.done:
         return "done"

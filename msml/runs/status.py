@@ -31,7 +31,7 @@ STATES = {
 
 
 @dataclass(frozen=True)
-class Unit:
+class UnitStatus:
     """One piece of a run's work.
 
     Attributes:
@@ -68,7 +68,7 @@ class Status:
 
     path: str
     state: str
-    units: tuple[Unit, ...]
+    units: tuple[UnitStatus, ...]
     current: str | None
     error: Mapping[str, Any] | None
     time: float | None
@@ -116,7 +116,7 @@ def status(path: Path) -> Status:
     )
 
 
-def _state(path: Path, units: tuple[Unit, ...], attempt: Mapping[str, Any] | None) -> str:
+def _state(path: Path, units: tuple[UnitStatus, ...], attempt: Mapping[str, Any] | None) -> str:
     if is_locked(path / "lock"):
         return "running"
     if attempt:
@@ -125,12 +125,12 @@ def _state(path: Path, units: tuple[Unit, ...], attempt: Mapping[str, Any] | Non
     return "done" if units and all(unit.done for unit in units) else "partial"
 
 
-def _is_done(units: tuple[Unit, ...], name: str) -> bool:
+def _is_done(units: tuple[UnitStatus, ...], name: str) -> bool:
     """Whether a unit, or the one that it is a part of, is done."""
     return any(unit.done and f"{name}/".startswith(f"{unit.stage}/{unit.name}/") for unit in units)
 
 
-def _units(path: Path, seen: Mapping[str, Mapping[str, Any]]) -> Iterator[Unit]:
+def _units(path: Path, seen: Mapping[str, Mapping[str, Any]]) -> Iterator[UnitStatus]:
     """Yield a run's work, as its recipe says; none where that is of another version."""
     try:
         recipe = load(layout.recipe(path), TrainRecipe).values
@@ -167,14 +167,14 @@ def _chains(path: Path, recipe: TrainRecipe) -> list[str]:
         return []
 
 
-def _unit(stage: str, name: str, file: Path, seen: Mapping[str, Mapping[str, Any]]) -> Unit:
+def _unit(stage: str, name: str, file: Path, seen: Mapping[str, Mapping[str, Any]]) -> UnitStatus:
     """Describe a unit by its result, and by its last epoch."""
     result = read_json_if_there(file)
     key = f"{stage}/{name}"
     epoch = next((r for unit, r in seen.items() if f"{unit}/".startswith(f"{key}/")), {})
     facts = {**epoch, **(result or {})}
     epochs = facts.get("epochs", facts.get("epoch"))
-    return Unit(
+    return UnitStatus(
         stage=stage,
         name=name,
         done=result is not None,

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 
 from msml.data.schema import COLUMNS
 from msml.errors import RecipeError, nearest
+from msml.recipe.messages import Problem
 from msml.simulation.generator import Generator, PythiaError, refused_settings
 from msml.simulation.selections import build_selection
 from msml.simulation.settings import EventRecipe
-
-Problem = tuple[str, str]
 
 _SOURCES = ("towers", "energy_flow")
 _LARGEST_LABEL = 255

@@ -21,7 +21,7 @@ from msml.runs.attempt import attempt
 from msml.runs.directory import run_directory
 from msml.runs.manifest import earlier, recorded, versions
 from msml.signals import stop_requests
-from msml.stages.progress import EpochDisplay, Report, both
+from msml.stages.progress import EpochDisplay, OnEpoch, both
 from msml.stages.session import Progress, Session
 from msml.training.environment import tensorflow
 from msml.training.tensorboard import tensorboard_writer
@@ -47,7 +47,7 @@ def opened(
     resolved = loaded.plain()
     directory = run_directory(runs, loaded.values.name, resolved, list(overrides))
     display = EpochDisplay(Console(stderr=True))
-    epoch: Report = display.epoch
+    epoch: OnEpoch = display.epoch
     if tensorboard:
         epoch = both(epoch, tensorboard_writer(directory.file("tensorboard")))
     with directory.held(), stop_requests() as stop, display:

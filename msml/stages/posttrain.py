@@ -10,7 +10,7 @@ from msml.runs.directory import read_json, write_json
 from msml.stages.pretrain import pretrained
 from msml.stages.search import chain_weights, chosen_chains, search
 from msml.stages.session import Session
-from msml.stages.training import TOTAL, Unit, build_model, predict, train, validation
+from msml.stages.training import TOTAL, Training, build_model, predict, train, validation
 from msml.training.checkpoint import save_arrays, variable_arrays
 from msml.training.epoch import Tensor, to_device
 from msml.training.variables import load_weights, model_variables
@@ -75,7 +75,7 @@ def joint_training(
     Returns:
         Its losses on valid, and the number of epochs.
     """
-    unit = Unit(
+    training = Training(
         key=str(folder.relative_to(session.directory.path)),
         chain=chain,
         weights=_weights(session),
@@ -84,9 +84,9 @@ def joint_training(
         weighting=session.values.weighting,
         shuffle=f"posttrain/{chain_name(chosen)}/joint",
     )
-    history = train(session, unit)
+    history = train(session, training)
     if history.best_epoch < 0:  # no epoch was better than any number
-        return {**_valid_losses(session, unit.chain), "epochs": history.epochs}
+        return {**_valid_losses(session, training.chain), "epochs": history.epochs}
     return {"valid_losses": history.valid[history.best_epoch], "epochs": history.epochs}
 
 
@@ -130,7 +130,7 @@ def _sequential(session: Session, chosen: dict[str, str], folder: Path) -> dict[
             load_weights(single, pretrained(session, task, name)[0])
         else:
             models[task] = build_model(session, task, name, fresh="sequential")
-            unit = Unit(
+            training = Training(
                 key=f"posttrain/{chain_name(chosen)}/sequential/{task}",
                 chain=Chain(session.tasks, {task: models[task]}, frozenset(models) - {task}),
                 weights={task: 1.0},
@@ -138,10 +138,10 @@ def _sequential(session: Session, chosen: dict[str, str], folder: Path) -> dict[
                 folder=folder / task,
                 added=added,
             )
-            if (unit.folder / layout.WEIGHTS).exists():
-                load_weights(unit.chain, unit.folder / layout.WEIGHTS)
+            if (training.folder / layout.WEIGHTS).exists():
+                load_weights(training.chain, training.folder / layout.WEIGHTS)
             else:
-                train(session, unit)
+                train(session, training)
         done = Chain(session.tasks, dict(models))
         for split in added:
             outputs = predict(session, done, split)

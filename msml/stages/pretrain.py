@@ -18,7 +18,7 @@ from msml.runs import layout
 from msml.runs.directory import read_json, write_json
 from msml.stages.session import Session
 from msml.stages.sharing import pretraining_mark
-from msml.stages.training import Unit, build_model, train
+from msml.stages.training import Training, build_model, train
 from msml.training.checkpoint import FORMAT_VERSION
 from msml.training.epoch import Tensor, to_device
 from msml.training.measure import predictor
@@ -60,7 +60,7 @@ def pretrained(session: Session, task: str, candidate: str) -> tuple[Path, dict[
 
 def _pretrain(session: Session, task: str, candidate: str, folder: Path) -> None:
     earlier = frozen(session.tasks, task)
-    unit = Unit(
+    training = Training(
         key=f"pretrain/{task}/{candidate}",
         chain=_alone(session, task, candidate),
         weights={task: 1.0},
@@ -68,12 +68,12 @@ def _pretrain(session: Session, task: str, candidate: str, folder: Path) -> None
         folder=folder,
         added={split: _outputs_of(session, earlier, split) for split in ("train", "valid")},
     )
-    history = train(session, unit)
+    history = train(session, training)
     best = history.valid[history.best_epoch] if history.best_epoch >= 0 else {}
     metrics = {
         "task": task,
         "candidate": candidate,
-        "parameters": unit.chain.parameters(),
+        "parameters": training.chain.parameters(),
         "epochs": history.epochs,
         "best_epoch": history.best_epoch + 1,
         "valid_loss": best.get(task),

@@ -18,10 +18,10 @@ _SECONDS_BETWEEN_FRAMES = 0.1
 _SHOWN = 5
 _NO_BREAK = "\u00a0"
 
-Report = Callable[[str, Mapping[str, Any]], None]
+OnEpoch = Callable[[str, Mapping[str, Any]], None]
 
 
-def both(first: Report, second: Report) -> Report:
+def both(first: OnEpoch, second: OnEpoch) -> OnEpoch:
     """Report each epoch to two."""
 
     def report(key: str, facts: Mapping[str, Any]) -> None:

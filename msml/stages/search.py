@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from msml.errors import RecipeError
-from msml.recipe.expand import Chain, chain_name, chains
+from msml.recipe.expand import Chosen, chain_name, chains
 from msml.recipe.messages import unknown
 from msml.registry import strategies
 from msml.runs import layout
@@ -55,7 +55,7 @@ def chain_weights(session: Session) -> Path:
     return layout.search(session.directory.path) / layout.WEIGHTS
 
 
-def chosen_chains(session: Session) -> list[Chain]:
+def chosen_chains(session: Session) -> list[Chosen]:
     """The chains that the recipe chooses, or the one that its search chooses."""
     if session.values.strategy:
         return [dict(search(session).chosen)]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msml.errors import DataError
-from msml.recipe.expand import Chain
+from msml.recipe.expand import Chosen
 from msml.recipe.messages import Problem
 from msml.runs.directory import read_json, write_json
 
@@ -68,7 +68,7 @@ class Selection:
 
     strategy: str
     by: str
-    chosen: Chain
+    chosen: Chosen
     undetermined: Sequence[str]
     trained: bool
     gradient_passes: float

@@ -27,7 +27,7 @@ _WORTH_COMPILING = 40_000
 
 
 @dataclass(frozen=True)
-class Unit:
+class Training:
     """One training: a chain, its weights v_t, and where its results go.
 
     Attributes:
@@ -93,33 +93,35 @@ def steps_of(settings: Fit, events: int) -> int:
     return settings.epochs * -(-events // settings.batch_size)
 
 
-def train(session: Session, unit: Unit) -> History:
+def train(session: Session, training: Training) -> History:
     """Train a chain on train with early stopping on valid, and keep the result in its folder."""
-    chain = unit.chain
+    chain = training.chain
     columns = [*chain.columns(), WEIGHT]
-    tensors = {name: _columns(session, unit, name, columns) for name in ("train", "valid")}
-    optimizer = make_optimizer(unit.settings, chain.variables(), session.precision)
-    seed = model_seed(session.values.seed, unit.shuffle or unit.key)
-    weighting = make_weighting(unit.weighting, tasks_of(chain, unit.weights, seed))
-    stream = Stream(tensors["train"], unit.settings.batch_size)
-    xla = use_xla(session, chain.models.values(), steps_of(unit.settings, stream.events))
-    order, names = unit.shuffle or unit.key, (*chain.models, TOTAL)
-    step = make_chain_step(chain, unit.weights, optimizer, weighting)
+    tensors = {name: _columns(session, training, name, columns) for name in ("train", "valid")}
+    optimizer = make_optimizer(training.settings, chain.variables(), session.precision)
+    seed = model_seed(session.values.seed, training.shuffle or training.key)
+    weighting = make_weighting(training.weighting, tasks_of(chain, training.weights, seed))
+    stream = Stream(tensors["train"], training.settings.batch_size)
+    xla = use_xla(session, chain.models.values(), steps_of(training.settings, stream.events))
+    order, names = training.shuffle or training.key, (*chain.models, TOTAL)
+    step = make_chain_step(chain, training.weights, optimizer, weighting)
     about: Any = {"losses": len(names), "xla": xla, "weighting": weighting}
     trainee = Trainee(
-        key=unit.key,
+        key=training.key,
         losses=names,
         weights=model_variables(chain),
         state=numbered(optimizer.variables) | weighting.variables,
         train=epochs(step, [stream], session.values.seed, order, **about),
-        valid=validation(session, chain, unit.weights, tensors["valid"], unit.settings.epochs),
+        valid=validation(
+            session, chain, training.weights, tensors["valid"], training.settings.epochs
+        ),
         notes=weighting_notes(
             weighting, list(chain.models), stream, lambda: chain_diagnosis(chain, weighting)
         ),
     )
     # Nothing changes from epoch to epoch where there is nothing to train.
-    settings = unit.settings if chain.variables() else replace(unit.settings, epochs=1)
-    return optimise(session, trainee, settings, unit.folder / layout.WEIGHTS, {"xla": xla})
+    settings = training.settings if chain.variables() else replace(training.settings, epochs=1)
+    return optimise(session, trainee, settings, training.folder / layout.WEIGHTS, {"xla": xla})
 
 
 def optimise(
@@ -155,8 +157,10 @@ def predict(session: Session, chain: Chain, split: str) -> dict[str, Outputs]:
     return predictor(chain)(session.on_device(split))
 
 
-def _columns(session: Session, unit: Unit, split: str, names: list[str]) -> dict[str, Tensor]:
-    available = {**session.on_device(split), **unit.added.get(split, {})}
+def _columns(
+    session: Session, training: Training, split: str, names: list[str]
+) -> dict[str, Tensor]:
+    available = {**session.on_device(split), **training.added.get(split, {})}
     return {name: available[name] for name in names}
 
 

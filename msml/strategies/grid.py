@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from msml.files import atomic
-from msml.recipe.expand import Chain, chain_name
+from msml.recipe.expand import Chosen, chain_name
 from msml.recipe.messages import Problem
 from msml.recipe.schema import Fit
 from msml.registry import strategies
@@ -62,13 +62,13 @@ def every_combination(session: Session) -> Selection:
     return selection
 
 
-def combinations(session: Session) -> list[Chain]:
+def combinations(session: Session) -> list[Chosen]:
     """Every combination of candidates; the first task varies slowest."""
     names = [list(task.candidates) for task in session.tasks.values()]
     return [dict(zip(session.tasks, choice, strict=True)) for choice in product(*names)]
 
 
-def choose(session: Session, strategy: str, chains: Sequence[Chain]) -> Selection:
+def choose(session: Session, strategy: str, chains: Sequence[Chosen]) -> Selection:
     """Train combinations where that was not done, and rank them."""
     built: dict[tuple[str, str], Any] = {}
     records = [_trained(session, chosen, built) for chosen in chains]
@@ -84,7 +84,7 @@ def choose(session: Session, strategy: str, chains: Sequence[Chain]) -> Selectio
     )
 
 
-def combination_folder(session: Session, chosen: Chain) -> Path:
+def combination_folder(session: Session, chosen: Chosen) -> Path:
     """Where a combination's result is kept."""
     return layout.combination(session.directory.path, chain_name(chosen))
 
@@ -102,7 +102,7 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def _trained(session: Session, chosen: Chain, built: dict[tuple[str, str], Any]) -> dict[str, Any]:
+def _trained(session: Session, chosen: Chosen, built: dict[tuple[str, str], Any]) -> dict[str, Any]:
     """Train one combination and measure it as `select` says, unless that was done."""
     folder = combination_folder(session, chosen)
     if not (folder / layout.RESULT).exists():

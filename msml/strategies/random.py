@@ -6,7 +6,7 @@ from math import prod
 
 import numpy as np
 
-from msml.recipe.expand import Chain
+from msml.recipe.expand import Chosen
 from msml.recipe.messages import Problem, at_least_1
 from msml.recipe.schema import Fit
 from msml.registry import strategies
@@ -45,7 +45,7 @@ class Random:
         return selection
 
 
-def drawn(names: Mapping[str, list[str]], n: int, seed: int) -> list[Chain]:
+def drawn(names: Mapping[str, list[str]], n: int, seed: int) -> list[Chosen]:
     """Draw combinations without repetition; their order is that in which they were drawn."""
     sizes = [len(known) for known in names.values()]
     rng = generator(seed, "search/random", 0)

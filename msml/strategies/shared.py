@@ -6,8 +6,7 @@ from itertools import product
 from typing import Any
 
 from msml.chain import Chain, output_columns
-from msml.recipe.expand import Chain as Chosen
-from msml.recipe.expand import upstream
+from msml.recipe.expand import Chosen, upstream
 from msml.stages.session import Session
 from msml.strategies.ranking import Record, Score, best_first, rank, score
 from msml.training.measure import Outputs, predictor

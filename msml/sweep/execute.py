@@ -32,7 +32,7 @@ Asked = Callable[[], str | None]
 
 
 @dataclass(frozen=True)
-class Watch:
+class Follower:
     """How the world follows a sweep.
 
     Attributes:
@@ -73,7 +73,7 @@ def check_models(plan: Plan, units: Sequence[Unit]) -> None:
         raise RecipeError(problems)
 
 
-def execute(plan: Plan, sweep: Sweep, watch: Watch) -> list[Outcome]:
+def execute(plan: Plan, sweep: Sweep, follower: Follower) -> list[Outcome]:
     """Do all units that are left; one that fails does not hinder the others.
 
     Returns:
@@ -88,13 +88,13 @@ def execute(plan: Plan, sweep: Sweep, watch: Watch) -> list[Outcome]:
     if not todo:
         return []
     packages()
-    watch.say("building the models of all points, to check them")
+    follower.say("building the models of all points, to check them")
     check_models(plan, todo)
     with (
         stop_requests() as asked,
         workers(sweep, len(todo), plan.file("batch")) as crew,
     ):
-        return _Execution(plan, todo, crew, watch, asked).run()
+        return _Execution(plan, todo, crew, follower, asked).run()
 
 
 def _apart() -> None:
@@ -108,11 +108,11 @@ class _Execution:
     """One attempt at a plan."""
 
     def __init__(
-        self, plan: Plan, todo: list[Unit], crew: Workers, watch: Watch, asked: Asked
+        self, plan: Plan, todo: list[Unit], crew: Workers, follower: Follower, asked: Asked
     ) -> None:
         self._plan = plan
         self._crew = crew
-        self._watch = watch
+        self._follower = follower
         self._asked = asked
         self._mark = uuid4().hex
         self._waiting = {unit.number: unit for unit in todo}
@@ -181,7 +181,7 @@ class _Execution:
 
     def _end(self, outcome: Outcome) -> None:
         self._outcomes[outcome.number] = outcome
-        self._watch.ended(outcome)
+        self._follower.ended(outcome)
 
     def _look(self) -> None:
         """Follow the work, keep up the number of batch jobs, and stop if asked to."""
@@ -193,4 +193,4 @@ class _Execution:
         if now - self._replaced > _SECONDS_BETWEEN_REPLACEMENTS:
             self._replaced = now
             self._crew.replace_lost()
-        self._watch.look(set(self._futures), self._crew.count())
+        self._follower.look(set(self._futures), self._crew.count())

@@ -15,7 +15,7 @@ from msml.runs.directory import write_json
 from msml.runs.status import run_of
 from msml.sweep.batch import slurm
 from msml.sweep.collect import collect
-from msml.sweep.execute import SKIPPED, Watch, _Execution, left
+from msml.sweep.execute import SKIPPED, Follower, _Execution, left
 from msml.sweep.plan import make, read, units, write
 from msml.sweep.points import Point
 from msml.sweep.single import run_one
@@ -237,7 +237,7 @@ class Crew:
 def ended(folder, codes):
     plan = make("tiny.yaml", ["seed=0:2", "tasks.momentum.weight=0.2,0.8"], RUNS)
     crew = Crew(codes)
-    outcomes = _Execution(plan, left(plan), crew, Watch(), lambda: None).run()
+    outcomes = _Execution(plan, left(plan), crew, Follower(), lambda: None).run()
     return {outcome.number: outcome.exit_code for outcome in outcomes}, crew.submitted
 
 
