@@ -111,20 +111,15 @@ def violin(ax: "Axes", place: float, values: Array, colour: str, marker: str, wi
         if len(ordered):
             _few(ax, place, ordered, colour, marker, width)
         return
-    from scipy.stats import gaussian_kde
-
-    grid = np.linspace(ordered[0], ordered[-1], _POINTS)
-    shape = gaussian_kde(ordered)(grid)
-    half = width / 2 * shape / shape.max()
-    ax.fill_betweenx(grid, place - half, place + half, color=colour, alpha=0.35, linewidth=0)
-    lines = np.quantile(ordered, QUANTILES)
-    reach = np.interp(lines, grid, half)
-    middle = len(lines) // 2
-    for index, (line, half_line) in enumerate(zip(lines, reach, strict=True)):
-        thick = 1.6 if index == middle else 0.9
-        half_line = max(half_line, width / 8)
-        ax.hlines(line, place - half_line, place + half_line, color=colour, linewidth=thick)
-    ax.vlines(place, lines[0], lines[-1], color=colour, linewidth=0.7)
+    drawn: dict[str, Any] = ax.violinplot(
+        ordered, [place], widths=width, points=_POINTS, quantiles=[QUANTILES]
+    )
+    drawn["bodies"][0].set(facecolor=colour, alpha=0.35, linewidth=0)
+    # The ends are quantiles too; the middle one is the median.
+    drawn["cquantiles"].set(color=colour, linewidth=[0.9, 0.9, 1.6, 0.9, 0.9])
+    drawn["cbars"].set(color=colour, linewidth=0.7)
+    for name in ("cmins", "cmaxes"):
+        drawn[name].remove()
 
 
 def _few(ax: "Axes", place: float, values: Array, colour: str, marker: str, width: float) -> None:

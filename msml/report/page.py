@@ -6,31 +6,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from msml import __version__
 from msml.errors import DataError
-from msml.report.tables import html_table
+from msml.report.tables import Cells
 from msml.runs import layout
 from msml.runs.directory import read_json
 from msml.runs.manifest import total_seconds
 from msml.tables import duration, threads
 
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
-  color: #1a1a1a; background: #fff; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; }
-figure { margin: 1rem 0; } img { max-width: 100%; height: auto; }
-figcaption { color: #444; font-size: .9rem; }
-table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: .15rem .7rem .15rem 0; border-bottom: 1px solid #ddd;
-  white-space: nowrap; }
-.facts td { white-space: normal; overflow-wrap: anywhere; }
-.wide { overflow-x: auto; } .missing { border-left: 4px solid #d55e00; padding-left: 1rem; }
-pre { font-size: .8rem; overflow-x: auto; } summary { cursor: pointer; }
-"""
 _MOST_LINES = 200
 
 
@@ -43,7 +30,7 @@ class Section:
         title: Its heading.
         caption: What it shows.
         picture: A PNG file.
-        table: Its numbers in HTML; may be empty.
+        table: Its numbers, headings and rows, where it has any.
         files: Files beside the page.
     """
 
@@ -51,7 +38,7 @@ class Section:
     title: str
     caption: str
     picture: Path
-    table: str
+    table: Cells | None
     files: tuple[Path, ...]
 
 
@@ -76,27 +63,32 @@ class About:
 
 def page(about: About, sections: Sequence[Section], folder: Path) -> str:
     """Compose the page that will lie in a folder."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    loader = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+    environment.filters["encoded"] = lambda path: base64.b64encode(path.read_bytes()).decode()
+    environment.filters["address"] = lambda path: quote(os.path.relpath(path, folder))
     manifests = [_manifest(run) for run in about.runs]
-    parts = [
-        f"<h1>{escape(about.name)}</h1>",
-        _facts(about, manifests),
-        _missing(about),
-        *(_section(section, folder) for section in sections),
-        _runs(about.runs, manifests, folder),
-    ]
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(about.name)}</title><style>{_STYLE}</style></head><body>\n"
-        + "\n".join(parts)
-        + "\n</body></html>\n"
+    return environment.get_template("page.html.jinja").render(
+        name=about.name,
+        facts=_facts(about, manifests),
+        missing=about.missing,
+        units=sum(not line.startswith(" ") for line in about.missing),
+        most_lines=_MOST_LINES,
+        undrawn=about.undrawn,
+        sections=sections,
+        runs=[_run(*each) for each in zip(about.runs, manifests, strict=True)],
     )
 
 
-def _facts(about: About, manifests: Sequence[Mapping[str, Any]]) -> str:
+def _facts(about: About, manifests: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """What was run, on what, how long, and from which commit."""
+    report = {"Report": f"msml {__version__}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"}
+    if not manifests:
+        return report
     sessions = [session for manifest in manifests for session in manifest.get("sessions", [])]
-    rows = {
+    facts = {
         "Runs": f"{len(about.runs)} of {about.points} begun",
         "Events": _listed(_data(manifest) for manifest in manifests),
         "Commit": _listed(_commit(session.get("git")) for session in sessions),
@@ -104,72 +96,20 @@ def _facts(about: About, manifests: Sequence[Mapping[str, Any]]) -> str:
         "Machine": _listed(_machine(manifest) for manifest in manifests),
         "Time of all processes": duration(sum(map(total_seconds, manifests))),
         "Worked on": _between([s["began"] for s in sessions if s.get("began")]),
-        "Report": f"msml {__version__}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     }
-    if not manifests:
-        rows = {"Report": rows["Report"]}
-    body = [[escape(name), escape(value)] for name, value in rows.items() if value]
-    return f'<div class="facts">{html_table(("", ""), body)}</div>'
+    return {name: value for name, value in facts.items() if value} | report
 
 
-def _missing(about: About) -> str:
-    """What is not there."""
-    if not about.missing and not about.undrawn:
-        return ""
-    lines = [f"<li>{escape(n)}: {escape(why)}</li>" for n, why in about.undrawn.items()]
-    units = sum(not line.startswith(" ") for line in about.missing)
-    text = "\n".join(about.missing[:_MOST_LINES])
-    if len(about.missing) > _MOST_LINES:
-        text += f"\n... and {len(about.missing) - _MOST_LINES} lines more"
-    details = f"<details><summary>{units} units</summary><pre>{escape(text)}</pre></details>"
-    return (
-        f'<div class="missing"><h2>Missing</h2><ul>{"".join(lines)}</ul>'
-        f"{details if units else ''}</div>"
-    )
-
-
-def _section(section: Section, folder: Path) -> str:
-    """A heading, a picture with its caption, links and numbers."""
-    picture = base64.b64encode(section.picture.read_bytes()).decode()
-    links = ", ".join(_link(file, folder, file.name) for file in section.files)
-    table = ""
-    if section.table:
-        table = f"<details><summary>Numbers</summary>{section.table}</details>"
-    return (
-        f'<h2 id="{escape(section.name)}">{escape(section.title)}</h2>\n'
-        f'<figure><img alt="{escape(section.title)}" src="data:image/png;base64,{picture}">'
-        f"<figcaption>{escape(section.caption)} {links}</figcaption></figure>\n{table}"
-    )
-
-
-def _runs(runs: Sequence[Path], manifests: Sequence[Mapping[str, Any]], folder: Path) -> str:
-    """All runs with links to their directories."""
-    if not runs:
-        return ""
-    rows = []
-    for run, manifest in zip(runs, manifests, strict=True):
-        sessions = manifest.get("sessions", [])
-        seconds = total_seconds(manifest)
-        git = sessions[-1].get("git") if sessions else None
-        parts = [_link(run, folder, run.name), escape(duration(seconds)), escape(_commit(git))]
-        parts.append(_link(layout.recipe(run), folder, "recipe"))
-        evaluated = layout.evaluation(run) / layout.RESULT
-        parts.append(_link(evaluated, folder, "metrics") if evaluated.exists() else "not evaluated")
-        rows.append(parts)
-    table = html_table(("run", "time", "commit", "recipe", "result"), rows)
-    return f"<h2>Runs</h2><details><summary>{len(runs)} runs</summary>{table}</details>"
-
-
-def _link(path: Path, folder: Path, text: str) -> str:
-    address = os.path.relpath(path, folder)
-    quoted = "/".join(_quoted(part) for part in Path(address).parts)
-    return f'<a href="{escape(quoted)}">{escape(text)}</a>'
-
-
-def _quoted(part: str) -> str:
-    from urllib.parse import quote
-
-    return quote(part)
+def _run(directory: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's line in the table of all runs."""
+    sessions = manifest.get("sessions", [])
+    return {
+        "directory": directory,
+        "time": duration(total_seconds(manifest)),
+        "commit": _commit(sessions[-1].get("git") if sessions else None),
+        "recipe": layout.recipe(directory),
+        "result": layout.evaluation(directory) / layout.RESULT,
+    }
 
 
 def _listed(values: Any) -> str:

@@ -1,7 +1,5 @@
-"""Tables of numbers as CSV, Markdown, LaTeX and HTML; errors beside their values."""
+"""Tables of numbers as CSV, Markdown and LaTeX; errors beside their values."""
 
-from collections.abc import Sequence
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -9,11 +7,7 @@ if TYPE_CHECKING:
 
 FORMATS = (".csv", ".md", ".tex")
 _ERROR = " error"
-_LATEX = {
-    **{c: f"\\{c}" for c in "&%$#_{}"},
-    **{"±": r"$\pm$", "²": r"$^2$", "α": r"$\alpha$", "–": "--"},
-    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
-}
+_LATEX = {"±": r"$\pm$", "²": r"$^2$", "α": r"$\alpha$", "–": "--"}
 
 Cells = tuple[list[str], list[list[str]]]
 
@@ -43,29 +37,11 @@ def markdown(table: "DataFrame") -> str:
 
 def latex(table: "DataFrame") -> str:
     """Write a table in LaTeX, with the rules of booktabs."""
+    from pandas import DataFrame
+
     headings, rows = cells(table)
-    lines = [rf"\begin{{tabular}}{{{'l' * len(headings)}}}", r"\toprule", _latex_row(headings)]
-    lines += [r"\midrule", *map(_latex_row, rows), r"\bottomrule", r"\end{tabular}"]
-    return "\n".join(lines) + "\n"
-
-
-def html(table: "DataFrame") -> str:
-    """Write a table in HTML."""
-    headings, rows = cells(table)
-    return html_table(headings, [[escape(cell) for cell in row] for row in rows])
-
-
-def html_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Write a table in HTML from cells that are HTML already."""
-    head = "".join(f"<th>{escape(heading)}</th>" for heading in headings)
-    body = "".join(f"<tr>{''.join(f'<td>{c}</td>' for c in row)}</tr>\n" for row in rows)
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table>"
-    return f'<div class="wide">{table}</div>'
-
-
-def _latex_row(row: Sequence[str]) -> str:
-    quoted = ("".join(_LATEX.get(c, c) for c in cell) for cell in row)
-    return " & ".join(quoted) + r" \\"
+    plain = DataFrame(rows, columns=headings).to_latex(index=False, escape=True)
+    return "".join(_LATEX.get(letter, letter) for letter in plain)
 
 
 def _cell(row: dict[Any, Any], name: str) -> str:

@@ -89,7 +89,7 @@ def _section(drawn: Drawn, folder: Path) -> Section:
     number = drawn.name.removeprefix("fig")
     heading = f"Fig. {number}: {drawn.title}" if number != drawn.name else drawn.title
     return Section(
-        drawn.name, heading, drawn.caption, picture, tables.html(drawn.table), tuple(files)
+        drawn.name, heading, drawn.caption, picture, tables.cells(drawn.table), tuple(files)
     )
 
 
@@ -129,5 +129,5 @@ def _of_run(row: "Series") -> Iterator[Section]:
             anchor = f"{name}-{row['strategy'] or 'given'}"
             heading = f"{title}, {row['strategy'] or 'given pairs'}"
             yield Section(
-                anchor, heading, about, picture, "", (picture, picture.with_suffix(".pdf"))
+                anchor, heading, about, picture, None, (picture, picture.with_suffix(".pdf"))
             )

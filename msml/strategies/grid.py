@@ -18,6 +18,7 @@ from msml.registry import strategies
 from msml.runs import layout
 from msml.runs.directory import read_json, write_json
 from msml.stages.posttrain import joint_training, pretrained_chain
+from msml.stages.pretrain import pretrain
 from msml.stages.search import chain_weights
 from msml.stages.selection import Selection
 from msml.stages.session import Session
@@ -56,7 +57,8 @@ def keep_winner(session: Session, selection: Selection) -> None:
 
 
 def every_combination(session: Session) -> Selection:
-    """Do a grid search whatever the recipe's strategy is, beside it."""
+    """Do a grid search whatever the recipe's strategy is, beside it; all is pre-trained first."""
+    pretrain(session)
     selection = choose(session, "grid", combinations(session))
     selection.write(layout.selection(session.directory.path, "grid"))
     return selection

@@ -1,11 +1,11 @@
-"""The numbers of figures as CSV, Markdown, LaTeX and HTML."""
+"""The numbers of figures as CSV, Markdown and LaTeX."""
 
 import io
 
 import pandas as pd
 import pytest
 
-from msml.report.tables import FORMATS, cells, html, latex, markdown, text
+from msml.report.tables import FORMATS, cells, latex, markdown, text
 
 TABLE = pd.DataFrame(
     {
@@ -46,10 +46,6 @@ def test_latex_is_quoted():
     assert lines[0] == r"\begin{tabular}{llll}"
     assert lines[4] == r"cnn+lstm & 0.9451 $\pm$ 0.0021 & 20 & x \\"
     assert lines[5] == r"a\_b|<c> & 0.9 & 1 &  \\"
-
-
-def test_html_is_quoted():
-    assert "<td>a_b|&lt;c&gt;</td><td>0.9</td>" in html(TABLE)
 
 
 @pytest.mark.parametrize("suffix", FORMATS)

@@ -20,7 +20,7 @@ from tiny import RECIPE, write_recipe
 
 from msml.cli import cli
 from msml.errors import DataError, IncompleteError, RecipeError
-from msml.report.page import About, page
+from msml.report.page import About, Section, page
 from msml.report.results import Results
 from msml.report.write import write
 from msml.tables import duration
@@ -191,10 +191,17 @@ def test_a_figure_without_data_is_named(tmp_path):
 
 
 def test_what_comes_from_outside_is_quoted(tmp_path):
-    text = page(About("<b>", (), 0, ("<script>x</script>",), {"fig2": "<i>"}), [], tmp_path)
+    about = About("<b>", (), 0, ("<script>x</script>",), {"fig2": "<i>"})
+    picture = tmp_path / 'a "&b.png'
+    picture.write_bytes(b"picture")
+    section = Section("s", "<i>", "<i>", picture, (["<i>"], [["a|<c>"]]), (picture,))
+    text = page(about, [section], tmp_path)
     assert "<script>" not in text
     assert "<i>" not in text
     assert "&lt;script&gt;x" in text
+    assert "<th>&lt;i&gt;</th>" in text
+    assert "<td>a|&lt;c&gt;</td>" in text
+    assert 'href="a%20%22%26b.png"' in text
 
 
 def test_durations():

@@ -37,6 +37,16 @@ def test_every_combination_has_its_own_folder(gridded):
     assert len(set(kept)) == 4
 
 
+@pytest.mark.parametrize("command", ["gridded", "grid_work"])
+def test_all_is_pretrained_first(command, request):
+    """The report's wall time of a search begins where pre-training ends."""
+    folder = request.getfixturevalue(command)
+    if command == "grid_work":
+        msml(folder, "grid", "tiny.yaml")
+    stages = [record["unit"].split("/")[0] for record in log(only_run(folder))]
+    assert stages == sorted(stages, key=["pretrain", "grid"].index)
+
+
 def test_the_ranking_is_that_of_the_combinations(gridded):
     found = selection(gridded)
     assert (found["strategy"], found["by"], found["trained"]) == ("grid", "auc on valid", True)
