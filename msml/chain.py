@@ -167,9 +167,11 @@ def true_probabilities(spec: TaskSpec, target: Tensor) -> Tensor:
     return as_output(ops.cast(target, "float32"))
 
 
-def weighted_total(weights: Sequence[float], values: Sequence[Tensor]) -> Tensor:
+def weighted_total(task_weights: Sequence[float], values: Sequence[Tensor]) -> Tensor:
     """Sum of v_t L_t; a task of weight zero is left out, so that its infinity would not count."""
-    terms = [weight * value for weight, value in zip(weights, values, strict=True) if weight > 0]
+    terms = [
+        weight * value for weight, value in zip(task_weights, values, strict=True) if weight > 0
+    ]
     total = terms[0]
     for term in terms[1:]:
         total = total + term

@@ -108,7 +108,7 @@ def metric_of(tasks: Iterable[str], metric: str) -> tuple[str, str]:
 
 def expand(recipe: TrainRecipe) -> dict[str, TaskSpec]:
     """Resolve the tasks of a valid recipe: weights, grids and copies."""
-    resolved = weights({name: task.weight for name, task in recipe.tasks.items()})
+    resolved = task_weights({name: task.weight for name, task in recipe.tasks.items()})
     return {
         name: TaskSpec(
             name=name,
@@ -125,7 +125,7 @@ def expand(recipe: TrainRecipe) -> dict[str, TaskSpec]:
     }
 
 
-def weights(declared: Mapping[str, float | str]) -> dict[str, float]:
+def task_weights(declared: Mapping[str, float | str]) -> dict[str, float]:
     """Replace `remainder` by 1 minus the other weights; 12 digits, so that nothing left is 0."""
     total = sum(weight for weight in declared.values() if not isinstance(weight, str))
     rest = round(1 - total, 12)

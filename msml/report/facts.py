@@ -11,7 +11,7 @@ from msml.data.described import Files
 from msml.data.events import describe
 from msml.errors import DataError, RecipeError
 from msml.recipe import load
-from msml.recipe.expand import candidates, weights
+from msml.recipe.expand import candidates, task_weights
 from msml.recipe.schema import TrainRecipe
 from msml.registry import is_dummy
 from msml.runs import layout
@@ -66,7 +66,7 @@ def facts(directory: Path) -> Facts:
     except RecipeError as error:
         raise DataError(f"{directory}: {error.problems[0]}") from error
     specs = [spec for task in recipe.tasks.values() for _, spec in candidates(task)]
-    resolved = weights({name: task.weight for name, task in recipe.tasks.items()})
+    resolved = task_weights({name: task.weight for name, task in recipe.tasks.items()})
     manifest = read_json_if_there(layout.manifest(directory)) or {}
     files = manifest.get("data", {}).get("files", [])
     return Facts(

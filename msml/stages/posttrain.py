@@ -78,7 +78,7 @@ def joint_training(
     training = Training(
         key=str(folder.relative_to(session.directory.path)),
         chain=chain,
-        weights=_weights(session),
+        task_weights=_task_weights(session),
         settings=session.values.posttrain,
         folder=folder,
         weighting=session.values.weighting,
@@ -133,7 +133,7 @@ def _sequential(session: Session, chosen: dict[str, str], folder: Path) -> dict[
             training = Training(
                 key=f"posttrain/{chain_name(chosen)}/sequential/{task}",
                 chain=Chain(session.tasks, {task: models[task]}, frozenset(models) - {task}),
-                weights={task: 1.0},
+                task_weights={task: 1.0},
                 settings=session.values.pretrain,
                 folder=folder / task,
                 added=added,
@@ -154,12 +154,12 @@ def _keep(session: Session, chain: Chain, folder: Path) -> dict[str, Any]:
     return _valid_losses(session, chain)
 
 
-def _weights(session: Session) -> dict[str, float]:
+def _task_weights(session: Session) -> dict[str, float]:
     return {name: spec.weight for name, spec in session.tasks.items()}
 
 
 def _valid_losses(session: Session, chain: Chain) -> dict[str, Any]:
-    weights = _weights(session)
-    losses = validation(session, chain, weights, session.on_device("valid"))()
+    task_weights = _task_weights(session)
+    losses = validation(session, chain, task_weights, session.on_device("valid"))()
     names = (*chain.models, TOTAL)
     return {"valid_losses": dict(zip(names, map(float, losses), strict=True))}

@@ -63,7 +63,7 @@ def _pretrain(session: Session, task: str, candidate: str, folder: Path) -> None
     training = Training(
         key=f"pretrain/{task}/{candidate}",
         chain=_alone(session, task, candidate),
-        weights={task: 1.0},
+        task_weights={task: 1.0},
         settings=session.values.pretrain,
         folder=folder,
         added={split: _outputs_of(session, earlier, split) for split in ("train", "valid")},

@@ -33,7 +33,7 @@ class Training:
     Attributes:
         key: Name of it.
         chain: What is trained.
-        weights: Task weight of each task of the chain.
+        task_weights: Task weight of each task of the chain.
         settings: How it is trained.
         folder: Where `weights.h5` and `metrics.json` go.
         added: Columns besides those of the data, by split: outputs of tasks trained before.
@@ -43,7 +43,7 @@ class Training:
 
     key: str
     chain: Chain
-    weights: Mapping[str, float]
+    task_weights: Mapping[str, float]
     settings: Fit
     folder: Path
     added: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
@@ -100,11 +100,11 @@ def train(session: Session, training: Training) -> History:
     tensors = {name: _columns(session, training, name, columns) for name in ("train", "valid")}
     optimizer = make_optimizer(training.settings, chain.variables(), session.precision)
     seed = model_seed(session.values.seed, training.shuffle or training.key)
-    weighting = make_weighting(training.weighting, tasks_of(chain, training.weights, seed))
+    weighting = make_weighting(training.weighting, tasks_of(chain, training.task_weights, seed))
     stream = Stream(tensors["train"], training.settings.batch_size)
     xla = use_xla(session, chain.models.values(), steps_of(training.settings, stream.events))
     order, names = training.shuffle or training.key, (*chain.models, TOTAL)
-    step = make_chain_step(chain, training.weights, optimizer, weighting)
+    step = make_chain_step(chain, training.task_weights, optimizer, weighting)
     about: Any = {"losses": len(names), "xla": xla, "weighting": weighting}
     trainee = Trainee(
         key=training.key,
@@ -113,7 +113,7 @@ def train(session: Session, training: Training) -> History:
         state=numbered(optimizer.variables) | weighting.variables,
         train=epochs(step, [stream], session.values.seed, order, **about),
         valid=validation(
-            session, chain, training.weights, tensors["valid"], training.settings.epochs
+            session, chain, training.task_weights, tensors["valid"], training.settings.epochs
         ),
         notes=weighting_notes(
             weighting, list(chain.models), stream, lambda: chain_diagnosis(chain, weighting)
@@ -139,7 +139,7 @@ def optimise(
 def validation(
     session: Session,
     chain: Chain,
-    weights: Mapping[str, float],
+    task_weights: Mapping[str, float],
     tensors: Mapping[str, Tensor],
     passes: int = 1,
 ) -> Callable[[], Array]:
@@ -147,7 +147,7 @@ def validation(
 
     Noise is drawn from the same seed every time, or the best epoch would be a lucky draw.
     """
-    step, models = make_loss_step(chain, weights), list(chain.models.values())
+    step, models = make_loss_step(chain, task_weights), list(chain.models.values())
     xla = use_xla(session, models, passes * -(-len(tensors[WEIGHT]) // EVALUATION_BATCH))
     return measurement(step, tensors, models, len(models) + 1, xla)
 

@@ -159,8 +159,8 @@ class DartsSearch:
             _angles(session) if settings.mix == "circular" else {},
         )
         self.alphas = Alphas(self.supernet)
-        weights = {task: spec.weight for task, spec in session.tasks.items()}
-        self.objective = Objective(self.supernet, weights)
+        task_weights = {task: spec.weight for task, spec in session.tasks.items()}
+        self.objective = Objective(self.supernet, task_weights)
         self._train, self._valid = self._streams()
         self._optimizer = make_optimizer(settings.fit, self.supernet.variables, session.precision)
         self._alpha_optimizer = make_optimizer(settings.alpha_fit, self.alphas.variables, "float32")
@@ -170,7 +170,7 @@ class DartsSearch:
         self._xla = bool(session.values.xla) and settings.relaxation != "dirichlet"
         self._weighting = make_weighting(
             session.values.weighting,
-            tasks_of(self.supernet.inputs, weights, model_seed(session.values.seed, KEY)),
+            tasks_of(self.supernet.inputs, task_weights, model_seed(session.values.seed, KEY)),
         )
         self.losses = (*self.supernet.losses, TOTAL)
         self.measure = measurement(

@@ -26,11 +26,11 @@ class Objective:
 
     Attributes:
         supernet: All candidates.
-        weights: v_t of each task; 0 removes all terms of a task.
+        task_weights: v_t of each task; 0 removes all terms of a task.
     """
 
     supernet: Supernet
-    weights: Mapping[str, float]
+    task_weights: Mapping[str, float]
 
     def losses(self, weights: Tensors, alphas: Tensors, given: Given) -> Losses:
         """What the tasks descend; the losses of candidates and mixtures; Σ_t v_t L_t(y_t)."""
@@ -49,7 +49,7 @@ class Objective:
 
     @property
     def _shares(self) -> list[float]:
-        return [self.weights[task] for task in self.supernet.models]
+        return [self.task_weights[task] for task in self.supernet.models]
 
 
 @dataclass(frozen=True)

@@ -36,13 +36,13 @@ class Paths:
 
     Attributes:
         supernet: All candidates.
-        weights: v_t of each task; 0 leaves a task's loss out.
+        task_weights: v_t of each task; 0 leaves a task's loss out.
         optimizers: Of each candidate by task and name; needed for training only.
         weighting: What weighs the losses in training; needed for that only.
     """
 
     supernet: Supernet
-    weights: Mapping[str, float]
+    task_weights: Mapping[str, float]
     optimizers: Mapping[str, Mapping[str, Any]] | None = None
     weighting: Weighting | None = None
 
@@ -72,7 +72,7 @@ class Paths:
         inner = {source for sources in self.upstream.values() for source in sources}
         outputs = self._outputs(batch, numbers, [t for t in self.names if t in inner], True)
         if self.weighting is None or self.weighting.constant is not None:
-            losses, gradients = self._gradients(batch, numbers, outputs, self.weights)
+            losses, gradients = self._gradients(batch, numbers, outputs, self.task_weights)
             self._apply(batch, numbers, outputs, gradients)
             return self._with_total(losses)
         losses, gradients = self._weighed(batch, numbers, outputs, self.weighting)
@@ -84,7 +84,7 @@ class Paths:
         return self._with_total(losses)
 
     def _with_total(self, losses: Sequence[Tensor]) -> Tensor:
-        shares = [self.weights[task] for task in self.names]
+        shares = [self.task_weights[task] for task in self.names]
         return tensorflow().stack([*losses, weighted_total(shares, losses)])
 
     def _outputs(
@@ -141,7 +141,7 @@ class Paths:
         batch: Batch,
         numbers: Sequence[Number],
         outputs: Outputs,
-        weights: Mapping[str, float],
+        task_weights: Mapping[str, float],
     ) -> tuple[list[Tensor], list[Tensor]]:
         """Losses of the tasks, and of each the flat gradient of Σ v_t L_t by its candidate."""
         tf = tensorflow()
@@ -154,7 +154,7 @@ class Paths:
                 batch=batch,
                 outputs=outputs,
                 wanted=wanted.get(task),
-                weight=weights[task],
+                weight=task_weights[task],
             )
             loss, gradient, *onward = self._switch(task, number, branch)
             losses.append(loss)

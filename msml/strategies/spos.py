@@ -137,10 +137,12 @@ def trainable_paths(session: Session, models: Models, settings: Fit) -> Paths:
         }
         for task, candidates in models.items()
     }
-    weights = {task: spec.weight for task, spec in session.tasks.items()}
+    task_weights = {task: spec.weight for task, spec in session.tasks.items()}
     seed = model_seed(session.values.seed, "search/weighting")
-    weighting = make_weighting(session.values.weighting, tasks_of(supernet.inputs, weights, seed))
-    return Paths(supernet, weights, optimizers, weighting)
+    weighting = make_weighting(
+        session.values.weighting, tasks_of(supernet.inputs, task_weights, seed)
+    )
+    return Paths(supernet, task_weights, optimizers, weighting)
 
 
 def training_variables(paths: Paths) -> dict[str, Any]:

@@ -25,10 +25,10 @@ def make_optimizer(settings: Fit, variables: list[Any], precision: str) -> Any:
     return optimizer
 
 
-def make_loss_step(chain: Chain, weights: Mapping[str, float]) -> Step:
+def make_loss_step(chain: Chain, task_weights: Mapping[str, float]) -> Step:
     """Measure the losses of a chain's tasks and their weighted sum."""
     tf = tensorflow()
-    shares = [weights[name] for name in chain.models]
+    shares = [task_weights[name] for name in chain.models]
 
     def step(batch: Batch) -> Tensor:
         values = chain.task_losses(batch, chain.outputs(batch, training=False))

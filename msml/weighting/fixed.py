@@ -15,9 +15,9 @@ def fixed(tasks: Tasks, *, diagnose: bool = False) -> Weighting:
     """
 
     def coefficients(losses: Tensor, gram: Tensor | None) -> Tensor:
-        return tensorflow().constant(tasks.weights, "float32")
+        return tensorflow().constant(tasks.task_weights, "float32")
 
-    return Weighting(coefficients, constant=tasks.weights, logged=diagnose)
+    return Weighting(coefficients, constant=tasks.task_weights, logged=diagnose)
 
 
 @weightings.register("random")

@@ -24,19 +24,19 @@ class Tasks:
     """What a weighting is made for.
 
     Attributes:
-        weights: The task weights v_t.
+        task_weights: The task weights v_t.
         classification: Whether a task's loss is the negative logarithm of a class probability.
         seed: Seed of the weighting's random numbers.
     """
 
-    weights: tuple[float, ...]
+    task_weights: tuple[float, ...]
     classification: tuple[bool, ...]
     seed: int
 
     @property
     def count(self) -> int:
         """Number of tasks."""
-        return len(self.weights)
+        return len(self.task_weights)
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,11 @@ def make_weighting(settings: Mapping[str, Any], tasks: Tasks) -> Weighting:
     return made
 
 
-def tasks_of(chain: Chain, weights: Mapping[str, float], seed: int) -> Tasks:
+def tasks_of(chain: Chain, task_weights: Mapping[str, float], seed: int) -> Tasks:
     """Describe the tasks of a chain for its weighting."""
     facts = [losses.get(chain.tasks[name].loss).facts for name in chain.models]
     return Tasks(
-        tuple(weights[name] for name in chain.models),
+        tuple(task_weights[name] for name in chain.models),
         tuple(bool(fact.get("classification", False)) for fact in facts),
         seed,
     )

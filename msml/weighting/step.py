@@ -74,12 +74,12 @@ def descend(
 
 
 def make_chain_step(
-    chain: Chain, weights: Mapping[str, float], optimizer: Any, weighting: Weighting
+    chain: Chain, task_weights: Mapping[str, float], optimizer: Any, weighting: Weighting
 ) -> Step:
     """Descend the losses of a chain: the losses of its tasks, then their sum weighted by v_t."""
     tf = tensorflow()
     variables = chain.variables()
-    shares = [weights[name] for name in chain.models]
+    shares = [task_weights[name] for name in chain.models]
     models = chain.models.values() if weighting.after else []
     state = [variable for model in models for variable in model.non_trainable_variables]
 

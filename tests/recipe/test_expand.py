@@ -2,7 +2,7 @@ import pytest
 from training import RECIPE, values
 
 from msml.errors import RecipeError
-from msml.recipe.expand import chains, expand, weights
+from msml.recipe.expand import chains, expand, task_weights
 
 
 def candidates(line):
@@ -76,7 +76,7 @@ def test_values_in_names_are_short_and_fit_for_paths(value, shown):
 )
 def test_remainder_is_exact(declared, rest):
     named = {str(i): weight for i, weight in enumerate(declared)}
-    found = weights({"r": "remainder", **named})
+    found = task_weights({"r": "remainder", **named})
     assert found["r"] == rest
     assert list(found) == ["r", *named]
 

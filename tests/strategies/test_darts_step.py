@@ -59,7 +59,7 @@ def search(net, weights, alphas, rate=None, *, exact=True, at=None, precision="f
         exact=exact,
         draws=tf.Variable([0, 0]),
         weighting=make_weighting(
-            {"name": "fixed"}, Tasks(tuple(objective.weights.values()), (False, True), 0)
+            {"name": "fixed"}, Tasks(tuple(objective.task_weights.values()), (False, True), 0)
         ),
     )
     return SimpleNamespace(

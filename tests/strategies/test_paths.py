@@ -63,7 +63,7 @@ def test_a_step_is_that_of_the_chain_alone(weight, xla):
         for a, b in zip(found, wanted, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
         assert int(paths.optimizers[task][name].iterations) == 3
-        if paths.weights[task] or task == "momentum":
+        if paths.task_weights[task] or task == "momentum":
             assert small.state(paths, task, name) != before[task, name]
     after = small.states(paths)
     resting = {key for key in before if key not in names.items()}
