@@ -83,8 +83,8 @@ def _values(model: "keras.Model") -> list[Array]:
 def _called(model: "keras.Model", inputs: Any, *, training: bool) -> list[Array]:
     """The values of the non-trainable variables after a call, then the outputs."""
     weights, state = model.trainable_variables, model.non_trainable_variables
-    outputs, new = call(model, weights, state, inputs, training=training)
-    return [np.asarray(each) for each in (*new, *named(outputs).values())]
+    found = call(model, weights, state, inputs, training=training)
+    return [np.asarray(each) for each in (*found.state, *named(found.outputs).values())]
 
 
 def _same(first: Sequence[Array], second: Sequence[Array]) -> bool:

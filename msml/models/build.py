@@ -103,8 +103,15 @@ def _outputs(model: "keras.Model", input_shapes: Sequence[Shape]) -> Mapping[str
 
 
 def named(result: Any) -> Mapping[str, Any]:
-    """Name what a model returns: a dictionary has names, anything else is `output`."""
-    return result if isinstance(result, Mapping) else {OUTPUT: result}
+    """Name what a model returns: a dictionary has names, anything else is `output`.
+
+    Keras's masks end here: a later model must not see more than is in the outputs.
+    """
+    outputs = result if isinstance(result, Mapping) else {OUTPUT: result}
+    for each in outputs.values():
+        if getattr(each, "_keras_mask", None) is not None:
+            each._keras_mask = None
+    return outputs
 
 
 @contextmanager

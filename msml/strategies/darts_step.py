@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from msml.chain import weighted_total
+from msml.models.stateless import penalised
 from msml.strategies.bilevel import (
     Loss,
     Tensors,
@@ -33,16 +34,31 @@ class Objective:
     task_weights: Mapping[str, float]
 
     def losses(self, weights: Tensors, alphas: Tensors, given: Given) -> Losses:
-        """What the tasks descend; the losses of candidates and mixtures; Σ_t v_t L_t(y_t)."""
-        found = self.supernet.all_losses(weights, alphas, given)
-        mixed = weighted_total(self._shares, found[-len(self._shares) :])
-        return Losses(self.supernet.task_objectives(found), found, mixed)
+        """What the tasks descend; the losses of candidates and mixtures; Σ_t v_t L_t(y_t).
 
-    def loss(self, given: Given, scale: Tensor) -> Loss:
-        """The sum as a function of weights and α, times `scale`."""
+        The weights also descend what the models add to their losses, such as regularisers.
+        """
+        found, penalties = self.supernet.all_losses(weights, alphas, given)
+        mixed = weighted_total(self._shares, found[-len(self._shares) :])
+        objectives = self.supernet.task_objectives(found)
+        parts = [penalised(*each) for each in zip(objectives, penalties, strict=True)]
+        return Losses(parts, found, mixed)
+
+    def loss(self, given: Given, scale: Tensor, *, penalties: bool = False) -> Loss:
+        """The sum as a function of weights and α, times `scale`.
+
+        Args:
+            given: The events.
+            scale: The factor.
+            penalties: Whether with what the models add; α is judged without.
+        """
 
         def loss(weights: Tensors, alphas: Tensors) -> Tensor:
-            parts = self.losses(weights, alphas, given).parts
+            if penalties:
+                parts = self.losses(weights, alphas, given).parts
+            else:
+                found, _ = self.supernet.all_losses(weights, alphas, given)
+                parts = self.supernet.task_objectives(found)
             return scale * weighted_total(self._shares, parts)
 
         return loss
@@ -109,7 +125,7 @@ class DartsStep:
             found = alpha_gradient(of_valid, weights, now, scale)
         else:
             gradient = unrolled_gradient if self.exact else difference_gradient
-            of_train = self.objective.loss(train, scale)
+            of_train = self.objective.loss(train, scale, penalties=True)
             found = gradient(of_train, of_valid, weights, now, self.rate, scale)
         apply = partial(optimizer.apply, found, self.alphas)
         # An overflow leaves α as it is, as the weights' optimizer does with the weights.

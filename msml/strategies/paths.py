@@ -13,7 +13,7 @@ from typing import Any
 
 from msml.chain import Chain, Named, weighted_total
 from msml.models.build import named
-from msml.models.stateless import call
+from msml.models.stateless import Called, call, penalised
 from msml.recipe.expand import upstream
 from msml.strategies.supernet import Supernet
 from msml.training.environment import tensorflow
@@ -64,23 +64,24 @@ class Paths:
 
     def losses(self, batch: Batch, numbers: Sequence[Number]) -> Tensor:
         """Losses of a path's tasks and their weighted sum, not in training, `(tasks + 1,)`."""
-        outputs = self._outputs(batch, numbers, list(self.names), training=False)
+        outputs, _ = self._outputs(batch, numbers, list(self.names), training=False)
         return self._with_total(self.chain.task_losses(batch, outputs))
 
     def descend(self, batch: Batch, numbers: Sequence[Number]) -> Tensor:
         """Do one step of training of a path; returns its losses, as `losses` in training."""
         inner = {source for sources in self.upstream.values() for source in sources}
-        outputs = self._outputs(batch, numbers, [t for t in self.names if t in inner], True)
+        outputs, _ = self._outputs(batch, numbers, [t for t in self.names if t in inner], True)
         if self.weighting is None or self.weighting.constant is not None:
-            losses, gradients = self._gradients(batch, numbers, outputs, self.task_weights)
+            losses, _, gradients = self._gradients(batch, numbers, outputs, self.task_weights)
             self._apply(batch, numbers, outputs, gradients)
             return self._with_total(losses)
-        losses, gradients = self._weighed(batch, numbers, outputs, self.weighting)
+        losses, parts, gradients = self._weighed(batch, numbers, outputs, self.weighting)
         self._apply(batch, numbers, outputs, gradients)
         if self.weighting.after is not None:
-            moved = self._outputs(batch, numbers, list(self.names), True)
+            moved, penalties = self._outputs(batch, numbers, list(self.names), True)
             after = self.chain.task_losses(batch, moved)
-            self.weighting.after(tensorflow().stack(losses), tensorflow().stack(after))
+            after = [penalised(*each) for each in zip(after, penalties, strict=True)]
+            self.weighting.after(tensorflow().stack(parts), tensorflow().stack(after))
         return self._with_total(losses)
 
     def _with_total(self, losses: Sequence[Tensor]) -> Tensor:
@@ -89,20 +90,22 @@ class Paths:
 
     def _outputs(
         self, batch: Batch, numbers: Sequence[Number], tasks: Sequence[str], training: bool
-    ) -> dict[str, Named]:
-        """Outputs of these tasks, by name."""
+    ) -> tuple[dict[str, Named], list[Tensor]]:
+        """Outputs of these tasks, by name, and what their candidates add to their losses."""
         done: dict[str, Named] = {}
+        penalties = []
         known = dict(zip(self.names, numbers, strict=True))
         for task in tasks:
             inputs = self.chain.inputs(task, batch, done)
             branch = partial(self._output, inputs=inputs, training=training)
-            done[task] = self._switch(task, known[task], branch)
-        return done
+            done[task], added = self._switch(task, known[task], branch)
+            penalties.append(added)
+        return done, penalties
 
     def _weighed(
         self, batch: Batch, numbers: Sequence[Number], outputs: Outputs, weighting: Weighting
-    ) -> tuple[list[Tensor], list[Tensor]]:
-        """Losses of the tasks, and of each the flat gradient that the weighting makes of theirs.
+    ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """As `_gradients`, the gradients being those that the weighting makes of them.
 
         A candidate whose output later tasks see shares its weights with them.
         """
@@ -110,9 +113,9 @@ class Paths:
         rows = []
         for task in self.names:
             alone = {name: float(name == task) for name in self.names}
-            losses, gradients = self._gradients(batch, numbers, outputs, alone)
+            losses, parts, gradients = self._gradients(batch, numbers, outputs, alone)
             rows.append(gradients)
-        measured, gram = tf.stack(losses), None
+        measured, gram = tf.stack(parts), None
         shared = [self._is_seen(task) for task in self.names]
         if weighting.on_gradients:
             flat = tf.stack(
@@ -130,7 +133,7 @@ class Paths:
                 zip(zip(*rows, strict=True), shared, strict=True)
             )
         ]
-        return losses, weighed
+        return losses, parts, weighed
 
     def _is_seen(self, task: str) -> bool:
         """Whether a later task depends on the output of a task."""
@@ -142,12 +145,15 @@ class Paths:
         numbers: Sequence[Number],
         outputs: Outputs,
         task_weights: Mapping[str, float],
-    ) -> tuple[list[Tensor], list[Tensor]]:
-        """Losses of the tasks, and of each the flat gradient of Σ v_t L_t by its candidate."""
+    ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """Of each task the loss, the loss with its penalty, and the flat gradient by its candidate.
+
+        The gradients are of Σ v_t L_t, with the penalties.
+        """
         tf = tensorflow()
         # What the tasks downstream make of an output: the gradient of their losses by it.
         wanted = tf.nest.map_structure(tf.zeros_like, dict(outputs))
-        losses, gradients = [], []
+        losses, parts, gradients = [], [], []
         for task, number in reversed(list(zip(self.names, numbers, strict=True))):
             branch = partial(
                 self._backward,
@@ -156,13 +162,14 @@ class Paths:
                 wanted=wanted.get(task),
                 weight=task_weights[task],
             )
-            loss, gradient, *onward = self._switch(task, number, branch)
+            loss, part, gradient, *onward = self._switch(task, number, branch)
             losses.append(loss)
+            parts.append(part)
             gradients.append(gradient)
             seen = {source: outputs[source] for source in self.upstream[task]}
             for source, more in tf.nest.pack_sequence_as(seen, onward).items():
                 wanted[source] = tf.nest.map_structure(tf.add, wanted[source], more)
-        return losses[::-1], gradients[::-1]
+        return losses[::-1], parts[::-1], gradients[::-1]
 
     def _backward(
         self,
@@ -173,7 +180,7 @@ class Paths:
         wanted: Named | None,
         weight: float,
     ) -> list[Tensor]:
-        """Loss of a candidate, its flat gradient, and the gradients by the outputs that it sees."""
+        """Loss of a candidate without and with penalty, flat gradient, and gradients by inputs."""
         tf = tensorflow()
         scale = self._optimizer(task, name).scale_loss(1.0)
         variables = self.supernet.models[task][name].trainable_variables
@@ -183,11 +190,13 @@ class Paths:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([values, seen])
             inputs = self.chain.inputs(task, batch, seen)
-            output, _ = self._call(task, name, inputs, True, values)
+            called = self._call(task, name, inputs, True, values)
+            output = named(called.outputs)
             loss = self.chain.task_loss(task, batch, output)
+            part = penalised(loss, called.penalty)
         targets, factors = [], []
         if weight > 0:
-            targets.append(loss)
+            targets.append(part)
             factors.append(weight * scale)
         for name, gradient in (wanted or {}).items():
             targets.append(output[name])
@@ -199,7 +208,7 @@ class Paths:
             none = tf.UnconnectedGradients.ZERO
             found = tape.gradient(targets, sources, factors, unconnected_gradients=none)
         found = [tf.convert_to_tensor(gradient) / scale for gradient in found]
-        return [loss, self._flat(task, found[: len(values)]), *found[len(values) :]]
+        return [loss, part, self._flat(task, found[: len(values)]), *found[len(values) :]]
 
     def _apply(
         self,
@@ -216,8 +225,8 @@ class Paths:
             state = model.non_trainable_variables
             if state:
                 inputs = self.chain.inputs(task, batch, outputs)
-                _, new = self._call(task, name, inputs, True)
-                for variable, value in zip(state, new, strict=True):
+                called = self._call(task, name, inputs, True)
+                for variable, value in zip(state, called.state, strict=True):
                     variable.assign(value)
             variables = model.trainable_variables
             if variables:
@@ -237,8 +246,9 @@ class Paths:
         ):
             self._switch(task, number, partial(branch, gradient=gradient))
 
-    def _output(self, task: str, name: str, inputs: Any, training: bool) -> Named:
-        return self._call(task, name, inputs, training)[0]
+    def _output(self, task: str, name: str, inputs: Any, training: bool) -> tuple[Named, Tensor]:
+        called = self._call(task, name, inputs, training)
+        return named(called.outputs), penalised(tensorflow().constant(0.0), called.penalty)
 
     def _call(
         self,
@@ -247,14 +257,13 @@ class Paths:
         inputs: Any,
         training: bool,
         values: Sequence[Tensor] | None = None,
-    ) -> tuple[Named, list[Tensor]]:
-        """Outputs of a candidate and its new state, which is not kept: twice gives the same."""
+    ) -> Called:
+        """Call a candidate; its new state is not kept: twice gives the same."""
         model = self.supernet.models[task][name]
         if values is None:
             values = [variable.value for variable in model.trainable_variables]
         given = model.non_trainable_variables
-        output, state = call(model, values, given, inputs, training=training)
-        return named(output), state
+        return call(model, values, given, inputs, training=training)
 
     def _switch(self, task: str, number: Number, branch: Callable[[str, str], Any]) -> Any:
         """What a function of task and name gives for the candidate of this number."""

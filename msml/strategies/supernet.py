@@ -7,7 +7,7 @@ from typing import Any
 
 from msml.chain import Chain, Named
 from msml.models.build import named
-from msml.models.stateless import call
+from msml.models.stateless import Called, call
 from msml.recipe.expand import TaskSpec
 from msml.strategies.relaxation import SOFTMAX, Relaxation
 from msml.training.environment import tensorflow
@@ -79,31 +79,38 @@ class Supernet:
 
     def all_losses(
         self, weights: Sequence[Tensor], alphas: Sequence[Tensor], given: Given
-    ) -> list[Tensor]:
-        """Losses of each candidate's own outputs, then of each task's mixture: scalars."""
-        outputs, mixed = self.outputs(weights, alphas, given)
+    ) -> tuple[list[Tensor], list[Tensor | None]]:
+        """Losses of each candidate's own outputs, then of each task's mixture: scalars.
+
+        Beside them, what the candidates of each task add to its loss; None for nothing.
+        """
+        outputs, mixed, penalties = self.outputs(weights, alphas, given)
         own = [
             self.inputs.task_loss(task, given.batch, output)
             for task, found in outputs.items()
             for output in found
         ]
-        return own + self.inputs.task_losses(given.batch, mixed)
+        return own + self.inputs.task_losses(given.batch, mixed), penalties
 
     def outputs(
         self, weights: Sequence[Tensor], alphas: Sequence[Tensor], given: Given
-    ) -> tuple[dict[str, list[Named]], dict[str, Named]]:
-        """What all candidates of each task give, and the mixture that the task passes on."""
+    ) -> tuple[dict[str, list[Named]], dict[str, Named], list[Tensor | None]]:
+        """What all candidates of each task give, the mixture that it passes on, and penalties."""
         outputs: dict[str, list[Named]] = {}
+        penalties: list[Tensor | None] = []
         mixed: dict[str, Named] = {}
         drawn = given.drawn or [None] * len(alphas)
         for task, alpha, numbers in zip(self.models, alphas, drawn, strict=True):
-            outputs[task] = self._outputs(task, weights, given, mixed)
+            called = self._called(task, weights, given, mixed)
+            outputs[task] = [named(each.outputs) for each in called]
+            added = [each.penalty for each in called if each.penalty is not None]
+            penalties.append(sum(added[1:], added[0]) if added else None)
             shares = self.relaxation.shares(alpha, numbers)
             mixed[task] = self._mixed(task, shares, outputs[task])
-        return outputs, mixed
+        return outputs, mixed, penalties
 
     def task_objectives(self, losses: Sequence[Tensor]) -> list[Tensor]:
-        """L_t(y_t) + ε Σ_i L_t(y_ti) of each task, from what `all_losses` returned."""
+        """L_t(y_t) + ε Σ_i L_t(y_ti) of each task, the losses that `all_losses` returned."""
         count = len(losses) - len(self.models)
         own, objectives = iter(losses[:count]), []
         for models, mixed in zip(self.models.values(), losses[count:], strict=True):
@@ -111,20 +118,19 @@ class Supernet:
             objectives.append(mixed + self.epsilon * sum(terms) if self.epsilon else mixed)
         return objectives
 
-    def _outputs(
+    def _called(
         self, task: str, weights: Sequence[Tensor], given: Given, mixed: Mapping[str, Named]
-    ) -> list[Named]:
+    ) -> list[Called]:
         """What each candidate of a task gives."""
         inputs = self.inputs.inputs(task, given.batch, mixed)
-        outputs = []
+        found = []
         for model in self.models[task].values():
             own = [weights[self._position[id(v)]] for v in model.trainable_variables]
             state = model.non_trainable_variables
-            output, new = call(model, own, state, inputs, training=given.training)
-            for variable, value in zip(state, new, strict=True):
+            found.append(call(model, own, state, inputs, training=given.training))
+            for variable, value in zip(state, found[-1].state, strict=True):
                 given.updates.setdefault(id(variable), (variable, value))
-            outputs.append(named(output))
-        return outputs
+        return found
 
     def _mixed(self, task: str, shares: Tensor, outputs: Sequence[Named]) -> Named:
         """Mix each of the outputs; an angle can only be in the one that the loss sees."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from msml.chain import Chain, weighted_total
 from msml.data.kinematics import Array
+from msml.models.stateless import penalised, penalty
 from msml.training.environment import tensorflow
 from msml.training.epoch import (
     Batch,
@@ -76,7 +77,10 @@ def descend(
 def make_chain_step(
     chain: Chain, task_weights: Mapping[str, float], optimizer: Any, weighting: Weighting
 ) -> Step:
-    """Descend the losses of a chain: the losses of its tasks, then their sum weighted by v_t."""
+    """Descend the losses of a chain: the losses of its tasks, then their sum weighted by v_t.
+
+    What a model adds to its loss, such as regularisers, is descended with it, and not reported.
+    """
     tf = tensorflow()
     variables = chain.variables()
     shares = [task_weights[name] for name in chain.models]
@@ -91,7 +95,9 @@ def make_chain_step(
             for variable, value in zip(state, before, strict=True):
                 variable.assign(value)
             found = chain.task_losses(batch, chain.outputs(batch, training=True))
-            return Losses(found, found, weighted_total(shares, found))
+            penalties = map(penalty, chain.models.values())
+            parts = [penalised(*each) for each in zip(found, penalties, strict=True)]
+            return Losses(parts, found, weighted_total(shares, found))
 
         sources = [variable.value for variable in variables]
         return descend(losses, variables, sources, optimizer, weighting)

@@ -117,7 +117,7 @@ def test_downstream_candidates_see_the_mixture():
     net, given = objective.supernet, Given(batch)
     weights = [v.value for v in net.variables]
     alphas = [tf.constant([LN2, 0]), tf.zeros(2)]
-    outputs, mixed = net.outputs(weights, alphas, given)
+    outputs, mixed, _ = net.outputs(weights, alphas, given)
     assert mixed["first"]["output"].numpy() == pytest.approx(np.ones((4, 1)), rel=1e-6)
     assert [float(o["output"][0, 0]) for o in outputs["second"]] == pytest.approx([0, -2], rel=1e-6)
     assert mixed["second"]["output"].numpy() == pytest.approx(-np.ones((4, 1)), rel=1e-6)
@@ -140,7 +140,7 @@ def test_the_pure_functions_are_the_keras_models(training):
     given = Given(columns, training)
     weights = [v.value for v in net.variables]
     alphas = [tf.constant([0.5, -0.5, 0.2, 0.1]), tf.constant([0.3, -0.1])]
-    outputs, mixed = net.outputs(weights, alphas, given)
+    outputs, mixed, _ = net.outputs(weights, alphas, given)
     pure = [[output["output"].numpy() for output in found] for found in outputs.values()]
     inputs = {
         "momentum": [columns["jets"], columns["calo_images"]],
