@@ -21,7 +21,7 @@ def check_names(recipe: TrainRecipe) -> Iterator[Problem]:
         yield "tasks", "there are none"
     for name, task in recipe.tasks.items():
         key = f"tasks.{name}"
-        if message := name_problem(name):
+        if message := name_problem(name, task=True):
             yield key, message
         yield from _check_named(f"{key}.loss", task.loss, losses, 2)
         for i, metric in enumerate(task.metrics):

@@ -8,14 +8,29 @@ from msml.errors import nearest
 Problem = tuple[str, str]
 """A dotted key and a message."""
 
-_NAME = re.compile(r"\w[\w.+-]*$")
+_LONGEST = 64
+_NAME = re.compile(rf"\w[\w.-]{{0,{_LONGEST - 1}}}", re.ASCII)
+# `+` joins the names of a chain's candidates; files of runs have these endings.
+_ENDINGS = (".h5", ".json", ".jsonl", ".pdf", ".png", ".tmp", ".yaml")
+_TASKS = ("event", "total", "weight")  # stand beside the tasks' names in what a run leaves
 
 
-def name_problem(name: str) -> str | None:
-    """Say why a name cannot be part of a path, or None."""
-    if _NAME.match(name):
-        return None
-    return f"'{name}' cannot name a file; expected letters, digits and _ . + - only"
+def name_problem(name: str, task: bool = False) -> str | None:
+    """Say why a name cannot be that of a run, a candidate or a task, or None."""
+    if not _NAME.fullmatch(name):
+        allowed = f"expected at most {_LONGEST} letters, digits, _ . -"
+        return f"{ends(name)!r} cannot be a name; {allowed}"
+    if name.endswith(_ENDINGS):
+        return f"'{name}' cannot be a name; it ends as files do"
+    if task and name in _TASKS:
+        return f"'{name}' cannot name a task; it is taken, as {' and '.join(_TASKS)} are"
+    return None
+
+
+def ends(text: str, most: int = 80) -> str:
+    """Shorten a long text to its ends."""
+    half = most // 2 - 2
+    return text if len(text) <= most else f"{text[:half]}...{text[-half:]}"
 
 
 def unknown(what: str, name: object, known: Iterable[str]) -> str:

@@ -1,4 +1,9 @@
-"""Statements about results, and whether they hold."""
+"""Statements about results, and whether they hold.
+
+One rule for all: a number is above a limit if the lower end of its one-sided 95 % interval is, and
+below if the upper end is. A statement holds where that follows, fails where its contrary follows,
+and is undecided where neither does.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,11 +32,9 @@ class Statement:
         says: The statement in words.
         figure: The figure whose runs it is about.
         measure: `kind` of the measurement and its arguments; see `msml.report.measures`.
-        expect: `above` or `below` a number: holds where that is clear, fails where the contrary
-            is. `not_above` or `not_below`: fails where the contrary is clear. `between` two:
-            holds where it is clearly inside, fails where clearly outside.
+        expect: `above`, `below`, `not_above` or `not_below` a number, or `between` two.
         where: Which rows: a value, a list of values or `{least: …, most: …}` for some columns.
-        sigmas: How many standard errors make it clear; more where these come from few runs.
+        confidence: Of the one-sided interval; higher where many numbers are compared.
     """
 
     says: str
@@ -39,7 +42,7 @@ class Statement:
     measure: dict[str, Any]
     expect: dict[str, Any]
     where: dict[str, Any] = field(default_factory=dict)
-    sigmas: float = 2.0
+    confidence: float = 0.95
 
 
 @dataclass(frozen=True)
@@ -113,9 +116,9 @@ def verdicts(
     return found
 
 
-def judge(number: Number, expect: Mapping[str, Any], sigmas: float) -> str:
+def judge(number: Number, expect: Mapping[str, Any], confidence: float = 0.95) -> str:
     """Compare one number with its limit."""
-    half = sigmas * number.error * _small_sample(sigmas, number.freedom) if number.error else 0.0
+    half = number.error * _quantile(confidence, number.freedom) if number.error else 0.0
     low, high = number.value - half, number.value + half
     if not (isfinite(low) and isfinite(high)):
         return UNDECIDED
@@ -127,7 +130,7 @@ def judge(number: Number, expect: Mapping[str, Any], sigmas: float) -> str:
     else:
         inside, outside = high < limit, low > limit
     if kind.startswith("not_"):
-        inside = not outside
+        inside |= low >= limit if kind == "not_below" else high <= limit
     return HOLDS if inside else FAILS if outside else UNDECIDED
 
 
@@ -153,7 +156,7 @@ def show(found: Sequence[Verdict], title: str) -> None:
 
 def _verdict(name: str, statement: Statement, numbers: Sequence[Number]) -> Verdict:
     """The worst verdict of all numbers; undecided where there are none."""
-    judged = [(judge(n, statement.expect, statement.sigmas), n) for n in numbers]
+    judged = [(judge(n, statement.expect, statement.confidence), n) for n in numbers]
     judged.sort(key=lambda pair: (_WORST.index(pair[0]), -_excess(pair[1], statement.expect)))
     verdict, worst = judged[0] if judged else (UNDECIDED, None)
     expected = " ".join(_words(*item) for item in statement.expect.items())
@@ -171,13 +174,11 @@ def _excess(number: Number, expect: Mapping[str, Any]) -> float:
     return float(scaled) if isfinite(scaled) else float("-inf")
 
 
-def _small_sample(sigmas: float, freedom: float) -> float:
-    """How much wider an interval must be where its error comes from few runs; NaN from none."""
-    from scipy.stats import norm, t
+def _quantile(confidence: float, freedom: float) -> float:
+    """Standard errors to the end of a one-sided interval: of Student's t; NaN without freedom."""
+    from scipy.stats import t
 
-    if freedom < 1:
-        return float("nan")
-    return float(t.ppf(norm.cdf(sigmas), freedom) / sigmas) if isfinite(freedom) else 1.0
+    return float(t.ppf(confidence, freedom)) if freedom >= 1 else float("nan")
 
 
 def _check_limit(expect: Mapping[str, Any]) -> str:

@@ -121,7 +121,7 @@ def typical(results: Results) -> "Sequence[Series]":
 def _of_run(row: "Series") -> Iterator[Section]:
     folder = layout.evaluation(Path(row["directory"]))
     for name, (title, caption) in _EXAMPLES.items():
-        own = folder / row["chain"] / f"{name}.png"
+        own = folder / layout.part(row["chain"]) / f"{name}.png"
         common = sorted(folder.glob(f"{name}*.png")) if name == "roc" else []
         for picture in [own] if own.exists() else common[:1]:
             about = f"{caption} Run {row['run']}"

@@ -1,5 +1,6 @@
 """Which files a run leaves, below its directory: the one place that knows their names."""
 
+from hashlib import sha256
 from pathlib import Path
 
 WEIGHTS = "weights.h5"
@@ -8,6 +9,18 @@ RESULT = "metrics.json"
 """In the folder of what was trained or measured; there when that is done."""
 PREDICTIONS = "predictions.h5"
 """In the folder of a chain that was measured."""
+
+
+# A file system allows 255 bytes; temporary files have longer names than what they become.
+_LONGEST = 200
+
+
+def part(name: str) -> str:
+    """Make a part of a path of a name: of a long one the beginning, and a hash of it all."""
+    if len(name.encode()) <= _LONGEST:
+        return name
+    cut = name.encode()[: _LONGEST - 13].decode(errors="ignore")
+    return f"{cut}-{sha256(name.encode()).hexdigest()[:12]}"
 
 
 def recipe(run: Path) -> Path:
@@ -32,7 +45,7 @@ def transforms(run: Path) -> Path:
 
 def pretrained(run: Path, task: str, candidate: str) -> Path:
     """Metrics of a pre-trained candidate; its weights lie beside them, as `.h5`."""
-    return run / "pretrain" / task / f"{candidate}.json"
+    return run / "pretrain" / task / f"{part(candidate)}.json"
 
 
 def search(run: Path) -> Path:
@@ -57,12 +70,12 @@ def grid(run: Path) -> Path:
 
 def combination(run: Path, chain: str) -> Path:
     """Folder of a combination that a grid trained."""
-    return grid(run) / chain
+    return grid(run) / part(chain)
 
 
 def posttrained(run: Path, chain: str, mode: str) -> Path:
     """Folder of a chain that was trained in a mode."""
-    return run / "posttrain" / chain / mode
+    return run / "posttrain" / part(chain) / mode
 
 
 def evaluation(run: Path) -> Path:
@@ -72,7 +85,7 @@ def evaluation(run: Path) -> Path:
 
 def evaluated(run: Path, chain: str, mode: str) -> Path:
     """Folder of a chain in a mode that was measured on test."""
-    return evaluation(run) / chain / mode
+    return evaluation(run) / part(chain) / mode
 
 
 def calibration(run: Path) -> Path:

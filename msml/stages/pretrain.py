@@ -53,7 +53,7 @@ def pretrained(session: Session, task: str, candidate: str) -> tuple[Path, dict[
             _pretrain(session, task, candidate, folder)
     metrics = read_json(folder / layout.RESULT)
     own = layout.pretrained(session.directory.path, task, candidate)
-    _link(folder / layout.WEIGHTS, own.with_name(f"{candidate}.h5"))
+    _link(folder / layout.WEIGHTS, own.with_suffix(".h5"))
     _link(folder / layout.RESULT, own)
     return folder / layout.WEIGHTS, metrics
 

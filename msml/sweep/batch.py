@@ -7,14 +7,16 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
+from msml.errors import RecipeError
 from msml.files import atomic
+from msml.recipe.messages import ends
 from msml.sweep.plan import Plan
 
 _MOST_IN_AN_ARRAY = 1000  # Slurm's default limit is 1001
 
 _SLURM = """\
 #!/bin/bash
-# Submits all units of a sweep of {recipe}; written by msml plan.
+# Submits all units of a sweep; written by msml plan.
 #
 #   bash slurm.sh [OPTIONS OF SBATCH, such as --partition=short --time=2:00:00 --mem=4G]
 #
@@ -22,19 +24,21 @@ _SLURM = """\
 # time limit, and where a job is pre-empted, a unit saves, leaves with 85 and is queued again.
 set -eu
 submit() {{ # first unit, number of units, jobs to wait for, options
-    sbatch --parsable --array=0-$(($2 - 1)) ${{3:+--dependency=afterany:$3}} \\
-        --cpus-per-task={threads} --requeue --open-mode=append --signal=B:TERM@120 \\
-        --job-name={name} --output={log} "${{@:4}}" <<JOB
-#!/bin/bash
+    {{
+        printf '#!/bin/bash\\nfirst=%d\\n' "$1"
+        cat <<'JOB'
 cd {folder}
-exec {command} \\$(($1 + SLURM_ARRAY_TASK_ID))
+exec {command} $((first + SLURM_ARRAY_TASK_ID))
 JOB
+    }} | sbatch --parsable --array=0-$(($2 - 1)) ${{3:+--dependency=afterany:$3}} \\
+        --cpus-per-task={threads} --requeue --open-mode=append --signal=B:TERM@120 \\
+        --job-name={name} --output={log} "${{@:4}}"
 }}
 {levels}
 """
 
 _HTCONDOR = """\
-# All units of a sweep of {recipe}; written by msml plan, not tried on an HTCondor pool.
+# All units of a sweep; written by msml plan, not tried on an HTCondor pool.
 #
 #   condor_submit htcondor.sub
 #
@@ -69,7 +73,16 @@ def write(plan: Plan, path: Path) -> list[Path]:
 
     Returns:
         The files.
+
+    Raises:
+        RecipeError: The path of a folder has a character that such files cannot have.
     """
+    for text in (plan.folder, str(path.absolute()), sys.executable):
+        if not text.isprintable() or "$$" in text or text.endswith("\\"):
+            raise RecipeError(
+                f"{ends(repr(text))}: files for batch systems cannot name it; expected no control "
+                "characters, no $$ and no backslash at the end"
+            )
     texts = {"slurm.sh": slurm(plan, path), "htcondor.sub": htcondor(plan, path)}
     for name, text in texts.items():
         with atomic(path.with_name(name)) as temporary:
@@ -81,10 +94,9 @@ def slurm(plan: Plan, path: Path) -> str:
     """Return a script that submits the units as arrays of jobs, one level after the other."""
     path = path.absolute()
     return _SLURM.format(
-        recipe=plan.recipe,
         threads=plan.threads,
         name=f"msml-{path.parent.name}",
-        log=shlex.quote(f"{path.parent}/slurm-%A_%a.txt"),
+        log=shlex.quote(str(path.parent).replace("%", "%%") + "/slurm-%A_%a.txt"),
         folder=shlex.quote(plan.folder),
         command=shlex.join([sys.executable, "-m", "msml", "run-unit", "--requeue", str(path)]),
         levels="\n".join(_levels(plan)),
@@ -95,14 +107,24 @@ def htcondor(plan: Plan, path: Path) -> str:
     """Return a submit file."""
     path = path.absolute()
     return _HTCONDOR.format(
-        recipe=plan.recipe,
-        python=sys.executable,
-        arguments="-m msml run-unit '{}'".format(str(path).replace("'", "''").replace('"', '""')),
-        folder=plan.folder,
+        python=_unexpanded(sys.executable),
+        arguments=f"-m msml run-unit {_argument(str(path))}",
+        folder=_unexpanded(plan.folder),
         threads=plan.threads,
-        base=path.parent,
+        base=_unexpanded(str(path.parent)),
         count=len(plan.units),
     )
+
+
+def _unexpanded(text: str) -> str:
+    """Write a text as the value of a submit file, in which `$` begins a macro."""
+    return text.replace("$", "$(DOLLAR)")
+
+
+def _argument(text: str) -> str:
+    """Quote an argument of the program in a submit file."""
+    quoted = text.replace("'", "''").replace('"', '""')
+    return f"'{_unexpanded(quoted)}'"
 
 
 def requeue() -> None:

@@ -60,7 +60,7 @@ evaluate: {bootstrap: 0}
 
 EXPECTED = """\
 r.yaml:28: plugins.0: plugin mine.py: No such file or directory
-r.yaml:1: name: 'a/b' cannot name a file; expected letters, digits and _ . + - only
+r.yaml:1: name: 'a/b' cannot be a name; expected at most 64 letters, digits, _ . -
 r.yaml:27: precision: unknown precision 'float64'; did you mean 'float32' or 'mixed_float16'?
 r.yaml:5: data.split: train, valid and test sum to 1.1, expected 1
 r.yaml:29: pretrain.batch_size: expected 1 or more, got 0

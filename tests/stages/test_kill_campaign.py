@@ -1,7 +1,7 @@
 """A thousand runs killed at random moments of all stages: nothing is lost, no number differs.
 
 What is done is kept in pytest's cache, by the code that it was done with: the same command goes on
-where it was interrupted, and the figures of all rounds are printed at the end (`tests/conftest.py`).
+where it was interrupted, and prints the figures of all rounds at the end (`tests/conftest.py`).
 """
 
 import json
@@ -50,7 +50,7 @@ def fresh(folder: Path, event_file: Path, how: str) -> Path:
 
 
 def stage(folder: Path) -> str:
-    """Where a run was when it was killed: the stage of its last epoch, or what is before and after."""
+    """Say where a run was when it was killed: in the stage of its last epoch, before or after."""
     found = list(folder.glob("runs/tiny/*/metrics.jsonl"))
     lines = found[0].read_text().splitlines() if found else []
     complete = [line for line in lines if line.endswith("}")]

@@ -19,7 +19,10 @@ from msml.sweep.plan import Plan, Unit, write
 @pytest.fixture
 def plan(tmp_path: Path) -> Plan:
     """Two units and one that needs both, in folders whose names want quoting."""
-    folder = tmp_path / 'Anna\'s "two words"'
+    return plan_in(tmp_path / 'Anna\'s "two words"')
+
+
+def plan_in(folder: Path, recipe: str = "a.yaml") -> Plan:
     made = [
         Unit(number, stage, {}, (), f"a/{number}", ("done",), needs, level)
         for number, stage, needs, level in [
@@ -28,7 +31,7 @@ def plan(tmp_path: Path) -> Plan:
             (2, "run", (0, 1), 1),
         ]
     ]
-    plan = Plan("a.yaml", str(folder), "runs", 3, "a/sweep-1", tuple(made), ())
+    plan = Plan(recipe, str(folder), "runs", 3, "a/sweep-1", tuple(made), ())
     write(plan)
     return plan
 
@@ -68,6 +71,51 @@ def test_arrays_for_slurm(plan, tmp_path, monkeypatch):
     assert called == [
         [["-m", "msml", "run-unit", "--requeue", file, number], plan.folder] for number in "12"
     ]
+
+
+ODD = "".join(chr(code) for code in range(32, 127) if chr(code) not in "/") + "é"
+RUNS = "touch escaped $(touch escaped) `touch escaped` ${HOME} \nJOB\ntouch escaped\n"
+
+
+@pytest.mark.parametrize("name", [f"{ODD}x", *(f"a{c} {c}b" for c in "$`\"'\\%#&;|<>*~!{}()")])
+def test_what_odd_names_say_is_not_done(name, tmp_path, monkeypatch):
+    """Of folders, and of a recipe that a shell would carry out."""
+    (tmp_path / name).mkdir()
+    keep = f"open({str(tmp_path / 'kept')!r}, 'a').write(json.dumps([sys.argv[1:], %s]) + '\\n')"
+    python = script(tmp_path / "python", keep % "os.getcwd()")
+    monkeypatch.setattr(sys, "executable", python)
+    plan = plan_in(tmp_path / name, RUNS)
+    [path, submit_file] = batch.write(plan, plan.file("plan.json"))
+    monkeypatch.undo()
+    script(tmp_path / "sbatch", keep % "sys.stdin.read()" + "\nprint('17')")
+    here = tmp_path / "here"
+    here.mkdir()
+    paths = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    subprocess.run(["bash", path], check=True, env=paths, capture_output=True, cwd=here)
+    job = json.loads((tmp_path / "kept").read_text().splitlines()[0])[1]
+    environment = {"SLURM_ARRAY_TASK_ID": "1"}
+    subprocess.run(["bash"], input=job, text=True, check=True, env=environment, cwd=here)
+    called = json.loads((tmp_path / "kept").read_text().splitlines()[-1])
+    file = str(plan.file("plan.json"))
+    assert called == [["-m", "msml", "run-unit", "--requeue", file, "1"], plan.folder]
+    assert not list(tmp_path.rglob("escaped"))
+
+    htcondor, classads = pytest.importorskip("htcondor2"), pytest.importorskip("classad2")
+    submit = htcondor.Submit(submit_file.read_text())
+    assert submit.getQArgs() == "3"
+    assert submit.expand("initialdir") == plan.folder
+    assert submit.expand("log") == str(plan.file("htcondor.log"))
+    text = submit.expand("arguments")
+    ad = classads.ClassAd({"Arguments": text[1:-1].replace('""', '"')})
+    ad["list"] = classads.ExprTree("argsToList(Arguments)")
+    assert ad.eval("list") == ["-m", "msml", "run-unit", file, "0"]
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\rb", "a\x1bb", "a\\", "a$$b"])
+def test_what_batch_files_cannot_name_is_refused(name, tmp_path):
+    plan = plan_in(tmp_path / name)
+    with pytest.raises(RecipeError, match="files for batch systems cannot name it"):
+        batch.write(plan, plan.file("plan.json"))
 
 
 def test_htcondor_reads_the_submit_file(plan):

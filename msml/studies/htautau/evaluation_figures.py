@@ -5,6 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from msml.registry import evaluation_figures
+from msml.runs import layout
 from msml.stages.measured import Measured, TestEvents, best
 from msml.studies.htautau.figures.measured import tau_events
 from msml.studies.htautau.figures.momentum import draw_mass, draw_response
@@ -30,9 +31,9 @@ def tau_momenta(
     modes = list(dict.fromkeys(m.mode for m in measured))
     for top in best([m for m in measured if m.mode == modes[-1]], _MOST_CHAINS):
         same = [m for m in measured if m.chain == top.chain]
-        planned[f"{top.chain}/response"] = partial(draw_response, taus, same)
+        planned[f"{layout.part(top.chain)}/response"] = partial(draw_response, taus, same)
         if taus.label is not None:
-            planned[f"{top.chain}/mass"] = partial(draw_mass, taus, same)
+            planned[f"{layout.part(top.chain)}/mass"] = partial(draw_mass, taus, same)
         if taus.judged is not None:
-            planned[f"{top.chain}/validity"] = partial(draw_bands, taus, same)
+            planned[f"{layout.part(top.chain)}/validity"] = partial(draw_bands, taus, same)
     return planned
