@@ -176,16 +176,32 @@ class Session:
             unpacked = self.directory.cache / "unpacked" / key
             names = ["test"] if name == "test" else ["train", "valid"]
             splits = load_splits(data, names, columns, self.data_file, unpacked, self.pipelines)
+            if name != "test":
+                self._check_test()
             for split in splits.values():
                 self._check(split)
+                self._note_negative(split)
             self._splits |= splits
         return self._splits[name]
 
+    def _check_test(self) -> None:
+        """Refuse labels and weights of test now, not after hours; nothing else of it is read."""
+        data, file, pipelines = self.values.data, self.data_file, self.pipelines
+        self._check(load_splits(data, ["test"], self._labels, file, None, pipelines)["test"])
+
+    @property
+    def _labels(self) -> list[str]:
+        """The targets that are classes."""
+        kinds = {name: kind_of(task) for name, task in self.values.tasks.items()}
+        return [self.tasks[name].target for name in kinds if kinds[name] in ("label", "classes")]
+
     def _check(self, split: SplitData) -> None:
-        """Check the classes of a split, and say how many weights are negative."""
-        for name, task in self.tasks.items():
-            if kind_of(self.values.tasks[name]) in ("label", "classes"):
-                check_classes(split, task.target, self.data_file)
+        """Check the classes of a split."""
+        for column in self._labels:
+            check_classes(split, column, self.data_file)
+
+    def _note_negative(self, split: SplitData) -> None:
+        """Say how many weights are negative."""
         if negative := int((split.yields < 0).sum()):
             total = f"{negative} of {len(split)} events of the {split.name} split"
             self.progress.done(f"{total} have negative weights")

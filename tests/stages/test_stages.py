@@ -292,12 +292,26 @@ def test_results_as_json(finished, tmp_path):
     assert list(posttrained["sf+mlp"]) == ["connected", "sequential", "joint"]
 
 
-def test_a_label_of_one_class_is_refused(work):
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_a_label_of_one_class_is_refused(work, split):
+    """That of test before anything is trained, too."""
     columns = synthetic_events()
-    columns["label"][split_rows(400, PAPER, 1)["valid"]] = 0
+    columns["label"][split_rows(400, PAPER, 1)[split]] = 0
     write_events(work / "events.h5", columns)
-    message = fails(3, work, "run", "tiny.yaml")
-    assert "events.h5: column 'label': all 80 events of the valid split are of class 0" in message
+    message = fails(3, work, "pretrain", "tiny.yaml")
+    assert (
+        f"events.h5: column 'label': all 80 events of the {split} split are of class 0" in message
+    )
+    assert not list((work / "runs").rglob("metrics.jsonl"))
+
+
+def test_weights_of_test_are_looked_at_first(work):
+    columns = synthetic_events()
+    columns["weight"][split_rows(400, PAPER, 1)["test"]] *= -1
+    write_events(work / "events.h5", columns)
+    message = fails(3, work, "pretrain", "tiny.yaml")
+    assert "the weights of the test split sum to -" in message
+    assert not list((work / "runs").rglob("metrics.jsonl"))
 
 
 def test_mixed_precision_from_the_recipe(finished, work):
