@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from msml.errors import DataError
 
@@ -25,6 +25,7 @@ def atomic(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)  # never write through a link
         yield temporary
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
@@ -47,15 +48,17 @@ def locked(
         waiting: Called now and then while waiting; what it raises ends that.
 
     Raises:
-        DataError: If the lock is taken, or its file cannot be made.
+        DataError: If the lock is taken, its file cannot be made or is a link, or the file system
+            has no locks.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = path.open("w")
+        # What is there stays as it is, and no link is followed.
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror}") from error
-    with handle:
-        while not _taken(handle):
+    with os.fdopen(descriptor, "rb"):
+        while not _taken(descriptor, path):
             if busy is not None:
                 raise DataError(busy)
             waiting()
@@ -63,23 +66,26 @@ def locked(
         yield
 
 
-def _taken(handle: IO[str]) -> bool:
+def _taken(descriptor: int, path: Path) -> bool:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        reason = f"the file system has no locks ({error.strerror}); expected one that has"
+        raise DataError(f"{path}: {reason}") from error
     return True
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process holds the lock of this file; False where there is no such file."""
+    """Whether a process holds the lock of this file; False where nobody can tell."""
     try:
         with path.open() as handle:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
     except BlockingIOError:
         return True
+    except OSError:  # no such file, one of somebody else, a file system without locks
+        return False
     return False
 
 
