@@ -15,6 +15,11 @@ from msml.errors import DataError
 _SECONDS_BETWEEN_TRIES = 0.1
 
 
+def user_path(text: str | Path) -> Path:
+    """Read a path as users write it: `~` is a home; it stays where nobody knows whose."""
+    return Path(os.path.expanduser(text))
+
+
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` that takes its place when the block ends well.

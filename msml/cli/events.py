@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from msml.errors import RecipeError
+from msml.files import user_path
 from msml.signals import stop_on_signals
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ def generate(recipe: str, overrides: tuple[str, ...], workers: int | None) -> No
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--page", type=click.Path(path_type=Path), help="Where to draw; FILE.png by default.")
+@click.argument("file", type=user_path)
+@click.option("--page", type=user_path, metavar="PATH", help="Where to draw; FILE.png by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, draw nothing.")
 def inspect(file: Path, page: Path | None, as_json: bool) -> None:
     """Show what is in a file of events, any HDF5, and draw a page of plots.

@@ -4,9 +4,12 @@ from pathlib import Path
 
 import click
 
+from msml.files import user_path
+
 runs_option = click.option(
     "--runs",
-    type=click.Path(path_type=Path),
+    type=user_path,
+    metavar="PATH",
     default=Path("runs"),
     help="Folder of all runs.",
     show_default=True,

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from msml.catalogue import KINDS, Item, copy, items
+from msml.files import user_path
 
 
 @click.command()
@@ -53,7 +54,7 @@ def show(recipe: str, overrides: tuple[str, ...]) -> None:
 
 @click.command()
 @click.argument("name")
-@click.argument("destination", type=click.Path(path_type=Path))
+@click.argument("destination", type=user_path)
 def cp(name: str, destination: Path) -> None:
     """Copy a shipped recipe to edit it. Nothing is overwritten.
 

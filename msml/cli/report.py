@@ -10,6 +10,7 @@ import click
 
 from msml.cli.options import runs_option
 from msml.errors import IncompleteError
+from msml.files import user_path
 
 if TYPE_CHECKING:
     from msml.report.results import Results
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 @click.argument("recipe")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE | RUN]...")
 @runs_option
-@click.option("--output", type=click.Path(path_type=Path), help="Folder of the report.")
+@click.option("--output", type=user_path, metavar="PATH", help="Folder of the report.")
 @click.option("--json", "as_json", is_flag=True, help="Print the files written as JSON.")
 def report(
     recipe: str, overrides: tuple[str, ...], runs: Path, output: Path | None, as_json: bool

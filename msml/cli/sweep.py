@@ -10,6 +10,7 @@ import click
 
 from msml.cli.options import runs_option
 from msml.errors import IncompleteError
+from msml.files import user_path
 
 _TAIL = 20  # lines of a failed unit's log
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -127,7 +128,7 @@ def plan(
 
 
 @click.command("run-unit")
-@click.argument("plan", type=click.Path(path_type=Path))
+@click.argument("plan", type=user_path)
 @click.argument("number", type=click.IntRange(0))
 @click.option("--requeue", is_flag=True, help="If stopped, have Slurm queue this job again.")
 def run_unit(plan: Path, number: int, requeue: bool) -> None:

@@ -1,10 +1,15 @@
 """Finding recipe files, and reading one together with those it extends."""
 
 import os
+import stat
 from pathlib import Path
 
 from msml.errors import RecipeError, nearest
+from msml.files import user_path
 from msml.recipe.tree import Node, line, merge, parse
+
+_LARGEST = 10_000_000  # bytes
+_MOST_LEVELS = 20
 
 
 def shipped() -> Path:
@@ -20,6 +25,7 @@ def find(name: str, beside: Path | None = None) -> Path | None:
     Among the shipped ones a leading `recipes/` may be given or left out, and so may `base/`: a copy
     of a base recipe that extends its neighbour still finds it.
     """
+    name = str(user_path(name))
     inside = Path(*Path(name).parts[1:]) if Path(name).parts[:1] == ("recipes",) else Path(name)
     folders = [] if beside is None else [beside / name]
     for path in [*folders, Path(name), shipped() / inside, shipped() / "base" / inside]:
@@ -75,6 +81,8 @@ def _base(extends: Node, chain: tuple[Path, ...], problems: list[str]) -> Path:
 
     if not isinstance(extends.value, str):
         raise error("expected a text, the path of a recipe")
+    if len(chain) > _MOST_LEVELS:
+        raise error(f"more than {_MOST_LEVELS} recipes extend each other")
     base = find(extends.value, chain[-1].parent)
     if base is None:
         raise error(missing(extends.value))
@@ -88,6 +96,12 @@ def _text(path: Path, file: str, problems: list[str]) -> str:
     if path.is_dir():
         raise RecipeError([*problems, f"{file}: is a directory, expected a YAML file"])
     try:
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):
+            raise RecipeError([*problems, f"{file}: no regular file, expected a YAML file"])
+        if about.st_size > _LARGEST:
+            size = f"{about.st_size / 1e6:.3g} MB, expected at most {_LARGEST / 1e6:g}"
+            raise RecipeError([*problems, f"{file}: {size}"])
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         message = f"{file}: not UTF-8 text (byte {error.start}), expected a YAML file"

@@ -1,7 +1,6 @@
 """Loading a recipe: files, overrides, checks, interpolation, and the dataclasses at the end."""
 
 import glob
-import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import lru_cache
@@ -12,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
 from msml.errors import RecipeError
+from msml.files import user_path
 from msml.hints import words
 from msml.recipe.blocks import by_blocks, configuration, plain, whole
 from msml.recipe.check import (
@@ -65,7 +65,7 @@ class Recipe(Generic[T]):
             key: the key whose value names the file.
             name: the file as the recipe writes it.
         """
-        paths = [folder / Path(name).expanduser() for folder in self.folders(key)]
+        paths = [folder / user_path(name) for folder in self.folders(key)]
         return next((path for path in paths if path.exists()), paths[-2])
 
     def matches(self, key: str, pattern: str) -> list[tuple[str, Path]]:
@@ -81,7 +81,7 @@ class Recipe(Generic[T]):
         if path.is_file():
             return [(pattern, path)]
         for folder in self.folders(key):
-            expanded = os.path.expanduser(pattern)
+            expanded = str(user_path(pattern))
             names = sorted(glob.glob(expanded, root_dir=folder, recursive=True))
             if names:
                 return [(name, folder / name) for name in names]

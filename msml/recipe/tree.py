@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import yaml
 from msml.errors import RecipeError
 
 COMMAND_LINE = "command line"
+_MOST_VALUES = 100_000
 
 _TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
 _MERGE_TAG = "tag:yaml.org,2002:merge"
@@ -84,6 +86,9 @@ def parse(text: str, source: str, problems: list[str], path: tuple[str, ...] = (
         root = yaml.compose(text, Loader=_Loader)
         if root is None:
             return None
+        if (size := _size(root, {})) > _MOST_VALUES:
+            reason = f"more than {_MOST_VALUES:,} values, with aliases written out: {size:.3g}"
+            raise RecipeError([*problems, line(source, "", reason)])
         return _convert(root, _place(source, root.start_mark), path, source, problems)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
@@ -96,6 +101,16 @@ def parse(text: str, source: str, problems: list[str], path: tuple[str, ...] = (
     except RecursionError:
         where, reason = source, "nested too deeply, or an alias that contains itself"
     raise RecipeError([*problems, line(where, "", f"not valid YAML: {reason}")])
+
+
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
+    """Count the values of a tree, each alias as often as it is used."""
+    if id(node) not in known:
+        parts = node.value if isinstance(node, yaml.CollectionNode) else []
+        if isinstance(node, yaml.MappingNode):
+            parts = [part for pair in parts for part in pair]
+        known[id(node)] = 1 + sum(_size(part, known) for part in parts)
+    return known[id(node)]
 
 
 def _place(source: str, mark: yaml.Mark | None) -> str:
@@ -129,9 +144,14 @@ def _convert_mapping(
     node: yaml.MappingNode, path: tuple[str, ...], source: str, problems: list[str]
 ) -> dict[str, Node]:
     entries: dict[str, Node] = {}
+    merged: dict[str, Node] = {}
     for key_node, value in node.value:
         where = _place(source, key_node.start_mark)
-        if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == _MERGE_TAG:
+        if key_node.tag == _MERGE_TAG:
+            for each in _merged(value, where, path, source, problems):
+                merged = {**each, **merged}
+            continue
+        if not isinstance(key_node, yaml.ScalarNode):
             problems.append(line(where, ".".join(path), "a key must be a plain name"))
             continue
         name = key_node.value
@@ -141,7 +161,18 @@ def _convert_mapping(
             problems.append(line(where, ".".join(here), message))
         else:
             entries[name] = _convert(value, where, here, source, problems)
-    return entries
+    return {**merged, **entries}
+
+
+def _merged(
+    node: yaml.Node, where: str, path: tuple[str, ...], source: str, problems: list[str]
+) -> Iterator[dict[str, Node]]:
+    """Yield the mappings that `<<` names, of which the first wins."""
+    for each in node.value if isinstance(node, yaml.SequenceNode) else [node]:
+        if isinstance(each, yaml.MappingNode):
+            yield _convert_mapping(each, path, source, problems)
+        else:
+            problems.append(line(where, ".".join(path), "`<<` expects mappings, such as `*name`"))
 
 
 def merge(base: Node, over: Node) -> Node:

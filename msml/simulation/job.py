@@ -13,7 +13,7 @@ from msml import __version__
 from msml.data.described import EventFile
 from msml.data.events import EventWriter, describe
 from msml.errors import DataError, RecipeError
-from msml.files import atomic, fingerprint, locked
+from msml.files import atomic, fingerprint, locked, user_path
 from msml.progress import Meter
 from msml.recipe import Recipe
 from msml.simulation.check import check
@@ -49,7 +49,7 @@ class Job:
     @property
     def output(self) -> Path:
         """The event file."""
-        return Path(self.recipe.output)
+        return user_path(self.recipe.output)
 
     @property
     def work(self) -> Path:
@@ -197,8 +197,11 @@ def _summary(job: Job, process: str) -> dict[str, Any]:
 def cache_folder() -> Path:
     """Where pile-up pools are kept: MSML_CACHE, else msml in the user's cache folder."""
     if own := os.environ.get("MSML_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "msml"
+        return user_path(own)
+    folder = user_path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    if folder.parts[0].startswith("~"):
+        raise DataError("MSML_CACHE: there is no home folder; expected a folder for pile-up pools")
+    return folder / "msml"
 
 
 def pileup_pool(recipe: EventRecipe, workers: int) -> Path:

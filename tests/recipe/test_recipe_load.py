@@ -162,7 +162,6 @@ def test_a_broken_file_is_one_line(content: bytes, expected: str):
         ("extra: !!int x", "not a int"),
         ("extra: !!bool x", "not a bool"),
         ("extra: {[1]: 2}", "a key must be a plain name"),
-        ("extra: {<<: {a: 1}}", "a key must be a plain name"),
     ],
 )
 def test_what_is_not_data_is_a_problem(text: str, expected: str):

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,7 @@ from msml.data.importers.selection import Selection, selection
 from msml.data.kinematics import Array
 from msml.data.schema import COLUMNS, Column
 from msml.errors import DataError
+from msml.files import user_path
 from msml.progress import Meter
 from msml.recipe import Recipe
 
@@ -54,7 +54,7 @@ def import_table(recipe: Recipe[TableRecipe], rows: int | None = None) -> EventF
             does not fit its column; no event passes the cuts.
     """
     values, wanted = recipe.values, selection(recipe)
-    output = Path(values.output)
+    output = user_path(values.output)
     if output.exists():
         raise DataError(f"{output}: exists; remove it or choose another output=...")
     options = Options(
@@ -102,7 +102,7 @@ def _write(
     columns, nullable = _descriptions(made)
     passed = {name: np.zeros(1 + len(wanted.cuts), np.int64) for name in values.processes or [""]}
     cut_off = {layout.column.name: 0 for layout in made if layout.mask is not None}
-    output, about = Path(values.output), _about(values, [file for file, _ in contents])
+    output, about = user_path(values.output), _about(values, [file for file, _ in contents])
     with EventWriter(output, None, about, columns, nullable) as writer, Meter("rows") as meter:
         meter.add(_METER, sum(one.rows for _, one in contents))
         for number, (file, one) in enumerate(contents):

@@ -1,10 +1,10 @@
 """The recipe of an import, and carrying it out."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from msml.data.described import EventFile
 from msml.errors import DataError, nearest
+from msml.files import user_path
 from msml.recipe import Recipe
 from msml.simulation.matching import TauPairCuts
 from msml.studies.htautau.importers.delphes import Images, Process, import_delphes
@@ -59,7 +59,7 @@ def run_import(recipe: Recipe[ImportRecipe]) -> EventFile:
     """
     values = recipe.values
     recipe.fail(_problems(values))
-    output = Path(values.output)
+    output = user_path(values.output)
     if output.exists():
         raise DataError(f"{output}: exists; remove it or choose another output=...")
     if values.source.name == "npy":

@@ -1,0 +1,98 @@
+"""Recipes that are no regular files, too large, too deep; paths of users; YAML's merge keys."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from msml.errors import RecipeError
+from msml.files import user_path
+from msml.recipe import load
+from msml.recipe.files import find, read
+from msml.recipe.schema import TrainRecipe
+from msml.recipe.tree import parse, plain
+
+
+def refused(path):
+    with pytest.raises(RecipeError) as caught:
+        read(Path(path), [])
+    (line,) = str(caught.value).splitlines()
+    assert len(line) < 300
+    return line
+
+
+def test_only_regular_files_are_read(tmp_path):
+    os.mkfifo(tmp_path / "fifo.yaml")
+    for path in (tmp_path / "fifo.yaml", "/dev/zero", "/dev/null"):
+        assert "no regular file, expected a YAML file" in refused(path)
+
+
+def test_large_files_are_refused(tmp_path):
+    path = tmp_path / "large.yaml"
+    with path.open("wb") as handle:
+        handle.truncate(10_000_001)
+    assert refused(path).endswith("10 MB, expected at most 10")
+
+
+def test_levels_of_extends_are_limited(tmp_path):
+    (tmp_path / "0.yaml").write_text("seed: 1\n")
+    for level in range(1, 30):
+        (tmp_path / f"{level}.yaml").write_text(f"extends: {level - 1}.yaml\n")
+    assert plain(read(tmp_path / "20.yaml", [])) == {"seed": 1}
+    assert "more than 20 recipes extend each other" in refused(tmp_path / "29.yaml")
+
+
+def test_aliases_that_multiply_are_refused(tmp_path):
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    for n in range(1, 12):
+        lines.append(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]")
+    (tmp_path / "bomb.yaml").write_text("\n".join(lines))
+    assert "more than 100,000 values, with aliases written out" in refused(tmp_path / "bomb.yaml")
+
+
+MERGED = """\
+base: &base {a: 1, b: {c: 2}}
+other: &other {a: 5, d: 6}
+one: {<<: *base, b: 3}
+two:
+  a: 0
+  <<: [*other, *base]
+"""
+
+
+def test_merge_keys():
+    problems = []
+    found = plain(parse(MERGED, "r.yaml", problems))
+    assert problems == []
+    assert found["one"] == {"a": 1, "b": 3}
+    assert found["two"] == {"a": 0, "d": 6, "b": {"c": 2}}
+
+
+def test_the_first_of_merged_mappings_wins():
+    text = "x: &x {a: 1}\ny: &y {a: 2}\nz: {<<: [*x, *y]}\n"
+    assert plain(parse(text, "r.yaml", []))["z"] == {"a": 1}
+
+
+def test_merge_keys_of_something_else():
+    problems = []
+    parse("x: &x 3\ny: {<<: *x}\n", "r.yaml", problems)
+    assert problems == ["r.yaml:2: y: `<<` expects mappings, such as `*name`"]
+
+
+def test_a_training_recipe_with_merge_keys(tmp_path):
+    path = tmp_path / "r.yaml"
+    path.write_text(
+        "extends: base/htautau.yaml\nname: r\npretrain: &fit {epochs: 3}\n"
+        "posttrain: {<<: *fit, patience: 2}\n"
+    )
+    values = load(str(path), TrainRecipe).values
+    assert (values.posttrain.epochs, values.posttrain.patience) == (3, 2)
+
+
+def test_homes(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "r.yaml").write_text("seed: 1\n")
+    assert user_path("~/r.yaml") == tmp_path / "r.yaml"
+    assert find("~/r.yaml") == tmp_path / "r.yaml"
+    assert user_path("~nobody_of_this_name/x") == Path("~nobody_of_this_name/x")
+    assert find("~nobody_of_this_name/x.yaml") is None
