@@ -3,6 +3,7 @@
 TensorFlow, Pythia and matplotlib are imported by the commands that need them, when they run.
 """
 
+import io
 import sys
 
 import click
@@ -38,6 +39,9 @@ for command in (
 
 def main() -> None:
     """Run the command line; a user's mistake becomes one line and an exit code."""
+    for stream in (sys.stdout, sys.stderr):  # what a terminal cannot show must not end a run
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         sys.exit(cli(standalone_mode=False))  # which returns the code of an `Exit`
     except click.ClickException as error:
