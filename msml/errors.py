@@ -1,7 +1,12 @@
 """The errors msml raises for mistakes that are not its own, each with its exit code."""
 
+import re
 from difflib import get_close_matches
 from typing import ClassVar
+
+_LONGEST = 200  # letters of a value or a path in a message
+_LONGEST_MESSAGE = 1000
+_VALUES = re.compile(rf"'[^']{{{_LONGEST},}}'|\S{{{_LONGEST},}}")
 
 
 class MsmlError(Exception):
@@ -42,6 +47,17 @@ class StoppedError(MsmlError):
     """Stopped on request after saving; the same command continues."""
 
     exit_code: ClassVar[int] = 85
+
+
+def ends(text: str, most: int = _LONGEST // 2) -> str:
+    """Shorten a long text to its ends."""
+    half = most // 2 - 2
+    return text if len(text) <= most else f"{text[:half]}...{text[-half:]}"
+
+
+def shortened(message: str) -> str:
+    """Shorten the long values and paths in a message to their ends, then the message."""
+    return ends(_VALUES.sub(lambda found: ends(found[0]), message), _LONGEST_MESSAGE)
 
 
 def nearest(name: str, known: list[str]) -> str:

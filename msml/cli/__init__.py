@@ -17,7 +17,7 @@ from msml.cli.report import check, report
 from msml.cli.stages import evaluate, grid, posttrain, pretrain, run, search
 from msml.cli.status import status
 from msml.cli.sweep import collect, compare, plan, run_unit, sweep
-from msml.errors import MsmlError
+from msml.errors import MsmlError, shortened
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -51,5 +51,5 @@ def main() -> None:
         sys.exit(130)
     except MsmlError as error:
         for problem in str(error).splitlines():
-            click.echo(f"msml: {problem}", err=True)
+            click.echo(f"msml: {shortened(problem)}", err=True)
         sys.exit(error.exit_code)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from msml.errors import nearest
+from msml.errors import ends, nearest
 
 Problem = tuple[str, str]
 """A dotted key and a message."""
@@ -25,12 +25,6 @@ def name_problem(name: str, task: bool = False) -> str | None:
     if task and name in _TASKS:
         return f"'{name}' cannot name a task; it is taken, as {' and '.join(_TASKS)} are"
     return None
-
-
-def ends(text: str, most: int = 80) -> str:
-    """Shorten a long text to its ends."""
-    half = most // 2 - 2
-    return text if len(text) <= most else f"{text[:half]}...{text[-half:]}"
 
 
 def unknown(what: str, name: object, known: Iterable[str]) -> str:

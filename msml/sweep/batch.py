@@ -7,9 +7,8 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
-from msml.errors import RecipeError
+from msml.errors import RecipeError, ends
 from msml.files import atomic
-from msml.recipe.messages import ends
 from msml.sweep.plan import Plan
 
 _MOST_IN_AN_ARRAY = 1000  # Slurm's default limit is 1001
