@@ -157,7 +157,7 @@ def _selection(session: Session, paths: Paths, history: History) -> Selection:
             if list(shares.values()).count(max(shares.values())) > 1
         ],
         trained=False,
-        gradient_passes=float(history.epochs * len(paths.names)),
+        gradient_passes=float(history.epochs * paths.passes),
         distribution=final,
         epochs=history.by_epoch(),
         best_epoch=history.best_epoch + 1,

@@ -277,15 +277,24 @@ class DartsSearch:
 
         return make_diagnosis(list(supernet.models), measure, supernet.variables, self._weighting)
 
+    def _passes(self, epochs: int) -> float:
+        """Count the weight gradients of some epochs, as `Selection` does.
+
+        One for each step of the weights, or one for each task where the weighting looks at those;
+        in second order also one on train and one on valid for each step of α.
+        """
+        each = len(self.supernet.models) if self._weighting.on_gradients else 1
+        found = float(each * epochs)
+        if self._settings.order == "second":
+            searched = max(0, epochs - self._settings.warmup)
+            found += searched * (1 + self._valid.events / self._train.events)
+        return found * len(self.supernet.candidates)
+
     def _chosen(self, history: History) -> Selection:
-        settings = self._settings
-        passes = 1.0
-        if settings.order == "second":
-            passes = 2 + self._valid.events / self._train.events
+        settings, passes = self._settings, self._passes(history.epochs)
         scores = scores_of_alpha(self.alphas, history)
         if settings.select_by == "perturbation":
             scores = scores_of_removal(self.alphas, scores, lambda: float(self.measure()[-1]))
-        passes *= len(self.supernet.candidates) * history.epochs
         if settings.select_by == "supernet":
             ranking = rank_supernet(self._session, self.supernet.models)
             return by_ranking(ranking, ranked_by(self._session), scores, history, passes)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from msml.chain import Chain
 from msml.files import atomic
 from msml.recipe.expand import Chosen, chain_name
 from msml.recipe.messages import Problem
@@ -24,6 +25,7 @@ from msml.stages.selection import Selection
 from msml.stages.session import Session
 from msml.stages.training import predict
 from msml.strategies.ranking import Score, rank, ranked_by, score, undetermined
+from msml.weighting.rule import make_weighting, tasks_of
 
 
 @strategies.register("grid", title="Grid", trains_chains=True)
@@ -81,7 +83,7 @@ def choose(session: Session, strategy: str, chains: Sequence[Chosen]) -> Selecti
         chosen=dict(ranking[0]["chain"]),
         undetermined=undetermined(ranking),
         trained=True,
-        gradient_passes=float(sum(r["epochs"] * len(r["chain"]) for r in records)),
+        gradient_passes=float(_gradients(session) * sum(r["epochs"] for r in records)),
         ranking=ranking,
     )
 
@@ -98,6 +100,14 @@ def kept_score(record: Mapping[str, Any]) -> Score:
         replicas=np.array(record["replicas"], float),
         losses={task: _number(loss) for task, loss in record["losses"].items()},
     )
+
+
+def _gradients(session: Session) -> int:
+    """Count the weight gradients of an epoch of a chain: of each model one, or one a task."""
+    chain = Chain(session.tasks, dict.fromkeys(session.tasks))
+    weights = {name: spec.weight for name, spec in session.tasks.items()}
+    weighting = make_weighting(session.values.weighting, tasks_of(chain, weights, 0))
+    return len(session.tasks) * (len(session.tasks) if weighting.on_gradients else 1)
 
 
 def _number(value: float | None) -> float:

@@ -58,6 +58,12 @@ class Paths:
         return {task: upstream(spec.inputs, tasks) for task, spec in tasks.items()}
 
     @property
+    def passes(self) -> int:
+        """Weight gradients of an epoch: of each task's candidate one, or one for each task."""
+        constant = self.weighting is None or self.weighting.constant is not None
+        return len(self.names) * (1 if constant else len(self.names))
+
+    @property
     def chain(self) -> Chain:
         """The tasks wired to each other; it finds inputs and losses."""
         return self.supernet.inputs

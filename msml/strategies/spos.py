@@ -120,7 +120,7 @@ class Spos(PathTraining):
             chosen=chosen,
             undetermined=undetermined(ranking),
             trained=False,
-            gradient_passes=float(history.epochs * len(paths.names)),
+            gradient_passes=float(history.epochs * paths.passes),
             ranking=ranking,
             epochs=history.by_epoch(),
             best_epoch=history.best_epoch + 1,
