@@ -15,9 +15,12 @@ from msml.training.variables import Models, model_variables, numbered
 
 
 def pretrained_models(session: Session) -> dict[str, dict[str, Any]]:
-    """Build every candidate with its pre-trained weights, by task and name."""
+    """Build every candidate with its pre-trained weights, by task and name.
+
+    In the order of names, so that sums over candidates do not depend on the recipe's order.
+    """
     models = {
-        task: {name: build_model(session, task, name) for name in spec.candidates}
+        task: {name: build_model(session, task, name) for name in sorted(spec.candidates)}
         for task, spec in session.tasks.items()
     }
     for task, candidates in models.items():
