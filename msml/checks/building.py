@@ -5,12 +5,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from msml.checks.meaning import classes_of
+import numpy as np
+
+from msml.checks.meaning import TOTAL, classes_of
 from msml.checks.state import state_problem
 from msml.checks.wiring import Columns, Shape, input_masks, input_shapes, output_shape
 from msml.errors import RecipeError, nearest
+from msml.metrics import facts_of
+from msml.metrics.named import bound
 from msml.models.build import build, output_shapes
-from msml.recipe.expand import PROBABILITIES, ModelSpec, candidates, source_of
+from msml.recipe.expand import PROBABILITIES, ModelSpec, candidates, metric_of, source_of
 from msml.recipe.messages import Problem
 from msml.recipe.schema import Fit, Task, TrainRecipe
 from msml.registry import losses, models, plugin_fingerprint
@@ -19,6 +23,7 @@ from msml.weighting.rule import Tasks, make_weighting
 
 Outputs = Mapping[str, Shape]
 
+_EVENTS = 4
 _GRAPH_NODE = re.compile(r"{{.*?}}")  # TensorFlow puts its own names of operations into messages
 
 
@@ -43,7 +48,9 @@ def check_models(recipe: TrainRecipe, columns: Columns, bad: set[str]) -> Iterat
         output = output_shape(recipe, name, columns, classes)
         if inputs is None or output is None or missing:
             continue
-        yield from _check_loss(f"{key}.loss", task, columns.shapes[task.target] or (), output)
+        target = columns.shapes[task.target] or ()
+        yield from _check_loss(f"{key}.loss", task, target, output)
+        yield from _check_metrics(recipe, name, target, output, bad)
         for candidate, spec in _distinct(task):
             here = f"{key}.candidates.{spec.source}"
             if _any_below(bad, here):
@@ -168,6 +175,55 @@ def _loss_shape(loss: dict[str, Any], target: Shape, output: Shape) -> Shape:
     except Exception as error:
         shown = f"target {target[1:]} and prediction {output[1:]}"
         raise RecipeError(f"fails for {shown}: {_short(error)}") from error
+
+
+def _check_metrics(
+    recipe: TrainRecipe, name: str, target: Shape, output: Shape, bad: set[str]
+) -> Iterator[Problem]:
+    """Take each metric of a task, and the ranking's, of a few events."""
+    task = recipe.tasks[name]
+    wanted = {f"tasks.{name}.metrics.{i}": text for i, text in enumerate(task.metrics)}
+    ranked, metric = metric_of(recipe.tasks, recipe.select.metric)
+    if ranked == name and recipe.select.metric != TOTAL:
+        wanted["select.metric"] = metric
+    for key, text in wanted.items():
+        if _any_below(bad, key):
+            continue
+        try:
+            try_metric(task, text, target, output)
+        except RecipeError as error:
+            yield key, str(error)
+
+
+def try_metric(task: Task, text: str, target: Shape, output: Shape) -> None:
+    """Take a metric of a few events as a task's loss sees them.
+
+    Args:
+        task: The task.
+        text: The metric, as recipes name it.
+        target: Shape of the target, without the event axis.
+        output: Shape of the output, without the event axis.
+
+    Raises:
+        RecipeError: It gives no number.
+    """
+    point = losses.get(task.loss["name"]).facts.get("point")
+    arguments = {name: value for name, value in task.loss.items() if name != "name"}
+    events = np.arange(_EVENTS) % 2
+    truth = np.broadcast_to(events.reshape(-1, *(1,) * len(target)), (_EVENTS, *target))
+    truth, seen = truth.astype(np.float32), np.zeros((_EVENTS, *output), np.float32)
+    try:
+        prediction = seen if point is None else point(seen, **arguments)
+        if facts_of(text).get("physical"):
+            prediction = np.reshape(prediction, truth.shape)
+        found = bound(text)(truth, prediction, np.ones(_EVENTS))
+        if np.ndim(found) == 0:
+            float(found)
+    except Exception as error:
+        shown = f"target {target} and prediction {output}"
+        raise RecipeError(f"'{text}' fails for {shown}: {_short(error)}") from error
+    if np.ndim(found):
+        raise RecipeError(f"'{text}' gives shape {np.shape(found)}, expected one number")
 
 
 def _make_optimizer(optimizer: dict[str, Any]) -> None:

@@ -51,6 +51,12 @@ def check_wiring(recipe: TrainRecipe, columns: Columns) -> Iterator[Problem]:
             yield key, f"'{name}' is also a column; a task needs a name of its own"
         if task.target not in columns.shapes:
             yield f"{key}.target", columns.unknown(task.target)
+        for use, column in (
+            ("weight", recipe.data.weight),
+            ("split.column", recipe.data.split.column),
+        ):
+            if column is not None and task.target == column:
+                yield f"{key}.target", f"'{column}' is data.{use}; expected another column"
         if task.output == PROBABILITIES:
             yield f"{key}.output", f"'{PROBABILITIES}' is made by msml; expected another name"
         if not task.inputs:

@@ -29,6 +29,8 @@ def import_(arguments: tuple[str, ...]) -> None:
     if not rest:
         raise click.UsageError(f"which recipe? msml import {entry.name} RECIPE")
     made = entry.function(rest[0], rest[1:])
+    if left_out := made.provenance.get("left_out"):
+        click.echo(f"{made.path}: not imported: {', '.join(left_out)}", err=True)
     click.echo(f"{made.path}: {made.events} events; look at them with: msml inspect {made.path}")
 
 

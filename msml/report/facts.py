@@ -10,6 +10,7 @@ from typing import Any
 from msml.data.described import Files
 from msml.data.events import describe
 from msml.errors import DataError, RecipeError
+from msml.files import fingerprint
 from msml.recipe import load
 from msml.recipe.expand import candidates, task_weights
 from msml.recipe.schema import TrainRecipe
@@ -26,6 +27,7 @@ class Facts:
 
     Attributes:
         directory: Its directory.
+        identity: The same for runs of one resolved recipe, wherever they lie.
         tasks: Names of its tasks.
         seed: Its seed.
         weight: Weight of the first task, v_1.
@@ -38,6 +40,7 @@ class Facts:
     """
 
     directory: Path
+    identity: str
     tasks: tuple[str, ...]
     seed: int
     weight: float
@@ -62,15 +65,17 @@ def facts(directory: Path) -> Facts:
         DataError: The recipe is of another version of msml.
     """
     try:
-        recipe = load(layout.recipe(directory), TrainRecipe).values
+        loaded = load(layout.recipe(directory), TrainRecipe)
     except RecipeError as error:
         raise DataError(f"{directory}: {error.problems[0]}") from error
+    recipe = loaded.values
     specs = [spec for task in recipe.tasks.values() for _, spec in candidates(task)]
     resolved = task_weights({name: task.weight for name, task in recipe.tasks.items()})
     manifest = read_json_if_there(layout.manifest(directory)) or {}
     files = manifest.get("data", {}).get("files", [])
     return Facts(
         directory=directory,
+        identity=fingerprint(loaded.plain()),
         tasks=tuple(recipe.tasks),
         seed=recipe.seed,
         weight=next(iter(resolved.values())),
@@ -106,7 +111,7 @@ def train_seconds(sessions: list[Mapping[str, Any]], records: list[dict[str, Any
     """
     total, trained = 0.0, False
     starts = [float(session["began"]) for session in sessions]
-    for begin, end in zip(starts, [*starts[1:], float("inf")], strict=True):
+    for begin, end in zip(starts, [*starts[1:], float("inf")], strict=False):
         inside = [record for record in records if begin <= record["time"] < end]
         done = [r["time"] for r in inside if r["unit"].startswith(_TRAINING)]
         before = [r["time"] for r in inside if r["unit"].startswith("pretrain/")]

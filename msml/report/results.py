@@ -134,7 +134,7 @@ def of_runs(directories: Sequence[Path]) -> Results:
 def tidy(rows: Sequence[Row]) -> "DataFrame":
     """Give every row what its run's recipe says, and metrics the names that figures use.
 
-    Runs that several sweeps share are there once.
+    A run is its resolved recipe: it is there once, whatever folders and sweeps have it.
 
     Returns:
         Columns `run`, `directory`, `chain`, `mode`, `first` and `last` (the candidates of the first
@@ -146,15 +146,16 @@ def tidy(rows: Sequence[Row]) -> "DataFrame":
     from pandas import DataFrame, to_numeric
 
     known: dict[str, Facts] = {}
-    made = []
+    made: dict[tuple[str, str, str], Row] = {}
     for row in rows:
         directory = row["directory"]
-        about = known.setdefault(directory, facts(Path(directory)))
-        made.append(_tidied(row, about))
-    table = DataFrame(made, columns=list(COLUMNS))
+        about = known[directory] = known.get(directory) or facts(Path(directory))
+        key = about.identity, str(row.get("chain")), str(row.get("mode"))
+        made.setdefault(key, _tidied(row, about))
+    table = DataFrame(list(made.values()), columns=list(COLUMNS))
     for name in _NUMBERS:
         table[name] = to_numeric(table[name], errors="coerce")
-    return table.drop_duplicates(["directory", "chain", "mode"], ignore_index=True)
+    return table
 
 
 def _tidied(row: Row, about: Facts) -> Row:

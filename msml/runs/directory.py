@@ -88,6 +88,8 @@ def run_directory(
 ) -> RunDirectory:
     """Find the directory of a recipe: an edited recipe has another one.
 
+    A run is its resolved recipe: overrides that come to the same one find the run that is there.
+
     Args:
         runs: Folder of all runs.
         name: The recipe's name.
@@ -96,7 +98,9 @@ def run_directory(
     """
     readable = ",".join(sorted(overrides)) or f"seed={resolved.get('seed', 0)}"
     readable = "".join(c if c.isalnum() or c in "=.,_-+" else "_" for c in readable)[:80]
-    return RunDirectory(runs / name / f"{readable}-{fingerprint(resolved)[:8]}")
+    mark = fingerprint(resolved)[:8]
+    made = sorted(p for p in (runs / name).glob(f"*-{mark}") if layout.recipe(p).exists())
+    return RunDirectory(made[0] if made else runs / name / f"{readable}-{mark}")
 
 
 def write_json(path: Path, content: Any) -> None:

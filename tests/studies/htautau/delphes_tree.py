@@ -52,9 +52,10 @@ def particle_rows(particles):
     return rows
 
 
-def event(particles=GOOD, jets=JETS, tracks=TRACKS, towers=TOWERS):
+def event(particles=GOOD, jets=JETS, tracks=TRACKS, towers=TOWERS, weight=None):
     rows = {"Particle": particle_rows(particles), "Jet": jets, "Track": tracks, "Tower": towers}
-    return {kind: np.reshape(rows[kind], (-1, len(FIELDS[kind]))) for kind in FIELDS}
+    made = {kind: np.reshape(rows[kind], (-1, len(FIELDS[kind]))) for kind in FIELDS}
+    return made if weight is None else made | {"Event": np.reshape(weight, (1, 1))}
 
 
 def write(path, events, leave_out=(), tree="Delphes"):
@@ -63,7 +64,8 @@ def write(path, events, leave_out=(), tree="Delphes"):
     import uproot
 
     arrays = {}
-    for kind, fields in FIELDS.items():
+    weights = {"Event": ("Weight",)} if "Event" in events[0] else {}
+    for kind, fields in (FIELDS | weights).items():
         counts = [len(one[kind]) for one in events]
         flat = np.concatenate([one[kind] for one in events])
         columns = {

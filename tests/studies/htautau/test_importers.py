@@ -272,6 +272,26 @@ def test_delphes_columns(tmp_path, delphes):
         assert found["visible_taus"][row, 0, :3] == pytest.approx((40, -1, 0.02), rel=1e-5)
 
 
+def test_delphes_weights_are_imported_and_other_trees_named(tmp_path):
+    import uproot
+
+    file = tmp_path / "w.root"
+    delphes_tree.write(file, [delphes_tree.event(weight=w) for w in (-0.5, 2.0)])
+    with uproot.update(file) as more:
+        more.mktree("Systematics", {"x": "f4"}).extend({"x": np.zeros(2, "f4")})
+    made = import_delphes({"w": Process(1, [str(file)])}, tmp_path / "w.h5")
+    assert read(tmp_path / "w.h5")["weight"].tolist() == [-0.5, 2.0]
+    assert made.provenance["left_out"] == ["tree Systematics"]
+    delphes_tree.write(tmp_path / "z.root", [GOOD])
+    both = {"w": Process(1, [str(file)]), "z": Process(0, [f"{tmp_path}/z.root"])}
+    text = message(import_delphes, both, tmp_path / "a.h5")
+    assert (
+        text
+        == f"{tmp_path}/z.root: no branch Event.Weight, but {file} has it; expected all or none"
+    )
+    assert not (tmp_path / "a.h5").exists()
+
+
 def test_delphes_images(tmp_path, delphes):
     import_delphes(delphes, tmp_path / "a.h5")
     images = read(tmp_path / "a.h5")["calo_images"]

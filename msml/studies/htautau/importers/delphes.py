@@ -22,8 +22,8 @@ from msml.errors import DataError
 from msml.simulation.images import layer_images
 from msml.simulation.matching import TauPairCuts, pair_tau_jets
 from msml.studies.htautau.importers.decays import flat_particles, hadronic_taus
+from msml.studies.htautau.importers.found import TREE, WEIGHT, Found
 
-_TREE = "Delphes"
 _FIELDS = {
     "Particle": ("PID", "D1", "D2", "Px", "Py", "Pz", "E"),
     "Jet": ("PT", "Eta", "Phi", "Mass"),
@@ -104,11 +104,14 @@ def import_delphes(
 
     Returns:
         What the event file says of itself: columns `jets`, `calo_images`, `taus`, `visible_taus`,
-        `decay_modes`, `label`, `process`, `event_number`; processes in the given order.
+        `decay_modes`, `label`, `process`, `event_number`, and `weight` where Delphes has event
+        weights; processes in the given order. `left_out` names what else might matter and is not
+        imported: other trees, and alternative weights.
 
     Raises:
         DataError: uproot is not installed; a file is missing, truncated or no ROOT file; the tree
-            or branches are missing; no event of a process passes the cuts.
+            or branches are missing; some files have event weights and others none; no event of a
+            process passes the cuts.
     """
     cuts, images = cuts or TauPairCuts(), images or Images()
     package = uproot()
@@ -120,11 +123,11 @@ def import_delphes(
         "images": asdict(images),
     }
     about = provenance("delphes", list(processes), settings, uproot=package.__version__)
-    summaries = {}
+    summaries, found = {}, Found({}, {})
     with EventWriter(output, None, about) as writer:
         for number, (name, process) in enumerate(processes.items()):
             passed = np.zeros(3, np.int64)
-            for columns, counts in _selected(files[name], cuts, images, step_size):
+            for columns, counts in _selected(files[name], found, cuts, images, step_size):
                 rows = len(columns["jets"])
                 columns["label"] = np.full(rows, process.label)
                 columns["process"] = np.full(rows, number)
@@ -137,7 +140,8 @@ def import_delphes(
                 text = ", ".join(f"{cut} {left}" for cut, left in flow)
                 raise DataError(f"process '{name}': no event passes the cuts ({text})")
             summaries[name] = Summary(process.label, flow).as_json()
-        writer.finish({"summary": summaries})
+        left_out = {"left_out": list(found.left_out)} if found.left_out else {}
+        writer.finish({"summary": summaries, **left_out})
     return describe(output)
 
 
@@ -155,12 +159,16 @@ def _files(name: str, process: Process) -> list[Path]:
 
 
 def _selected(
-    files: Sequence[Path], cuts: TauPairCuts, images: Images, step_size: str | int
+    files: Sequence[Path],
+    found: Found,
+    cuts: TauPairCuts,
+    images: Images,
+    step_size: str | int,
 ) -> Iterator[tuple[Columns, list[int]]]:
     """Yield the columns of the accepted events, and the numbers of events after each cut."""
     for path in files:
         start = 0
-        for objects in _read(path, step_size):
+        for objects in _read(path, found, step_size):
             try:
                 yield select(objects, cuts, images)
             except DataError as error:
@@ -168,21 +176,23 @@ def _selected(
             start += len(objects["Jet"].counts)
 
 
-def _read(path: Path, step_size: str | int) -> Iterator[dict[str, _Objects]]:
+def _read(path: Path, found: Found, step_size: str | int) -> Iterator[dict[str, _Objects]]:
     """Yield the objects of a file, block by block."""
     wanted = [f"{kind}.{field}" for kind, fields in _FIELDS.items() for field in fields]
     package = uproot()
     try:
         with package.open(path) as file:
-            if file.classnames(cycle=False).get(_TREE) != "TTree":
+            if file.classnames(cycle=False).get(TREE) != "TTree":
                 known = ", ".join(sorted(file.keys(cycle=False))) or "nothing"
-                raise DataError(f"{path}: no tree '{_TREE}' in it; it holds {known}")
-            tree = file[_TREE]
+                raise DataError(f"{path}: no tree '{TREE}' in it; it holds {known}")
+            tree = file[TREE]
             branches = {key.rpartition("/")[2] for key in tree.keys()}  # noqa: SIM118
             if missing := [name for name in wanted if name not in branches]:
                 raise DataError(f"{path}: no branches {', '.join(missing)}; {_HOW}")
-            for block in tree.iterate(filter_name=wanted, step_size=step_size):
-                yield {kind: _objects(block, kind, fields) for kind, fields in _FIELDS.items()}
+            found.note(path, file.classnames(cycle=False), branches)
+            kinds = _FIELDS | ({"Event": ("Weight",)} if WEIGHT in branches else {})
+            for block in tree.iterate(filter_name=[*wanted, WEIGHT], step_size=step_size):
+                yield {kind: _objects(block, kind, fields) for kind, fields in kinds.items()}
     except (*BROKEN, package.DeserializationError) as error:
         raise broken(path, "ROOT", error) from error
 
@@ -215,6 +225,8 @@ def select(
         and with a jet for each.
     """
     events = len(objects["Jet"].counts)
+    if "Event" in objects and (objects["Event"].counts != 1).any():
+        raise DataError(f"expected one {WEIGHT} an event")
     particles, jets = objects["Particle"], objects["Jet"]
     found = hadronic_taus(
         flat_particles(
@@ -240,6 +252,8 @@ def select(
         "visible_taus": visible[rows[:, None], tau],
         "decay_modes": modes[rows[:, None], tau, 0],
     }
+    if "Event" in objects:
+        columns["weight"] = objects["Event"].values["Weight"][rows]
     fiducial = int((cuts.fiducial(visible).sum(axis=1) == 2).sum())
     return columns, [events, fiducial, len(rows)]
 
