@@ -4,7 +4,9 @@
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+from msml.domains import LARGEST, Count, Domain, Natural, Positive, Seed
 
 MODES = ("connected", "sequential", "joint")
 """The ways to train a chain."""
@@ -34,10 +36,10 @@ class Split:
     train: Any = 0.6
     valid: Any = 0.2
     test: Any = 0.2
-    seed: int = 1
+    seed: Seed = 1
     column: str | None = None
-    folds: int | None = None
-    fold: int = 0
+    folds: Annotated[int, Domain(3, LARGEST)] | None = None
+    fold: Natural = 0
     stratify: str | None = None
 
 
@@ -66,9 +68,9 @@ class Data:
     split: Split = field(default_factory=Split)
     weight: str | None = None
     balance: str | None = None
-    events: int | None = None
-    train_events: int | None = None
-    memory_gb: float = 8.0
+    events: Count | None = None
+    train_events: Count | None = None
+    memory_gb: Positive = 8.0
 
     @property
     def single_columns(self) -> dict[str, str]:
@@ -96,7 +98,7 @@ class Candidate:
     model: str
     args: dict[str, Any] = field(default_factory=dict)
     grid: dict[str, list[Any]] = field(default_factory=dict)
-    copies: int = 1
+    copies: Count = 1
 
 
 @dataclass(frozen=True)
@@ -139,10 +141,10 @@ class Fit:
     optimizer: dict[str, Any] = field(
         default_factory=lambda: {"name": "adam", "learning_rate": 1e-3}
     )
-    batch_size: int = 100
-    epochs: int = 100
-    patience: int = 10
-    clip_norm: float | None = None
+    batch_size: Count = 100
+    epochs: Count = 100
+    patience: Count = 10
+    clip_norm: Positive | None = None
 
 
 @dataclass(frozen=True)
@@ -191,13 +193,13 @@ class Validity:
         seed: Seed of the inducing points and of the order of the events; not the run's.
     """
 
-    sigma: float = 2.0
-    latents: int = 6
-    inducing: int = 15
-    epochs: int = 30
-    batch_size: int = 100
-    learning_rate: float = 1e-2
-    seed: int = 1
+    sigma: Positive = 2.0
+    latents: Annotated[int, Domain(1, 1000)] = 6
+    inducing: Annotated[int, Domain(1, 10_000)] = 15
+    epochs: Count = 30
+    batch_size: Count = 100
+    learning_rate: Positive = 1e-2
+    seed: Seed = 1
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,7 @@ class Evaluate:
         validity: The reference for the outputs of the momentum task; none where null.
     """
 
-    bootstrap: int = 200
+    bootstrap: Count = 200
     validity: Validity | None = None
 
 
@@ -233,8 +235,8 @@ class Sweep:
     over: dict[str, Any] = field(default_factory=dict)
     stage: str = "run"
     cluster: str = "local"
-    workers: int | None = None
-    threads: int = 1
+    workers: Annotated[int, Domain(1, 10_000)] | None = None
+    threads: Annotated[int, Domain(1, 1024)] = 1
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -284,7 +286,7 @@ class TrainRecipe:
     chain: dict[str, Any] = field(default_factory=dict)
     strategy: dict[str, Any] = field(default_factory=dict)
     select: Select = field(default_factory=Select)
-    seed: int = 0
+    seed: Seed = 0
     precision: str = "auto"
     xla: bool | None = None
     plugins: list[str] = field(default_factory=list)
