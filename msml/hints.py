@@ -70,7 +70,7 @@ def words(hint: Any, value: object = None) -> str:
     if is_union(hint):
         return " or ".join("null" if arg is NoneType else words(arg, value) for arg in inner)
     if origin is Literal:
-        return "one of " + ", ".join(map(str, inner))
+        return "one of " + ", ".join(map(str, inner)) if len(inner) > 1 else repr(inner[0])
     if origin is tuple and inner[-1] is not Ellipsis:
         return f"a list of {len(inner)}: {', '.join(words(arg, value) for arg in inner)}"
     if origin in _LISTS:

@@ -22,8 +22,3 @@ def unknown(what: str, name: object, known: Iterable[str]) -> str:
     """Say that a name is not known, with the nearest known ones."""
     names = list(known)
     return f"unknown {what} '{name}'" + (nearest(str(name), names) if names else "; there are none")
-
-
-def at_least_1(value: int) -> str:
-    """Say that a count is too small."""
-    return f"expected 1 or more, got {value}"

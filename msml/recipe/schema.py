@@ -4,7 +4,7 @@
 """
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msml.domains import LARGEST, Count, Domain, Natural, Positive, Seed
 
@@ -120,7 +120,7 @@ class Task:
     inputs: list[str]
     target: str
     loss: dict[str, Any]
-    weight: float | str
+    weight: Annotated[float, Domain(0, 1)] | Literal["remainder"]
     candidates: dict[str, Candidate]
     metrics: list[str] = field(default_factory=list)
     output: str = "output"

@@ -9,8 +9,8 @@ import numpy as np
 from msml.data.kinematics import Array
 from msml.data.schema import COLUMNS
 from msml.domains import Count, Natural, NotNegative, Positive
-from msml.recipe.fits import check_fit
 from msml.recipe.messages import Problem
+from msml.recipe.optimizers import check_optimizer
 from msml.recipe.schema import Fit
 from msml.registry import strategies
 from msml.runs import layout
@@ -107,11 +107,10 @@ class Darts:
 
     def problems(self) -> Iterator[Problem]:
         """Yield the arguments whose values make no sense."""
-        yield from check_fit(self.fit)
-        for key, message in check_fit(Fit(self.alpha_optimizer)):
-            yield f"alpha_{key}", message
+        yield from check_optimizer("optimizer", self.optimizer)
+        yield from check_optimizer("alpha_optimizer", self.alpha_optimizer)
         if self.warmup >= self.epochs:
-            yield "warmup", f"expected fewer than epochs, got {self.warmup}"
+            yield "warmup", f"expected 0 or more and fewer than epochs, got {self.warmup}"
 
     def trainings(self, candidates: Sequence[int], posttrain: Fit) -> tuple[Fit, list[float]]:
         """Train all candidates at once, in as many passes as a step takes."""

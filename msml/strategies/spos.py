@@ -11,8 +11,8 @@ import numpy as np
 from msml.chain import WEIGHT, Chain
 from msml.data.kinematics import Array
 from msml.domains import Count, Domain
-from msml.recipe.fits import check_fit
 from msml.recipe.messages import Problem
+from msml.recipe.optimizers import check_optimizer
 from msml.recipe.schema import Fit
 from msml.registry import strategies
 from msml.runs import layout
@@ -72,7 +72,7 @@ class PathTraining:
 
     def problems(self) -> Iterator[Problem]:
         """Yield the arguments whose values make no sense."""
-        yield from check_fit(self.fit)
+        yield from check_optimizer("optimizer", self.optimizer)
 
     def trainings(self, candidates: Sequence[int], posttrain: Fit) -> tuple[Fit, list[float]]:
         """Train each candidate in its share of the paths."""
