@@ -13,7 +13,8 @@ PACKAGE = Path(msml.__file__).parent
 # Rooms from the ground up; those of one floor do not know each other.
 FLOORS = (
     ("errors", "domains"),
-    ("files", "hints", "signals", "registry"),
+    ("files",),
+    ("hints", "signals", "registry"),
     ("tables",),
     ("arguments", "recipe", "progress"),
     ("data",),

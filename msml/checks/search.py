@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from msml.arguments import bind
+from msml.checks.limits import combinations
 from msml.checks.names import metric_problems
 from msml.errors import RecipeError
 from msml.recipe.messages import Problem, unknown
@@ -32,6 +33,8 @@ def check_search(recipe: TrainRecipe) -> Iterator[Problem]:
         return
     problems = bind(entry, 0, arguments) or [*_own_problems(entry, arguments)]
     yield from ((f"strategy.{key or 'name'}", message) for key, message in problems)
+    if entry.facts.get("trains_chains"):
+        yield from _check_trained(recipe, arguments)
     if reason := entry.facts.get("no_dummies"):
         yield from _check_dummies(recipe, entry.name, reason)
 
@@ -44,6 +47,16 @@ def _own_problems(entry: Entry, arguments: Mapping[str, Any]) -> Iterator[Proble
         yield "", f"strategy '{entry.name}' of {entry.source} has no method `{name}`"
     if not missing:
         yield from strategy.problems()
+
+
+def _check_trained(recipe: TrainRecipe, arguments: Mapping[str, Any]) -> Iterator[Problem]:
+    """Check the number of chains of a strategy that trains all, or `n` of them."""
+    try:
+        combinations(recipe)
+    except RecipeError as error:
+        n = arguments.get("n")
+        if not isinstance(n, int) or n > recipe.limits.chains:
+            yield "strategy", str(error)
 
 
 def _check_dummies(recipe: TrainRecipe, strategy: str, reason: str) -> Iterator[Problem]:

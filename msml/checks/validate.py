@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from msml.checks.data import check_data, check_split, data_key
+from msml.checks.limits import check_candidates, check_totals
 from msml.checks.meaning import check_meaning
 from msml.checks.names import check_names
 from msml.checks.search import check_search
@@ -68,6 +69,7 @@ def validate(
     if not fast:
         tensorflow()
     values = recipe.values
+    recipe.fail(list(check_candidates(values)))  # all that follows lists them
     problems = [*_check_plugins(recipe), *_check_settings(values)]
     columns, data_problems = check_data(recipe)
     problems += data_problems
@@ -109,6 +111,7 @@ def _check_settings(recipe: TrainRecipe) -> Iterator[Problem]:
         yield "name", message
     if recipe.precision not in PRECISIONS:
         yield "precision", unknown("precision", recipe.precision, PRECISIONS)
+    yield from check_totals(recipe)
     yield from check_split(recipe.data.split)
     fits: dict[str, Fit] = {"pretrain": recipe.pretrain, "posttrain": recipe.posttrain}
     for stage, fit in fits.items():

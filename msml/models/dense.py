@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from msml.domains import Depth1, Fraction
+from msml.domains import Depth1, Fraction, Width
 from msml.models.inputs import Embed, Norm, Shape, Style, declare, flat, joined, model, predicted
 from msml.registry import models
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def mlp(
     *inputs: Shape,
     output: Shape,
-    units: int = 64,
+    units: Width = 64,
     layers: Depth1 = 3,
     activation: str = "relu",
     norm: Norm | None = None,
@@ -42,7 +42,7 @@ def mlp(
 def residual_mlp(
     *inputs: Shape,
     output: Shape,
-    units: int = 64,
+    units: Width = 64,
     layers: Depth1 = 4,
     activation: str = "relu",
     norm: Norm | None = None,
@@ -68,7 +68,7 @@ def residual_mlp(
 def dense_mlp(
     *inputs: Shape,
     output: Shape,
-    units: int = 32,
+    units: Width = 32,
     layers: Depth1 = 4,
     activation: str = "relu",
     norm: Norm | None = None,

@@ -4,7 +4,10 @@ import os
 from pathlib import Path
 
 from msml.errors import RecipeError, nearest
+from msml.files import small_file
 from msml.recipe.tree import Node, line, merge, parse
+
+_LEVELS = 20  # of recipes that extend each other
 
 
 def shipped() -> Path:
@@ -63,6 +66,9 @@ def read(path: Path, problems: list[str], chain: tuple[Path, ...] = ()) -> Node:
     if extends is None:
         return tree
     chain = (*chain, path)
+    if len(chain) > _LEVELS:
+        message = f"a recipe may extend at most {_LEVELS} others, one after the other"
+        raise RecipeError([*problems, line(extends.where, "extends", message)])
     base = _base(extends, chain, problems)
     return merge(read(base, problems, chain), tree)
 
@@ -85,12 +91,13 @@ def _base(extends: Node, chain: tuple[Path, ...], problems: list[str]) -> Path:
 
 
 def _text(path: Path, file: str, problems: list[str]) -> str:
-    if path.is_dir():
-        raise RecipeError([*problems, f"{file}: is a directory, expected a YAML file"])
     try:
-        return path.read_text(encoding="utf-8")
+        content = small_file(path)
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         message = f"{file}: not UTF-8 text (byte {error.start}), expected a YAML file"
         raise RecipeError([*problems, message]) from error
+    except RecipeError as error:
+        raise RecipeError([*problems, f"{file}: {error}"]) from error
     except OSError as error:
         raise RecipeError([*problems, f"{file}: cannot be read: {error.strerror}"]) from error

@@ -22,3 +22,9 @@ def unknown(what: str, name: object, known: Iterable[str]) -> str:
     """Say that a name is not known, with the nearest known ones."""
     names = list(known)
     return f"unknown {what} '{name}'" + (nearest(str(name), names) if names else "; there are none")
+
+
+def too_many(number: int, what: str, most: int, key: str = "") -> str:
+    """Say that a total is too large, and which key raises its limit."""
+    key = key or f"limits.{what}"
+    return f"{number} {what}; expected {most} at most, or also a larger `{key}`"

@@ -47,17 +47,15 @@ def check_optimizer(key: str, settings: Mapping[str, Any]) -> Iterator[Problem]:
     name = settings.get("name")
     if name is None:
         yield f"{key}.name", f"missing; expected one of {', '.join(OPTIMIZERS)}"
-    elif not isinstance(name, str) or name not in OPTIMIZERS:
+    elif str(name) not in OPTIMIZERS:
         yield f"{key}.name", unknown("optimizer", name, OPTIMIZERS)
-    known = OPTIMIZERS.get(str(name))
+    known = OPTIMIZERS.get(str(name), _COMMON)
     for argument, value in settings.items():
         if "ema" in argument.split("_"):
             message = "averages of weights are not used: training keeps the best epoch's"
             yield f"{key}.{argument}", f"{message}; remove it"
-        elif known is None or argument == "name":
-            continue
-        elif argument not in known:
+        elif argument not in known and str(name) in OPTIMIZERS and argument != "name":
             message = f"unknown argument of optimizer '{name}'{nearest(argument, [*known])}"
             yield f"{key}.{argument}", message
-        elif problem := mismatch(value, known[argument]):
+        elif problem := mismatch(value, known.get(argument, Any)):
             yield f"{key}.{argument}", problem

@@ -230,6 +230,7 @@ class Sweep:
             or GPUs, and on a batch system one for each unit, 32 at most.
         threads: Threads of a unit. The last digits of a result depend on it.
         options: Arguments of dask-jobqueue's cluster: `queue`, `memory`, `walltime`, ...
+        max_points: Most points that a slip of the pen may ask for.
     """
 
     over: dict[str, Any] = field(default_factory=dict)
@@ -238,6 +239,22 @@ class Sweep:
     workers: Annotated[int, Domain(1, 10_000)] | None = None
     threads: Annotated[int, Domain(1, 1024)] = 1
     options: dict[str, Any] = field(default_factory=dict)
+    max_points: Count = 10_000
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Totals above which a recipe is refused as a slip of the pen; no part of the runs themselves.
+
+    Attributes:
+        candidates: Most candidates of all tasks, grids and copies expanded.
+        chains: Most chains that are trained: of a grid, a random search or the recipe's choice.
+        replicas: Most bootstrap replicas.
+    """
+
+    candidates: Count = 1000
+    chains: Count = 10_000
+    replicas: Count = 10_000
 
 
 @dataclass(frozen=True)
@@ -278,6 +295,7 @@ class TrainRecipe:
             registered weighting and its arguments. Early stopping and ranking keep to v_t.
         sweep: Many runs of it; not part of a run's resolved recipe.
         report: Figures of its runs; not part of a run's resolved recipe.
+        limits: The largest totals; not part of a run's resolved recipe.
     """
 
     name: str
@@ -296,3 +314,4 @@ class TrainRecipe:
     weighting: dict[str, Any] = field(default_factory=lambda: {"name": "fixed"})
     sweep: Sweep = field(default_factory=Sweep, metadata=UNRESOLVED)
     report: Report = field(default_factory=Report, metadata=UNRESOLVED)
+    limits: Limits = field(default_factory=Limits, metadata=UNRESOLVED)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from msml.checks.limits import combinations as check_combinations
 from msml.files import atomic
 from msml.recipe.expand import Chosen, chain_name
 from msml.recipe.messages import Problem
@@ -58,6 +59,7 @@ def keep_winner(session: Session, selection: Selection) -> None:
 
 def every_combination(session: Session) -> Selection:
     """Do a grid search whatever the recipe's strategy is, beside it; all is pre-trained first."""
+    check_combinations(session.values)
     pretrain(session)
     selection = choose(session, "grid", combinations(session))
     selection.write(layout.selection(session.directory.path, "grid"))

@@ -65,7 +65,7 @@ def settings(recipe: str, overrides: Sequence[str]) -> tuple[Sweep, Space]:
     wrong = [line(block.where(key), key, text) for key, text in _check_settings(found)]
     if problems := [*findings.problems, *wrong]:
         raise RecipeError(problems)
-    return found, space(found.over, places, others)
+    return found, space(found.over, places, others, found.max_points)
 
 
 def points(recipe: str, scanned: Space, runs: Path) -> list[Point]:

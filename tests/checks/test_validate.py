@@ -71,6 +71,7 @@ r.yaml:27: precision: unknown precision 'float64'; did you mean 'float32' or 'mi
 r.yaml:5: data.split: train, valid and test sum to 1.1, expected 1
 r.yaml:29: pretrain.optimizer.name: unknown optimizer 'adm'; did you mean 'adam' or 'nadam' or \
 'adamw'?
+r.yaml:29: pretrain.optimizer.learning_rate: expected a number above 0, got 0
 r.yaml:30: posttrain.modes.0: unknown mode 'joined'; did you mean 'joint'?
 r.yaml:6: data.events: expected at most 20, the events of events.h5, got 21
 r.yaml:4: data.transform.jets: unknown transform 'log_tp'; did you mean 'log_pt' or 'log'?
@@ -84,8 +85,8 @@ r.yaml:16: tasks.momentum.candidates.cnn.args.unit: unknown argument of model 't
 mean 'units'?
 r.yaml:21: tasks.label_of.loss.name: unknown loss 'bce_logit'; did you mean 'bce_logits'?
 r.yaml:24: tasks.label_of.candidates.mlp.grid.layers: is empty; expected a list of values
-r.yaml:24: tasks.label_of.candidates.mlp.grid.layers: is under args too; a value is either fixed or \
-scanned
+r.yaml:24: tasks.label_of.candidates.mlp.grid.layers: is under args too; a value is either fixed \
+or scanned
 r.yaml:24: tasks.label_of.candidates.mlp.model: model 'higgs_mlp' takes 1 input (taus), got 2
 r.yaml:24: tasks.label_of.candidates.mlp.grid.units.1: expected a whole number, got the text 'many'
 r.yaml:24: tasks.label_of.candidates.mlp.grid.depth.0: unknown argument of model 'higgs_mlp'; \

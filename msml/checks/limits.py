@@ -1,0 +1,47 @@
+"""Totals that have a limit, which `limits` of a recipe raises; counted before any is made."""
+
+from collections.abc import Iterator
+from math import prod
+
+from msml.errors import RecipeError
+from msml.recipe.expand import candidates
+from msml.recipe.messages import Problem, too_many
+from msml.recipe.schema import Candidate, TrainRecipe
+
+
+def number_of(candidate: Candidate) -> int:
+    """Count what a candidate becomes: the points of its grid, each so many times."""
+    return prod(len(values) for values in candidate.grid.values()) * candidate.copies
+
+
+def check_candidates(recipe: TrainRecipe) -> Iterator[Problem]:
+    """Check the number of candidates, without listing them."""
+    counts = {
+        f"tasks.{task}.candidates.{name}": number_of(candidate)
+        for task, spec in recipe.tasks.items()
+        for name, candidate in spec.candidates.items()
+    }
+    total, most = sum(counts.values()), recipe.limits.candidates
+    if total > most:
+        yield max(counts, key=lambda key: counts[key]), too_many(total, "candidates", most)
+
+
+def check_totals(recipe: TrainRecipe) -> Iterator[Problem]:
+    """Check the number of chains that the recipe chooses, and of bootstrap replicas."""
+    chosen = [len(each) for each in recipe.chain.values() if isinstance(each, list)]
+    if (number := prod(chosen)) > (most := recipe.limits.chains):
+        yield "chain", too_many(number, "chains", most)
+    if (number := recipe.evaluate.bootstrap) > (most := recipe.limits.replicas):
+        yield "evaluate.bootstrap", too_many(number, "replicas", most)
+
+
+def combinations(recipe: TrainRecipe) -> int:
+    """Count the combinations of candidates that a grid search trains.
+
+    Raises:
+        RecipeError: They are too many.
+    """
+    number = prod(len(list(candidates(task))) for task in recipe.tasks.values())
+    if number > recipe.limits.chains:
+        raise RecipeError(too_many(number, "chains", recipe.limits.chains))
+    return number
