@@ -29,7 +29,7 @@ def test_only_small_regular_files_are_read(make, said):
     assert found.startswith(f"r.yaml: {said}")
     (found,) = problems(write("extends: r.yaml\n", "other.yaml"))
     assert found.startswith(f"r.yaml: {said}")
-    with pytest.raises(RecipeError, match="^plugin r.yaml: is ") as caught:
+    with pytest.raises(RecipeError, match=r"^plugin r\.yaml: is ") as caught:
         load_plugins(["r.yaml"])
     assert said in str(caught.value)
 
