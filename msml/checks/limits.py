@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 from math import prod
+from typing import Any
 
-from msml.errors import RecipeError
-from msml.recipe.expand import candidates
 from msml.recipe.messages import Problem, too_many
 from msml.recipe.schema import Candidate, TrainRecipe
 
@@ -35,13 +34,10 @@ def check_totals(recipe: TrainRecipe) -> Iterator[Problem]:
         yield "evaluate.bootstrap", too_many(number, "replicas", most)
 
 
-def combinations(recipe: TrainRecipe) -> int:
-    """Count the combinations of candidates that a grid search trains.
-
-    Raises:
-        RecipeError: They are too many.
-    """
-    number = prod(len(list(candidates(task))) for task in recipe.tasks.values())
-    if number > recipe.limits.chains:
-        raise RecipeError(too_many(number, "chains", recipe.limits.chains))
-    return number
+def check_trained(recipe: TrainRecipe, strategy: Any) -> Iterator[Problem]:
+    """Check the number of chains that a strategy trains, one by one."""
+    counts = [sum(map(number_of, task.candidates.values())) for task in recipe.tasks.values()]
+    if counts and all(counts):
+        _, shares = strategy.trainings(counts, recipe.posttrain)
+        if (number := round(shares[0] * counts[0])) > (most := recipe.limits.chains):
+            yield "", too_many(number, "chains", most)

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from recipe_schema import write
 from training import RECIPE, mistakes, values, write_events
 
 from msml.checks.limits import number_of
@@ -71,3 +72,6 @@ def test_chains_of_a_grid_are_counted():
     copies = [f"{FIRST}.copies=300", "limits.chains=200"]
     found = mistakes(text, *copies)
     assert any("chains; expected 200 at most" in line for line in found), found
+    text = RECIPE + "strategy: {name: random}\n"
+    load_valid(read_source(write(text), TrainRecipe), copies, fast=True)
+    assert any("chains; expected" in line for line in mistakes(text, *copies, "strategy.n=300"))
