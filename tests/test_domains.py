@@ -142,7 +142,7 @@ def test_what_is_said(value, hint, problem):
 
 
 SHAPES = {
-    "jets": [(2, 4), (2, 8, 8, 3)],
+    "jets": [(2, 4), (2, 16, 16, 3)],
     "taus": [(2, 3)],
     "images": [(8, 8, 3)],
     "objects": [(2, 4)],

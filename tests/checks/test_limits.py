@@ -39,7 +39,7 @@ def test_totals_are_refused_at_once(override, said):
     start = time.monotonic()
     found = mistakes(RECIPE, override)
     assert time.monotonic() - start < 20
-    assert any(line.startswith(f"command line: {said}") for line in found), found
+    assert any(said in line for line in found), found
 
 
 def test_a_limit_says_how_to_raise_it():
