@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any, get_type_hints
 
 from msml.errors import nearest
-from msml.hints import fits, got, words
+from msml.hints import mismatch, words
 from msml.registry import Entry
 
 # The shape of the task's prediction; what is no padding; which inputs are boolean.
@@ -39,15 +39,14 @@ def bind(
         if name in FILLED and name in keywords:
             problems.append((name, "is set by msml, not by a recipe"))
         elif name in keywords:
-            hint = _hint(entry, keywords[name])
-            if not fits(value, hint):
-                problems.append((name, f"expected {words(hint)}, got {got(value)}"))
+            problem = mismatch(value, hint_of(entry, keywords[name]))
+            problems += [(name, problem)] if problem else []
         elif not any(p.kind is p.VAR_KEYWORD for p in parameters):
             ending = nearest(name, known) if known else "; it has none"
             problems.append((name, f"unknown argument of {entry.kind} '{entry.name}'{ending}"))
     for name in known:
         if keywords[name].default is inspect.Parameter.empty and name not in arguments:
-            hint = _hint(entry, keywords[name])
+            hint = hint_of(entry, keywords[name])
             problems.append((name, f"missing; {entry.kind} '{entry.name}' needs {words(hint)}"))
     return problems
 
@@ -77,13 +76,14 @@ def _positional(
     return [("", f"{entry.kind} '{entry.name}' {takes}, got {count}")]
 
 
-def _hint(entry: Entry, parameter: inspect.Parameter) -> Any:
+def hint_of(entry: Entry, parameter: inspect.Parameter) -> Any:
     """Return the type of a parameter; Any where it cannot be resolved without more imports."""
     annotation = parameter.annotation
     if annotation is parameter.empty:
         return Any
     names = getattr(inspect.unwrap(entry.function), "__globals__", {})
     try:
-        return get_type_hints(SimpleNamespace(__annotations__={"x": annotation}), names)["x"]
+        holder = SimpleNamespace(__annotations__={"x": annotation})
+        return get_type_hints(holder, names, include_extras=True)["x"]
     except (NameError, AttributeError, TypeError, SyntaxError):
         return Any

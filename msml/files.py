@@ -5,14 +5,16 @@ import fcntl
 import hashlib
 import json
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from msml.errors import DataError
+from msml.errors import DataError, RecipeError
 
 _SECONDS_BETWEEN_TRIES = 0.1
+_LARGEST = 10**7  # bytes that a person may have written
 
 
 def user_path(text: str | Path) -> Path:
@@ -110,3 +112,22 @@ def remove_temporaries(folder: Path) -> None:
 def fingerprint(content: Any) -> str:
     """Hash JSON-able content; the order of keys in mappings does not count."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def small_file(path: Path) -> bytes:
+    """Read a file that a person has written; what is no file is not waited for.
+
+    Raises:
+        RecipeError: It is a directory, a pipe, a device, or larger than 10 MB.
+        OSError: It cannot be read.
+    """
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise RecipeError("is a directory, expected a file")
+    if not stat.S_ISREG(mode):
+        raise RecipeError("is a pipe or a device, expected a file")
+    with path.open("rb") as file:
+        content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise RecipeError(f"is larger than {_LARGEST // 10**6} MB, the most that is read")
+    return content

@@ -15,6 +15,7 @@ prediction (and the loss's arguments) that gives its estimate of the target, whe
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from msml.domains import NotNegative, Positive, Probability
 from msml.errors import RecipeError
 from msml.registry import losses
 
@@ -167,7 +168,7 @@ def mae(target: Tensor, prediction: Tensor, *, mask: Tensor | None = None) -> Te
 
 @losses.register("huber", target="numbers")
 def huber(
-    target: Tensor, prediction: Tensor, *, delta: float = 1.0, mask: Tensor | None = None
+    target: Tensor, prediction: Tensor, *, delta: Positive = 1.0, mask: Tensor | None = None
 ) -> Tensor:
     """Half the squared error up to `delta`, linear beyond it, with the shapes of `mse`.
 
@@ -185,7 +186,11 @@ def huber(
 
 @losses.register("quantile", target="numbers", output=_per_quantile, point=_nearest_median)
 def quantile(
-    target: Tensor, prediction: Tensor, *, quantiles: tuple[float, ...], mask: Tensor | None = None
+    target: Tensor,
+    prediction: Tensor,
+    *,
+    quantiles: tuple[Probability, ...],
+    mask: Tensor | None = None,
 ) -> Tensor:
     """Pinball loss: its minimum is at the quantiles of the target.
 
@@ -202,8 +207,8 @@ def quantile(
     """
     from keras import ops
 
-    if not all(0 < q < 1 for q in quantiles):
-        raise RecipeError(f"quantiles: expected numbers between 0 and 1, got {list(quantiles)}")
+    if not quantiles:
+        raise RecipeError("quantiles: is empty; expected some")
     share = ops.convert_to_tensor(list(quantiles), "float32")
 
     def each(target: Tensor, prediction: Tensor) -> Tensor:
@@ -279,7 +284,7 @@ def cross_entropy(target: Tensor, prediction: Tensor, *, mask: Tensor | None = N
 
 @losses.register("focal", target="classes", classification=True, output=_logits)
 def focal(
-    target: Tensor, prediction: Tensor, *, gamma: float = 2.0, mask: Tensor | None = None
+    target: Tensor, prediction: Tensor, *, gamma: NotNegative = 2.0, mask: Tensor | None = None
 ) -> Tensor:
     """Cross-entropy times (1 - p)^gamma of the true class's probability p.
 

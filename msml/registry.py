@@ -21,6 +21,7 @@ from types import MappingProxyType, ModuleType
 from typing import Any, TypeVar
 
 from msml.errors import RecipeError, StoppedError, nearest
+from msml.files import small_file
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -219,9 +220,11 @@ def plugin_hash(path: Path) -> str:
 
 def _load_plugin(path: Path) -> None:
     try:
-        resolved, text = path.resolve(), path.read_bytes()
+        resolved, text = path.resolve(), small_file(path)
     except OSError as error:
         raise RecipeError(f"plugin {path}: {error.strerror}") from error
+    except RecipeError as error:
+        raise RecipeError(f"plugin {path}: {error}") from error
     fingerprint = sha256(text).hexdigest()
     if _fingerprints.get(resolved) == fingerprint:
         return

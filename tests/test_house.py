@@ -12,8 +12,9 @@ PACKAGE = Path(msml.__file__).parent
 
 # Rooms from the ground up; those of one floor do not know each other.
 FLOORS = (
-    ("errors",),
-    ("files", "hints", "signals", "registry"),
+    ("errors", "domains"),
+    ("files",),
+    ("hints", "signals", "registry"),
     ("tables",),
     ("arguments", "recipe", "progress"),
     ("data",),

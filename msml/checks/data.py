@@ -16,7 +16,7 @@ from msml.data.transforms import Pipeline, named
 from msml.errors import DataError, RecipeError
 from msml.recipe.expand import source_of
 from msml.recipe.load import Recipe
-from msml.recipe.messages import Problem, at_least_1
+from msml.recipe.messages import Problem
 from msml.recipe.schema import Data, Split, TrainRecipe
 from msml.registry import transforms
 
@@ -41,7 +41,7 @@ def check_data(recipe: Recipe[TrainRecipe]) -> tuple[Columns, list[Problem]]:
     shapes: dict[str, Shape | None] = {name: shape[1:] for name, shape in file.shapes.items()}
     columns = Columns(shapes, f"columns of {file.path}", file.columns, file.path, file.ignored)
     problems = [*_check_number(data, file), *_check_columns(data, columns)]
-    sound = not problems and not list(check_sizes(data))
+    sound = not problems and not list(check_split(data.split))
     problems += _check_division(data, file) if sound else []
     pipelines: dict[str, Pipeline] = {}
     bad = {key for key, _ in problems}
@@ -75,28 +75,14 @@ def column_names(recipe: TrainRecipe) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def check_sizes(data: Data) -> Iterator[Problem]:
-    """Check the numbers of the block, and how its events are divided, without the file."""
-    yield from _check_split(data.split)
-    for name in ("events", "train_events"):
-        number = getattr(data, name)
-        if number is not None and number < 1:
-            yield f"data.{name}", at_least_1(number)
-    if not data.memory_gb > 0:
-        yield "data.memory_gb", f"expected a number above 0, got {data.memory_gb:g}"
-
-
-def _check_split(split: Split) -> Iterator[Problem]:
-    if split.seed < 0:
-        yield "data.split.seed", f"expected 0 or more, got {split.seed}"
+def check_split(split: Split) -> Iterator[Problem]:
+    """Check how events are divided, without the file."""
     if split.column is not None and split.folds is not None:
         yield "data.split.folds", "the column divides the events; expected one of the two"
     elif split.column is not None:
         yield from _check_values(split)
     elif split.folds is not None:
-        if split.folds < 3:
-            yield "data.split.folds", f"expected 3 or more, got {split.folds}"
-        elif not 0 <= split.fold < split.folds:
+        if split.fold >= split.folds:
             wanted = f"expected a number from 0 to {split.folds - 1}"
             yield "data.split.fold", f"{wanted}, got {split.fold}"
     else:

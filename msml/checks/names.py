@@ -7,7 +7,7 @@ from msml.arguments import bind
 from msml.errors import RecipeError
 from msml.metrics.named import parse
 from msml.recipe.expand import REMAINDER, candidates, duplicates
-from msml.recipe.messages import Problem, at_least_1, name_problem
+from msml.recipe.messages import Problem, name_problem
 from msml.recipe.schema import Candidate, Task, TrainRecipe
 from msml.registry import Entry, Registry, losses, metrics, models, weightings
 
@@ -65,8 +65,6 @@ def _check_candidates(key: str, task: Task) -> Iterator[Problem]:
         here = f"{key}.{name}"
         if message := name_problem(name):
             yield here, message
-        if candidate.copies < 1:
-            yield f"{here}.copies", at_least_1(candidate.copies)
         yield from _check_grid(f"{here}.grid", candidate)
         try:
             entry = models.get(candidate.model)
@@ -103,21 +101,12 @@ def _check_arguments(
 
 
 def _check_weights(recipe: TrainRecipe) -> Iterator[Problem]:
-    """Check each weight and, where all are fine, their sum."""
+    """Check the sum of the weights."""
     declared = {name: task.weight for name, task in recipe.tasks.items()}
-    wrong = False
-    for name, weight in declared.items():
-        if weight == REMAINDER:
-            continue
-        if isinstance(weight, str) or not 0 <= weight <= 1:
-            wrong = True
-            message = f"expected a number from 0 to 1 or '{REMAINDER}', got {weight!r}"
-            yield f"tasks.{name}.weight", message
     left = [name for name, weight in declared.items() if weight == REMAINDER]
     for name in left[1:]:
-        wrong = True
         yield f"tasks.{name}.weight", f"'{REMAINDER}' is taken by the task '{left[0]}'"
-    if wrong or not declared:
+    if left[1:] or not declared:
         return
     total = sum(weight for weight in declared.values() if not isinstance(weight, str))
     if left and total > 1 + TOLERANCE:

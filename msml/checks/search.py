@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from msml.arguments import bind
+from msml.checks.limits import check_trained
 from msml.checks.names import metric_problems
 from msml.errors import RecipeError
 from msml.recipe.messages import Problem, unknown
@@ -30,13 +31,15 @@ def check_search(recipe: TrainRecipe) -> Iterator[Problem]:
     except RecipeError as error:
         yield "strategy.name", str(error)
         return
-    problems = bind(entry, 0, arguments) or [*_own_problems(entry, arguments)]
+    problems = bind(entry, 0, arguments) or [*_own_problems(entry, arguments, recipe)]
     yield from ((f"strategy.{key or 'name'}", message) for key, message in problems)
     if reason := entry.facts.get("no_dummies"):
         yield from _check_dummies(recipe, entry.name, reason)
 
 
-def _own_problems(entry: Entry, arguments: Mapping[str, Any]) -> Iterator[Problem]:
+def _own_problems(
+    entry: Entry, arguments: Mapping[str, Any], recipe: TrainRecipe
+) -> Iterator[Problem]:
     """Ask a strategy about its arguments, if it is one."""
     strategy = entry.function(**arguments)
     missing = [name for name in _METHODS if not callable(getattr(strategy, name, None))]
@@ -44,6 +47,8 @@ def _own_problems(entry: Entry, arguments: Mapping[str, Any]) -> Iterator[Proble
         yield "", f"strategy '{entry.name}' of {entry.source} has no method `{name}`"
     if not missing:
         yield from strategy.problems()
+    if entry.facts.get("trains_chains") and hasattr(strategy, "trainings"):
+        yield from check_trained(recipe, strategy)
 
 
 def _check_dummies(recipe: TrainRecipe, strategy: str, reason: str) -> Iterator[Problem]:

@@ -2,17 +2,18 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from msml.checks.data import check_data, check_sizes, data_key
+from msml.checks.data import check_data, check_split, data_key
+from msml.checks.limits import check_candidates, check_totals
 from msml.checks.meaning import check_meaning
 from msml.checks.names import check_names
 from msml.checks.search import check_search
-from msml.checks.validity import check_momentum_task, check_settings
+from msml.checks.validity import check_momentum_task
 from msml.checks.wiring import check_wiring
 from msml.errors import DataError, RecipeError
 from msml.recipe.expand import NO_CHAIN, candidates, duplicates
-from msml.recipe.fits import check_fit
 from msml.recipe.load import Recipe, Source
-from msml.recipe.messages import Problem, at_least_1, name_problem, unknown
+from msml.recipe.messages import Problem, name_problem, unknown
+from msml.recipe.optimizers import check_optimizer
 from msml.recipe.schema import MODES, Fit, TrainRecipe
 from msml.recipe.tree import line
 from msml.registry import load_plugins
@@ -68,6 +69,7 @@ def validate(
     if not fast:
         tensorflow()
     values = recipe.values
+    recipe.fail(list(check_candidates(values)))  # all that follows lists them
     problems = [*_check_plugins(recipe), *_check_settings(values)]
     columns, data_problems = check_data(recipe)
     problems += data_problems
@@ -104,24 +106,19 @@ def _check_plugins(recipe: Recipe[TrainRecipe]) -> Iterator[Problem]:
 
 
 def _check_settings(recipe: TrainRecipe) -> Iterator[Problem]:
-    """Check the values that stand for themselves: numbers, choices and names."""
+    """Check the values that stand for themselves: choices and names."""
     if message := name_problem(recipe.name):
         yield "name", message
-    if recipe.seed < 0:
-        yield "seed", f"expected 0 or more, got {recipe.seed}"
     if recipe.precision not in PRECISIONS:
         yield "precision", unknown("precision", recipe.precision, PRECISIONS)
-    yield from check_sizes(recipe.data)
+    yield from check_totals(recipe)
+    yield from check_split(recipe.data.split)
     fits: dict[str, Fit] = {"pretrain": recipe.pretrain, "posttrain": recipe.posttrain}
     for stage, fit in fits.items():
-        yield from ((f"{stage}.{key}", message) for key, message in check_fit(fit))
+        yield from check_optimizer(f"{stage}.optimizer", fit.optimizer)
     yield from _check_modes(recipe.posttrain.modes)
     if recipe.posttrain.from_ not in ORIGINS:
         yield "posttrain.from", unknown("origin", recipe.posttrain.from_, ORIGINS)
-    if recipe.evaluate.bootstrap < 1:
-        yield "evaluate.bootstrap", at_least_1(recipe.evaluate.bootstrap)
-    if recipe.evaluate.validity is not None:
-        yield from check_settings("evaluate.validity", recipe.evaluate.validity)
 
 
 def _check_modes(modes: list[str]) -> Iterator[Problem]:

@@ -5,11 +5,12 @@ with the weight of its event.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from msml.data.kinematics import Array
+from msml.domains import Domain, Probability
 from msml.losses import absolute, binary, categorical, event_mean, square
 from msml.metrics.uncertainty import EventMean
 from msml.registry import metrics
@@ -142,7 +143,7 @@ def background_rejection(
     prediction: Array,
     weight: Array | None = None,
     *,
-    efficiency: float = 0.5,
+    efficiency: Probability = 0.5,
     mask: Array | None = None,
 ) -> float:
     """One over the fraction of background that is kept at an efficiency for signal.
@@ -169,7 +170,7 @@ def ece(
     prediction: Array,
     weight: Array | None = None,
     *,
-    bins: int = 15,
+    bins: Annotated[int, Domain(1, 10**6)] = 15,
     mask: Array | None = None,
 ) -> float:
     """Expected calibration error: how far probabilities are from frequencies, on average.

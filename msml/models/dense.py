@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from msml.domains import Depth1, Fraction, Width
 from msml.models.inputs import Embed, Norm, Shape, Style, declare, flat, joined, model, predicted
 from msml.registry import models
 
@@ -13,11 +14,11 @@ if TYPE_CHECKING:
 def mlp(
     *inputs: Shape,
     output: Shape,
-    units: int = 64,
-    layers: int = 3,
+    units: Width = 64,
+    layers: Depth1 = 3,
     activation: str = "relu",
     norm: Norm | None = None,
-    dropout: float = 0.0,
+    dropout: Fraction = 0.0,
     embed: Embed | None = None,
 ) -> "keras.Model":
     """Dense layers on all numbers of the inputs.
@@ -41,11 +42,11 @@ def mlp(
 def residual_mlp(
     *inputs: Shape,
     output: Shape,
-    units: int = 64,
-    layers: int = 4,
+    units: Width = 64,
+    layers: Depth1 = 4,
     activation: str = "relu",
     norm: Norm | None = None,
-    dropout: float = 0.0,
+    dropout: Fraction = 0.0,
     embed: Embed | None = None,
 ) -> "keras.Model":
     """Dense layers, each of which adds to what the one before gave; arguments as of `mlp`.
@@ -67,11 +68,11 @@ def residual_mlp(
 def dense_mlp(
     *inputs: Shape,
     output: Shape,
-    units: int = 32,
-    layers: int = 4,
+    units: Width = 32,
+    layers: Depth1 = 4,
     activation: str = "relu",
     norm: Norm | None = None,
-    dropout: float = 0.0,
+    dropout: Fraction = 0.0,
     embed: Embed | None = None,
 ) -> "keras.Model":
     """Dense layers, each of which sees the inputs and all layers before it; arguments as of `mlp`.

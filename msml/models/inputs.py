@@ -18,14 +18,16 @@ numbers in the place of each of the seven categories of the second input (the fi
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from msml.domains import Domain, Natural
 
 if TYPE_CHECKING:
     import keras
 
 Shape = tuple[int, ...]
 Tensor = Any
-Embed = Mapping[int, Sequence[int]]
+Embed = Mapping[Natural, Sequence[Annotated[int, Domain(1, 10**6)]]]
 Norm = Literal["batch", "layer"]
 
 
@@ -84,7 +86,8 @@ def embedded(inputs: Sequence[Tensor], embed: Embed | None) -> list[Tensor]:
     import keras
 
     found = list(inputs)
-    for place, how in (embed or {}).items():
+    for key, how in (embed or {}).items():
+        place = int(key)  # keys of a recipe are texts
         if place not in range(len(inputs)) or len(how) != 2:
             raise ValueError(
                 f"embed: expected the number of an input, from 0 to {len(inputs) - 1}, with "

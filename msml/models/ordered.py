@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from msml.domains import Depth, Depth1, Fraction, Kernel, Width
 from msml.models.inputs import (
     Embed,
     Norm,
@@ -30,12 +31,12 @@ def lstm(
     *inputs: Shape,
     output: Shape,
     masks: tuple[bool, ...] = (),
-    units: int = 32,
-    layers: int = 1,
-    head_units: int = 32,
-    head_layers: int = 1,
+    units: Width = 32,
+    layers: Depth1 = 1,
+    head_units: Width = 32,
+    head_layers: Depth = 1,
     activation: str = "relu",
-    dropout: float = 0.0,
+    dropout: Fraction = 0.0,
     embed: Embed | None = None,
 ) -> "keras.Model":
     """LSTM layers that see one object after the other, then dense layers.
@@ -64,12 +65,12 @@ def gru(
     *inputs: Shape,
     output: Shape,
     masks: tuple[bool, ...] = (),
-    units: int = 32,
-    layers: int = 1,
-    head_units: int = 32,
-    head_layers: int = 1,
+    units: Width = 32,
+    layers: Depth1 = 1,
+    head_units: Width = 32,
+    head_layers: Depth = 1,
     activation: str = "relu",
-    dropout: float = 0.0,
+    dropout: Fraction = 0.0,
     embed: Embed | None = None,
 ) -> "keras.Model":
     """GRU layers that see one object after the other, then dense layers; arguments as of `lstm`.
@@ -85,14 +86,14 @@ def gru(
 def cnn(
     *inputs: Shape,
     output: Shape,
-    filters: tuple[int, ...] = (16, 32),
-    kernel: int = 3,
-    pool: int = 2,
-    units: int = 64,
-    layers: int = 1,
+    filters: tuple[Width, ...] = (16, 32),
+    kernel: Kernel = 3,
+    pool: Kernel = 2,
+    units: Width = 64,
+    layers: Depth = 1,
     activation: str = "relu",
     norm: Norm | None = None,
-    dropout: float = 0.0,
+    dropout: Fraction = 0.0,
     embed: Embed | None = None,
 ) -> "keras.Model":
     """Convolutions and poolings on images, then dense layers on all that they found.

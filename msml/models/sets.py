@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from msml.domains import Depth, Depth1, Fraction, Width
 from msml.models.inputs import (
     Embed,
     Norm,
@@ -28,14 +29,14 @@ def deepsets(
     *inputs: Shape,
     output: Shape,
     masks: tuple[bool, ...] = (),
-    units: int = 64,
-    layers: int = 2,
+    units: Width = 64,
+    layers: Depth1 = 2,
     pooling: Pooling = "mean",
-    head_units: int = 64,
-    head_layers: int = 2,
+    head_units: Width = 64,
+    head_layers: Depth = 2,
     activation: str = "relu",
     norm: Norm | None = None,
-    dropout: float = 0.0,
+    dropout: Fraction = 0.0,
     embed: Embed | None = None,
 ) -> "keras.Model":
     """Dense layers on each object, a pooling over objects, dense layers on what that gives.
@@ -69,13 +70,13 @@ def transformer(
     *inputs: Shape,
     output: Shape,
     masks: tuple[bool, ...] = (),
-    units: int = 64,
-    layers: int = 2,
-    heads: int = 4,
-    head_units: int = 64,
-    head_layers: int = 1,
+    units: Width = 64,
+    layers: Depth1 = 2,
+    heads: Width = 4,
+    head_units: Width = 64,
+    head_layers: Depth = 1,
     activation: str = "relu",
-    dropout: float = 0.0,
+    dropout: Fraction = 0.0,
     embed: Embed | None = None,
 ) -> "keras.Model":
     """Layers in which objects attend to each other, their mean, and dense layers on that.

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import GrammarParseError
 
 from msml.errors import nearest
-from msml.hints import got, is_union, spelled, words
+from msml.hints import base, fits, got, is_union, mismatch, spelled, words
 from msml.recipe.tree import Node, line
 
 _BAD = object()  # stands for a value that has a problem, and is left out
@@ -68,8 +68,9 @@ def check(
     elif (leaf := _leaf(value, bare)) is not _BAD:
         return leaf
     quotes = "; put it in quotes" if bare is str and isinstance(value, int | float) else ""
-    found = "a list" if isinstance(value, list) else got(value)
-    return findings.add(node, path, f"expected {words(hint)}, got {found}{quotes}")
+    kind = f"expected {words(hint)}, got a list" if isinstance(value, list) else None
+    found = kind or mismatch(value, hint) or f"expected {words(hint)}, got {got(value)}"
+    return findings.add(node, path, found + quotes)
 
 
 def _nothing(node: Node, hint: Any) -> object:
@@ -136,10 +137,10 @@ def _items(value: list[Node], hint: Any, path: tuple[str, ...], findings: Findin
 
 def _leaf(value: object, hint: Any) -> object:
     """Return a scalar as the hint wants it (a whole number will do for a number), or `_BAD`."""
-    accepted = get_args(hint) if is_union(hint) else (hint,)
-    if value is not None and (Any in accepted or type(value) in accepted):
-        return value
-    return float(value) if type(value) is int and float in accepted else _BAD
+    accepted = [base(each) for each in (get_args(hint) if is_union(hint) else (hint,))]
+    if value is None or not fits(value, hint):
+        return _BAD
+    return float(value) if type(value) is int and not {Any, int} & {*accepted} else value
 
 
 def _interpolation(node: Node, hint: Any, path: tuple[str, ...], findings: Findings) -> object:
@@ -152,8 +153,12 @@ def _interpolation(node: Node, hint: Any, path: tuple[str, ...], findings: Findi
     return node.value
 
 
-hints_of: Callable[[Any], Mapping[str, Any]] = cache(get_type_hints)
-"""Returns the types of the fields of a dataclass."""
+def _hints(schema: Any) -> Mapping[str, Any]:
+    return get_type_hints(schema, include_extras=True)
+
+
+hints_of: Callable[[Any], Mapping[str, Any]] = cache(_hints)
+"""Returns the types of the fields of a dataclass, with their domains."""
 
 
 def placeholder(hint: Any) -> Any:
@@ -164,7 +169,8 @@ def placeholder(hint: Any) -> Any:
         needed = [f for f in dataclasses.fields(bare) if not _has_default(f)]
         return {f.name: placeholder(hints[f.name]) for f in needed}
     accepted = get_args(bare) if is_union(bare) else (bare,)
-    kind = get_origin(accepted[0]) or accepted[0]
+    first = base(accepted[0])
+    kind = get_origin(first) or first
     return {} if kind is Any else kind()
 
 

@@ -1,15 +1,13 @@
 """Finding recipe files, and reading one together with those it extends."""
 
 import os
-import stat
 from pathlib import Path
 
 from msml.errors import RecipeError, nearest
-from msml.files import user_path
+from msml.files import small_file, user_path
 from msml.recipe.tree import Node, line, merge, parse
 
-_LARGEST = 10_000_000  # bytes
-_MOST_LEVELS = 20
+_LEVELS = 20  # of recipes that extend each other
 
 
 def shipped() -> Path:
@@ -69,6 +67,9 @@ def read(path: Path, problems: list[str], chain: tuple[Path, ...] = ()) -> Node:
     if extends is None:
         return tree
     chain = (*chain, path)
+    if len(chain) > _LEVELS:
+        message = f"a recipe may extend at most {_LEVELS} others, one after the other"
+        raise RecipeError([*problems, line(extends.where, "extends", message)])
     base = _base(extends, chain, problems)
     return merge(read(base, problems, chain), tree)
 
@@ -81,8 +82,6 @@ def _base(extends: Node, chain: tuple[Path, ...], problems: list[str]) -> Path:
 
     if not isinstance(extends.value, str):
         raise error("expected a text, the path of a recipe")
-    if len(chain) > _MOST_LEVELS:
-        raise error(f"more than {_MOST_LEVELS} recipes extend each other")
     base = find(extends.value, chain[-1].parent)
     if base is None:
         raise error(missing(extends.value))
@@ -93,18 +92,13 @@ def _base(extends: Node, chain: tuple[Path, ...], problems: list[str]) -> Path:
 
 
 def _text(path: Path, file: str, problems: list[str]) -> str:
-    if path.is_dir():
-        raise RecipeError([*problems, f"{file}: is a directory, expected a YAML file"])
     try:
-        about = path.stat()
-        if not stat.S_ISREG(about.st_mode):
-            raise RecipeError([*problems, f"{file}: no regular file, expected a YAML file"])
-        if about.st_size > _LARGEST:
-            size = f"{about.st_size / 1e6:.3g} MB, expected at most {_LARGEST / 1e6:g}"
-            raise RecipeError([*problems, f"{file}: {size}"])
-        return path.read_text(encoding="utf-8")
+        content = small_file(path)
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         message = f"{file}: not UTF-8 text (byte {error.start}), expected a YAML file"
         raise RecipeError([*problems, message]) from error
+    except RecipeError as error:
+        raise RecipeError([*problems, f"{file}: {error}"]) from error
     except OSError as error:
         raise RecipeError([*problems, f"{file}: cannot be read: {error.strerror}"]) from error

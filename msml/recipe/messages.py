@@ -33,6 +33,7 @@ def unknown(what: str, name: object, known: Iterable[str]) -> str:
     return f"unknown {what} '{name}'" + (nearest(str(name), names) if names else "; there are none")
 
 
-def at_least_1(value: int) -> str:
-    """Say that a count is too small."""
-    return f"expected 1 or more, got {value}"
+def too_many(number: int, what: str, most: int, key: str = "") -> str:
+    """Say that a total is too large, and which key raises its limit."""
+    key = key or f"limits.{what}"
+    return f"{number} {what}; expected {most} at most, or also a larger `{key}`"

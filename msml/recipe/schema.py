@@ -4,7 +4,9 @@
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from msml.domains import LARGEST, Count, Domain, Natural, Positive, Seed
 
 MODES = ("connected", "sequential", "joint")
 """The ways to train a chain."""
@@ -34,10 +36,10 @@ class Split:
     train: Any = 0.6
     valid: Any = 0.2
     test: Any = 0.2
-    seed: int = 1
+    seed: Seed = 1
     column: str | None = None
-    folds: int | None = None
-    fold: int = 0
+    folds: Annotated[int, Domain(3, LARGEST)] | None = None
+    fold: Natural = 0
     stratify: str | None = None
 
 
@@ -66,9 +68,9 @@ class Data:
     split: Split = field(default_factory=Split)
     weight: str | None = None
     balance: str | None = None
-    events: int | None = None
-    train_events: int | None = None
-    memory_gb: float = 8.0
+    events: Count | None = None
+    train_events: Count | None = None
+    memory_gb: Positive = 8.0
 
     @property
     def single_columns(self) -> dict[str, str]:
@@ -96,7 +98,7 @@ class Candidate:
     model: str
     args: dict[str, Any] = field(default_factory=dict)
     grid: dict[str, list[Any]] = field(default_factory=dict)
-    copies: int = 1
+    copies: Count = 1
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ class Task:
     inputs: list[str]
     target: str
     loss: dict[str, Any]
-    weight: float | str
+    weight: Annotated[float, Domain(0, 1)] | Literal["remainder"]
     candidates: dict[str, Candidate]
     metrics: list[str] = field(default_factory=list)
     output: str = "output"
@@ -139,10 +141,10 @@ class Fit:
     optimizer: dict[str, Any] = field(
         default_factory=lambda: {"name": "adam", "learning_rate": 1e-3}
     )
-    batch_size: int = 100
-    epochs: int = 100
-    patience: int = 10
-    clip_norm: float | None = None
+    batch_size: Count = 100
+    epochs: Count = 100
+    patience: Count = 10
+    clip_norm: Positive | None = None
 
 
 @dataclass(frozen=True)
@@ -191,13 +193,13 @@ class Validity:
         seed: Seed of the inducing points and of the order of the events; not the run's.
     """
 
-    sigma: float = 2.0
-    latents: int = 6
-    inducing: int = 15
-    epochs: int = 30
-    batch_size: int = 100
-    learning_rate: float = 1e-2
-    seed: int = 1
+    sigma: Positive = 2.0
+    latents: Annotated[int, Domain(1, 1000)] = 6
+    inducing: Annotated[int, Domain(1, 10_000)] = 15
+    epochs: Count = 30
+    batch_size: Count = 100
+    learning_rate: Positive = 1e-2
+    seed: Seed = 1
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,7 @@ class Evaluate:
         validity: The reference for the outputs of the momentum task; none where null.
     """
 
-    bootstrap: int = 200
+    bootstrap: Count = 200
     validity: Validity | None = None
 
 
@@ -228,14 +230,31 @@ class Sweep:
             or GPUs, and on a batch system one for each unit, 32 at most.
         threads: Threads of a unit. The last digits of a result depend on it.
         options: Arguments of dask-jobqueue's cluster: `queue`, `memory`, `walltime`, ...
+        max_points: Most points that a slip of the pen may ask for.
     """
 
     over: dict[str, Any] = field(default_factory=dict)
     stage: str = "run"
     cluster: str = "local"
-    workers: int | None = None
-    threads: int = 1
+    workers: Annotated[int, Domain(1, 10_000)] | None = None
+    threads: Annotated[int, Domain(1, 1024)] = 1
     options: dict[str, Any] = field(default_factory=dict)
+    max_points: Count = 10_000
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Totals above which a recipe is refused as a slip of the pen; no part of the runs themselves.
+
+    Attributes:
+        candidates: Most candidates of all tasks, grids and copies expanded.
+        chains: Most chains that are trained: of a grid, a random search or the recipe's choice.
+        replicas: Most bootstrap replicas.
+    """
+
+    candidates: Count = 1000
+    chains: Count = 10_000
+    replicas: Count = 10_000
 
 
 @dataclass(frozen=True)
@@ -276,6 +295,7 @@ class TrainRecipe:
             registered weighting and its arguments. Early stopping and ranking keep to v_t.
         sweep: Many runs of it; not part of a run's resolved recipe.
         report: Figures of its runs; not part of a run's resolved recipe.
+        limits: The largest totals; not part of a run's resolved recipe.
     """
 
     name: str
@@ -284,7 +304,7 @@ class TrainRecipe:
     chain: dict[str, Any] = field(default_factory=dict)
     strategy: dict[str, Any] = field(default_factory=dict)
     select: Select = field(default_factory=Select)
-    seed: int = 0
+    seed: Seed = 0
     precision: str = "auto"
     xla: bool | None = None
     plugins: list[str] = field(default_factory=list)
@@ -294,3 +314,4 @@ class TrainRecipe:
     weighting: dict[str, Any] = field(default_factory=lambda: {"name": "fixed"})
     sweep: Sweep = field(default_factory=Sweep, metadata=UNRESOLVED)
     report: Report = field(default_factory=Report, metadata=UNRESOLVED)
+    limits: Limits = field(default_factory=Limits, metadata=UNRESOLVED)

@@ -11,7 +11,8 @@ import yaml
 from msml.errors import RecipeError
 
 COMMAND_LINE = "command line"
-_MOST_VALUES = 100_000
+_LARGEST = 100_000  # values of a file
+_BITS = 4096  # of a whole number; Python does not write down much longer ones
 
 _TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
 _MERGE_TAG = "tag:yaml.org,2002:merge"
@@ -86,9 +87,10 @@ def parse(text: str, source: str, problems: list[str], path: tuple[str, ...] = (
         root = yaml.compose(text, Loader=_Loader)
         if root is None:
             return None
-        if (size := _size(root, {})) > _MOST_VALUES:
-            reason = f"more than {_MOST_VALUES:,} values, with aliases written out: {size:.3g}"
-            raise RecipeError([*problems, line(source, "", reason)])
+        if _size(root, {}) > _LARGEST:
+            where = _place(source, root.start_mark)
+            message = f"more than {_LARGEST} values, the most that is read, aliases written out"
+            raise RecipeError([*problems, line(where, "", message)])
         return _convert(root, _place(source, root.start_mark), path, source, problems)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
@@ -104,12 +106,12 @@ def parse(text: str, source: str, problems: list[str], path: tuple[str, ...] = (
 
 
 def _size(node: yaml.Node, known: dict[int, int]) -> int:
-    """Count the values of a tree, each alias as often as it is used."""
+    """Count the values of a node; each alias counts as all that it stands for."""
     if id(node) not in known:
-        parts = node.value if isinstance(node, yaml.CollectionNode) else []
-        if isinstance(node, yaml.MappingNode):
-            parts = [part for pair in parts for part in pair]
-        known[id(node)] = 1 + sum(_size(part, known) for part in parts)
+        children = node.value if isinstance(node, yaml.CollectionNode) else []
+        pairs = isinstance(node, yaml.MappingNode)
+        inner = [each for pair in children for each in pair] if pairs else children
+        known[id(node)] = 1 + sum(_size(each, known) for each in inner)
     return known[id(node)]
 
 
@@ -132,7 +134,10 @@ def _convert(
         return Node(items, where)
     if node.tag in _TAGS:
         try:
-            return Node(_Loader("").construct_object(node, deep=True), where)
+            value = _Loader("").construct_object(node, deep=True)
+            if isinstance(value, int) and value.bit_length() > _BITS:
+                raise ValueError
+            return Node(value, where)
         except (ValueError, KeyError):
             problems.append(line(where, key, f"not a {node.tag.rpartition(':')[2]}"))
     else:

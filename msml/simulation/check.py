@@ -10,50 +10,16 @@ from msml.simulation.selections import build_selection
 from msml.simulation.settings import EventRecipe
 
 _SOURCES = ("towers", "energy_flow")
-_LARGEST_LABEL = 255
 _RING = 4
 _COLLECTIONS = ("all_jets", "all_jets_tau", "constituents", "constituent_charges")
 
 
 def check(recipe: EventRecipe) -> list[Problem]:
     """Find every mistake before anything is generated: keys and messages."""
-    problems = [*_numbers(recipe), *_detector(recipe), *_names(recipe), *_pythia(recipe)]
+    problems = [*_detector(recipe), *_names(recipe), *_pythia(recipe)]
     if not problems:
         problems = list(_start(recipe))
     return problems
-
-
-def _numbers(recipe: EventRecipe) -> Iterator[Problem]:
-    positive = {
-        "events": recipe.events,
-        "shard_size": recipe.shard_size,
-        "max_tries": recipe.max_tries,
-        "pileup.pool": recipe.pileup.pool,
-        "jets.radius": recipe.jets.radius,
-        "images.pixels": recipe.images.pixels,
-        "images.half_width": recipe.images.half_width,
-        "detector.radius": recipe.detector.radius,
-        "detector.half_length": recipe.detector.half_length,
-        "collections.constituents": recipe.collections.constituents,
-    }
-    for key, value in positive.items():
-        if not value > 0:
-            yield key, f"{value}, expected a number above 0"
-    not_negative = {
-        "seed": recipe.seed,
-        "pileup.seed": recipe.pileup.seed,
-        "pileup.mean": recipe.pileup.mean,
-        "jets.pt_min": recipe.jets.pt_min,
-        "collections.jets": recipe.collections.jets,
-    }
-    for key, value in not_negative.items():
-        if not value >= 0:
-            yield key, f"{value}, expected 0 or more"
-    for name, process in recipe.processes.items():
-        if process.events is not None and process.events <= 0:
-            yield f"processes.{name}.events", f"{process.events}, expected a number above 0"
-        if not 0 <= process.label <= _LARGEST_LABEL:
-            yield f"processes.{name}.label", f"{process.label}, expected 0 to {_LARGEST_LABEL}"
 
 
 def _detector(recipe: EventRecipe) -> Iterator[Problem]:

@@ -6,6 +6,9 @@ Bands of |eta| and of pt are closed at their upper edge, as in the card.
 
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Annotated
+
+from msml.domains import Domain, Finite, NotNegative, Positive
 
 
 @dataclass(frozen=True)
@@ -20,11 +23,11 @@ class Tracking:
         resolution: `[a, b]` of each band: relative resolution sqrt(a^2 + (b pt)^2).
     """
 
-    eta: list[float]
-    pt: list[float]
-    efficiency: list[list[float]]
-    resolution_eta: list[float]
-    resolution: list[list[float]]
+    eta: list[NotNegative]
+    pt: list[NotNegative]
+    efficiency: list[list[Annotated[float, Domain(0, 1)]]]
+    resolution_eta: list[NotNegative]
+    resolution: list[list[NotNegative]]
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,9 @@ class Calorimeter:
         significance_min: Least energy of both in units of their resolution.
     """
 
-    rings: list[list[float]]
-    energy_min: float
-    significance_min: float = 2.0
+    rings: list[list[NotNegative]]
+    energy_min: NotNegative
+    significance_min: NotNegative = 2.0
 
 
 _HADRONS = Tracking(
@@ -104,12 +107,12 @@ class Detector:
         hcal: The hadronic calorimeter.
     """
 
-    magnetic_field: float = 3.8
-    radius: float = 1.29
-    half_length: float = 3.0
-    vertex_spread: float = 0.053
-    vertex_max: float = 0.25
-    vertex_resolution: float = 1e-4
+    magnetic_field: Finite = 3.8
+    radius: Positive = 1.29
+    half_length: Positive = 3.0
+    vertex_spread: NotNegative = 0.053
+    vertex_max: NotNegative = 0.25
+    vertex_resolution: NotNegative = 1e-4
     hadrons: Tracking = field(default_factory=lambda: _HADRONS)
     electrons: Tracking = field(default_factory=lambda: _ELECTRONS)
     muons: Tracking = field(default_factory=lambda: _MUONS)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from msml.data.kinematics import Array, delta_r
+from msml.domains import NotNegative, Positive
 
 
 def match_jets(jets: Array, taus: Array, delta_r_max: float) -> Array:
@@ -48,11 +49,11 @@ class TauPairCuts:
         delta_r_max: Largest distance between a jet and its visible tau.
     """
 
-    visible_pt_min: float = 15.0
-    visible_eta_max: float = 2.3
-    jet_pt_min: float = 20.0
-    jet_eta_max: float = 2.5
-    delta_r_max: float = 0.3
+    visible_pt_min: NotNegative = 15.0
+    visible_eta_max: Positive = 2.3
+    jet_pt_min: NotNegative = 20.0
+    jet_eta_max: Positive = 2.5
+    delta_r_max: Positive = 0.3
 
     def fiducial(self, visible_taus: Array) -> Array:
         """Say which of `(events, taus, 4)` visible taus are in the fiducial region."""

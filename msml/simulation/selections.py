@@ -5,13 +5,14 @@ truth level before the detector is simulated, and after reconstruction.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol, get_type_hints
 
 import numpy as np
 
 from msml.data.kinematics import Array
 from msml.errors import RecipeError, nearest
+from msml.hints import mismatch
 from msml.simulation.detector import Measurement
 from msml.simulation.generator import TrueTaus
 from msml.simulation.images import layer_images
@@ -159,15 +160,15 @@ def build_selection(settings: Mapping[str, Any]) -> Selection:
         known = nearest(str(name), list(_SELECTIONS))
         raise RecipeError(f"selection.name: unknown event selection '{name}'{known}")
     cuts, build = _SELECTIONS[name]
-    names = [f.name for f in fields(cuts)]
+    hints = get_type_hints(cuts, include_extras=True)
     given = {key: value for key, value in settings.items() if key != "name"}
     problems = [
-        f"selection.{key}: unknown cut{nearest(key, names)}" for key in given if key not in names
+        f"selection.{key}: unknown cut{nearest(key, [*hints])}" for key in given if key not in hints
     ]
     problems += [
-        f"selection.{key}: {value!r}, expected a number"
+        f"selection.{key}: {problem}"
         for key, value in given.items()
-        if isinstance(value, bool) or not isinstance(value, int | float)
+        if key in hints and (problem := mismatch(value, hints[key]))
     ]
     if problems:
         raise RecipeError(problems)

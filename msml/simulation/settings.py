@@ -1,8 +1,9 @@
 """The recipe of an event file. Units: GeV, m, T, rad."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
+from msml.domains import Count, Domain, Label, NotNegative, Positive, Seed
 from msml.simulation.detector_card import Detector
 
 
@@ -16,9 +17,9 @@ class Process:
         events: Accepted events wanted; the recipe's `events` where None.
     """
 
-    label: int
+    label: Label
     pythia: dict[str, Any]
-    events: int | None = None
+    events: Count | None = None
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,10 @@ class PileUp:
         pythia: Pythia settings by name, read after the common ones.
     """
 
-    mean: float = 50.0
-    pool: int = 10_000
-    seed: int = 1
-    eta_max: float = 5.3
+    mean: Annotated[float, Domain(0, 10_000)] = 50.0
+    pool: Count = 10_000
+    seed: Seed = 1
+    eta_max: Positive = 5.3
     pythia: dict[str, Any] = field(default_factory=lambda: {"SoftQCD:all": True})
 
 
@@ -49,8 +50,8 @@ class Jets:
         pt_min: Least transverse momentum, before and after pile-up subtraction.
     """
 
-    radius: float = 0.5
-    pt_min: float = 20.0
+    radius: Positive = 0.5
+    pt_min: NotNegative = 20.0
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,8 @@ class Images:
             The tracks are those left by charged-hadron subtraction in both.
     """
 
-    pixels: int = 16
-    half_width: float = 0.4
+    pixels: Annotated[int, Domain(1, 1024)] = 16
+    half_width: Positive = 0.4
     source: str = "towers"
 
 
@@ -79,9 +80,9 @@ class Collections:
         delta_r_max: Largest distance between a jet and a visible tau that labels it.
     """
 
-    jets: int = 0
-    constituents: int = 50
-    delta_r_max: float = 0.3
+    jets: Annotated[int, Domain(0, 1000)] = 0
+    constituents: Annotated[int, Domain(1, 10_000)] = 50
+    delta_r_max: Positive = 0.3
 
 
 @dataclass(frozen=True)
@@ -107,10 +108,10 @@ class EventRecipe:
 
     output: str
     processes: dict[str, Process]
-    events: int = 50_000
-    seed: int = 1
-    shard_size: int = 500
-    max_tries: int = 50_000
+    events: Count = 50_000
+    seed: Seed = 1
+    shard_size: Count = 500
+    max_tries: Count = 50_000
     pythia: dict[str, Any] = field(default_factory=dict)
     pileup: PileUp = field(default_factory=PileUp)
     detector: Detector = field(default_factory=Detector)

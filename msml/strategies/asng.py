@@ -1,13 +1,13 @@
 """ASNG: a distribution over paths learns from their losses on valid while one path trains."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
+from typing import Annotated
 
 import numpy as np
 
 from msml.data.kinematics import Array
-from msml.recipe.messages import Problem
+from msml.domains import Domain, Positive, Probability
 from msml.registry import strategies
 from msml.runs import layout
 from msml.stages.selection import Selection
@@ -48,19 +48,9 @@ class Asng(PathTraining):
     as in SPOS.
     """
 
-    samples: int = 2
-    step: float = 1.0
-    margin: float = 0.1
-
-    def problems(self) -> Iterator[Problem]:
-        """Yield the arguments whose values make no sense."""
-        yield from super().problems()
-        if self.samples < 2:
-            yield "samples", f"expected 2 or more, got {self.samples}"
-        if not 0 < self.step < np.inf:
-            yield "step", f"expected a number above 0, got {self.step:g}"
-        if not 0 < self.margin < 1:
-            yield "margin", f"expected a number between 0 and 1, got {self.margin:g}"
+    samples: Annotated[int, Domain(2, 1000)] = 2
+    step: Positive = 1.0
+    margin: Probability = 0.1
 
     def search(self, session: Session) -> Selection:
         """Search in a run whose candidates are pre-trained."""

@@ -8,8 +8,9 @@ import numpy as np
 
 from msml.data.kinematics import Array
 from msml.data.schema import COLUMNS
-from msml.recipe.fits import check_fit
-from msml.recipe.messages import Problem, at_least_1
+from msml.domains import Count, Natural, NotNegative, Positive
+from msml.recipe.messages import Problem
+from msml.recipe.optimizers import check_optimizer
 from msml.recipe.schema import Fit
 from msml.registry import strategies
 from msml.runs import layout
@@ -77,20 +78,20 @@ class Darts:
 
     order: Literal["first", "second"] = "second"
     derivative: Literal["exact", "difference"] = "exact"
-    rate: float = 1e-3
-    epsilon: float = 1.0
+    rate: NotNegative = 1e-3
+    epsilon: NotNegative = 1.0
     relaxation: Kind = "softmax"
-    temperature: float = 1.0
-    final_temperature: float | None = None
+    temperature: Positive = 1.0
+    final_temperature: Positive | None = None
     mix: Literal["linear", "circular"] = "linear"
-    warmup: int = 0
+    warmup: Natural = 0
     optimizer: dict[str, Any] = field(default_factory=_adam)
     alpha_optimizer: dict[str, Any] = field(default_factory=_adam)
-    batch_size: int = 1200
-    epochs: int = 100
-    patience: int = 20
-    stable_epochs: int | None = None
-    clip_norm: float | None = None
+    batch_size: Count = 1200
+    epochs: Count = 100
+    patience: Count = 20
+    stable_epochs: Count | None = None
+    clip_norm: Positive | None = None
     hessian: bool = False
     select_by: Literal["alpha", "perturbation", "supernet"] = "alpha"
 
@@ -106,22 +107,10 @@ class Darts:
 
     def problems(self) -> Iterator[Problem]:
         """Yield the arguments whose values make no sense."""
-        yield from check_fit(self.fit)
-        for key, message in check_fit(Fit(self.alpha_optimizer)):
-            yield f"alpha_{key}", message
-        for key, number in (("epsilon", self.epsilon), ("rate", self.rate)):
-            if not 0 <= number < np.inf:
-                yield key, f"expected 0 or more, got {number:g}"
-        for key, tau in (
-            ("temperature", self.temperature),
-            ("final_temperature", self.final_temperature),
-        ):
-            if tau is not None and not 0 < tau < np.inf:
-                yield key, f"expected a number above 0, got {tau:g}"
-        if not 0 <= self.warmup < self.epochs:
+        yield from check_optimizer("optimizer", self.optimizer)
+        yield from check_optimizer("alpha_optimizer", self.alpha_optimizer)
+        if self.warmup >= self.epochs:
             yield "warmup", f"expected 0 or more and fewer than epochs, got {self.warmup}"
-        if self.stable_epochs is not None and self.stable_epochs < 1:
-            yield "stable_epochs", at_least_1(self.stable_epochs)
 
     def trainings(self, candidates: Sequence[int], posttrain: Fit) -> tuple[Fit, list[float]]:
         """Train all candidates at once, in as many passes as a step takes."""

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from msml.chain import Chain
+from msml.checks.limits import check_trained
+from msml.errors import RecipeError
 from msml.files import atomic
 from msml.recipe.expand import Chosen, chain_name
 from msml.recipe.messages import Problem
@@ -60,6 +62,8 @@ def keep_winner(session: Session, selection: Selection) -> None:
 
 def every_combination(session: Session) -> Selection:
     """Do a grid search whatever the recipe's strategy is, beside it; all is pre-trained first."""
+    if problems := [text for _, text in check_trained(session.values, Grid())]:
+        raise RecipeError(problems)
     pretrain(session)
     selection = choose(session, "grid", combinations(session))
     selection.write(layout.selection(session.directory.path, "grid"))

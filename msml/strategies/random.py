@@ -6,8 +6,9 @@ from math import prod
 
 import numpy as np
 
+from msml.domains import Count
 from msml.recipe.expand import Chosen
-from msml.recipe.messages import Problem, at_least_1
+from msml.recipe.messages import Problem
 from msml.recipe.schema import Fit
 from msml.registry import strategies
 from msml.stages.selection import Selection
@@ -25,12 +26,11 @@ class Random:
         n: Combinations, none of them twice; all where there are fewer.
     """
 
-    n: int = 10
+    n: Count = 10
 
     def problems(self) -> Iterator[Problem]:
-        """Yield the arguments whose values make no sense."""
-        if self.n < 1:
-            yield "n", at_least_1(self.n)
+        """Yield nothing: each argument stands for itself."""
+        yield from ()
 
     def trainings(self, candidates: Sequence[int], posttrain: Fit) -> tuple[Fit, list[float]]:
         """Train each candidate in its share of the combinations."""

@@ -4,14 +4,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from math import ceil, prod
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
 from msml.chain import WEIGHT, Chain
 from msml.data.kinematics import Array
-from msml.recipe.fits import check_fit
-from msml.recipe.messages import Problem, at_least_1
+from msml.domains import Count, Domain
+from msml.recipe.messages import Problem
+from msml.recipe.optimizers import check_optimizer
 from msml.recipe.schema import Fit
 from msml.registry import strategies
 from msml.runs import layout
@@ -60,9 +61,9 @@ class PathTraining:
     """
 
     optimizer: dict[str, Any] = field(default_factory=adam)
-    batch_size: int = 100
-    epochs: int = 100
-    patience: int = 20
+    batch_size: Count = 100
+    epochs: Count = 100
+    patience: Count = 20
 
     @property
     def fit(self) -> Fit:
@@ -71,7 +72,7 @@ class PathTraining:
 
     def problems(self) -> Iterator[Problem]:
         """Yield the arguments whose values make no sense."""
-        yield from check_fit(self.fit)
+        yield from check_optimizer("optimizer", self.optimizer)
 
     def trainings(self, candidates: Sequence[int], posttrain: Fit) -> tuple[Fit, list[float]]:
         """Train each candidate in its share of the paths."""
@@ -95,13 +96,7 @@ class Spos(PathTraining):
 
     sampling: Literal["uniform", "fair"] = "uniform"
     choice: Literal["exhaustive", "evolution"] = "exhaustive"
-    exhaustive_up_to: int = 1000
-
-    def problems(self) -> Iterator[Problem]:
-        """Yield the arguments whose values make no sense."""
-        yield from super().problems()
-        if self.exhaustive_up_to < 1:
-            yield "exhaustive_up_to", at_least_1(self.exhaustive_up_to)
+    exhaustive_up_to: Annotated[int, Domain(1, 10**6)] = 1000
 
     def search(self, session: Session) -> Selection:
         """Search in a run whose candidates are pre-trained."""

@@ -4,13 +4,16 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 from typing import Any
 
 from msml.errors import RecipeError, nearest
 from msml.recipe.expand import duplicates
+from msml.recipe.messages import too_many
+from msml.recipe.schema import Sweep
 from msml.recipe.tree import COMMAND_LINE, Node, dump_line, line, parse, plain
 
-_RANGE = re.compile(r"(-?\d+):(-?\d+)(?::([1-9]\d*))?$")
+_RANGE = re.compile(r"(-?\d{1,99}):(-?\d{1,99})(?::([1-9]\d{0,99}))?$")
 _OPENING, _CLOSING, _QUOTES, _BEFORE_QUOTE = "[{(", "]})", "'\"", "[{(,:"
 _EXPECTED = "expected a list of values, a range like 0:20, or a mapping of names to overrides"
 SETTINGS = "sweep"
@@ -80,7 +83,12 @@ def split_settings(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
     return settings, [o for o in overrides if o not in settings]
 
 
-def space(over: Mapping[str, Any], places: Mapping[str, str], overrides: Sequence[str]) -> Space:
+def space(
+    over: Mapping[str, Any],
+    places: Mapping[str, str],
+    overrides: Sequence[str],
+    most: int = Sweep.max_points,
+) -> Space:
     """Find all axes.
 
     Args:
@@ -89,13 +97,14 @@ def space(over: Mapping[str, Any], places: Mapping[str, str], overrides: Sequenc
         overrides: Those of the command line, without `sweep.…`: `key=a,b,c` and `key=0:20` are
             axes, and take the place of the recipe's; so is any value of a key that the recipe
             scans. For named variants, it is the names of those wanted.
+        most: Most points.
 
     Raises:
         RecipeError: Holds all problems found.
     """
     problems: Problems = []
     axes = {
-        name: _recipe_axis(name, content, places[name], problems)
+        name: _recipe_axis(name, content, places[name], most, problems)
         for name, content in over.items()
         if content is not None
     }
@@ -106,10 +115,14 @@ def space(over: Mapping[str, Any], places: Mapping[str, str], overrides: Sequenc
         if name in axes and axes[name].named:
             axes[name] = _selected(axes[name], text, problems)
         elif name in axes or _is_several(text):
-            axes[name] = _typed_axis(name, text, problems)
+            axes[name] = _typed_axis(name, text, most, problems)
         else:
             fixed.append(override)
     problems += [_repeated(axis) for axis in axes.values() if _repeated(axis)]
+    number = prod(len(axis.choices) for axis in axes.values())
+    if number > most:
+        axis = max(axes.values(), key=lambda axis: len(axis.choices))
+        problems.append(line(axis.where, axis.name, _too_many(number, most)))
     if problems:
         raise RecipeError(problems)
     return Space(tuple(axes.values()), tuple(fixed))
@@ -139,6 +152,22 @@ def integers(text: str) -> range | None:
     return range(int(match[1]), int(match[2]), int(match[3] or 1))
 
 
+def _short_range(text: str, place: str, most: int, problems: Problems) -> range | None:
+    """Return the range of a text; one number of it where there are too many to write them down."""
+    numbers = integers(text)
+    if numbers is None:
+        return None
+    count = -((numbers.start - numbers.stop) // numbers.step)  # len() fails beyond 64 bits
+    if count <= most:
+        return numbers
+    problems.append(f"{place}: {_too_many(count, most)}")
+    return numbers[:1]
+
+
+def _too_many(number: int, most: int) -> str:
+    return too_many(number, "points", most, f"{SETTINGS}.max_points")
+
+
 def _last(overrides: Sequence[str]) -> tuple[str, ...]:
     """Keep the last override of each key, and a null before it."""
     kept: dict[tuple[str, bool], str] = {}
@@ -155,9 +184,9 @@ def _is_several(text: str) -> bool:
     return integers(text) is not None or len(split_values(text)) > 1
 
 
-def _typed_axis(name: str, text: str, problems: Problems) -> Axis:
+def _typed_axis(name: str, text: str, most: int, problems: Problems) -> Axis:
     """An axis from the command line; its overrides are the very texts that were typed."""
-    numbers = integers(text)
+    numbers = _short_range(text, line(COMMAND_LINE, name, ""), most, problems)
     parts = split_values(text) if numbers is None else [str(number) for number in numbers]
     choices = []
     for part in parts:
@@ -174,14 +203,16 @@ def _typed_axis(name: str, text: str, problems: Problems) -> Axis:
     return Axis(name, tuple(choices), False, COMMAND_LINE)
 
 
-def _recipe_axis(name: str, content: Any, where: str, problems: Problems) -> Axis:
+def _recipe_axis(name: str, content: Any, where: str, most: int, problems: Problems) -> Axis:
     """An axis from the recipe: a list, a range or named variants."""
     here = f"{SETTINGS}.over.{name}"
     if isinstance(content, dict):
         variants = {each: changes for each, changes in content.items() if changes is not None}
         choices = [_variant(f"{here}.{n}", n, c, where, problems) for n, c in variants.items()]
     else:
-        numbers = integers(content) if isinstance(content, str) else None
+        numbers = None
+        if isinstance(content, str):
+            numbers = _short_range(content, line(where, here, ""), most, problems)
         values = content if isinstance(content, list) else numbers
         if values is None:
             problems.append(line(where, here, _EXPECTED))

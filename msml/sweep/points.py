@@ -12,11 +12,11 @@ from msml.data.described import paths
 from msml.data.source import event_source
 from msml.errors import DataError, RecipeError
 from msml.files import fingerprint
-from msml.recipe import Recipe, load, read_source
+from msml.recipe import Recipe, read_source
 from msml.recipe.expand import candidates, chain_name, chains, expand
 from msml.recipe.messages import unknown
 from msml.recipe.schema import Sweep, TrainRecipe
-from msml.recipe.tree import COMMAND_LINE
+from msml.recipe.tree import COMMAND_LINE, line
 from msml.runs import layout
 from msml.runs.directory import run_directory
 from msml.stages.sharing import pretraining_mark
@@ -59,11 +59,13 @@ def settings(recipe: str, overrides: Sequence[str]) -> tuple[Sweep, Space]:
         RecipeError: Holds all problems found.
     """
     about, others = split_settings(overrides)
-    block = load(recipe, _Block, about, partial=True)
+    block, findings = read_source(recipe, _Block, partial=True).attempt(about)
     found = block.values.sweep
     places = {name: block.where(f"{SETTINGS}.over.{name}") for name in found.over}
-    block.fail(list(_check_settings(found)))
-    return found, space(found.over, places, others)
+    wrong = [line(block.where(key), key, text) for key, text in _check_settings(found)]
+    if problems := [*findings.problems, *wrong]:
+        raise RecipeError(problems)
+    return found, space(found.over, places, others, found.max_points)
 
 
 def points(recipe: str, scanned: Space, runs: Path) -> list[Point]:
@@ -124,10 +126,6 @@ def _check_settings(sweep: Sweep) -> Iterator[tuple[str, str]]:
     if sweep.cluster not in ("local", *BATCH_SYSTEMS) and "://" not in sweep.cluster:
         message = unknown("cluster", sweep.cluster, ("local", *BATCH_SYSTEMS, "tcp://HOST:PORT"))
         yield f"{SETTINGS}.cluster", message
-    for name in ("workers", "threads"):
-        number = getattr(sweep, name)
-        if number is not None and number < 1:
-            yield f"{SETTINGS}.{name}", f"expected 1 or more, got {number}"
 
 
 def _point(

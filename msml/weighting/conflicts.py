@@ -1,6 +1,6 @@
 """Gradients on the shared weights that no task, or none much, is hurt by."""
 
-from msml.errors import RecipeError
+from msml.domains import Fraction
 from msml.registry import weightings
 from msml.training.environment import tensorflow
 from msml.weighting.algebra import conditioned, on_simplex
@@ -19,7 +19,7 @@ def mgda(tasks: Tasks) -> Weighting:
 
 
 @weightings.register("cagrad")
-def cagrad(tasks: Tasks, *, c: float = 0.4) -> Weighting:
+def cagrad(tasks: Tasks, *, c: Fraction = 0.4) -> Weighting:
     """The direction near the mean gradient that helps the least helped task most.
 
     d maximises min_t g_t.d with |d - g_0| <= c |g_0|, g_0 the mean gradient, and is divided by
@@ -31,8 +31,6 @@ def cagrad(tasks: Tasks, *, c: float = 0.4) -> Weighting:
 
     Source: Liu et al., NeurIPS 2021; solved exactly instead of by their iteration.
     """
-    if not 0 <= c < 1:
-        raise RecipeError(f"c: expected a number from 0 to below 1, got {c:g}")
     return Weighting(lambda losses, gram: conflict_averse(gram, c), on_gradients=True)
 
 

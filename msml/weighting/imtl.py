@@ -2,14 +2,17 @@
 
 from typing import Literal
 
+from msml.domains import Positive
 from msml.registry import weightings
 from msml.training.environment import tensorflow
 from msml.weighting.algebra import conditioned, solve
-from msml.weighting.rule import Learned, Tasks, Tensor, Weighting, check_positive
+from msml.weighting.rule import Learned, Tasks, Tensor, Weighting
 
 
 @weightings.register("imtl")
-def imtl(tasks: Tasks, *, form: Literal["G", "L"] = "G", learning_rate: float = 1e-3) -> Weighting:
+def imtl(
+    tasks: Tasks, *, form: Literal["G", "L"] = "G", learning_rate: Positive = 1e-3
+) -> Weighting:
     """Equal projections on all tasks' gradients (G), or losses of learned equal scale (L).
 
     L descends sum_t exp(s_t) L_t - s_t in the weights and in s, from s = 0.
@@ -21,7 +24,6 @@ def imtl(tasks: Tasks, *, form: Literal["G", "L"] = "G", learning_rate: float = 
 
     Source: Liu et al., Towards Impartial Multi-task Learning, ICLR 2021.
     """
-    check_positive(learning_rate=learning_rate)
     if form == "G":
         return Weighting(lambda losses, gram: equal_projections(gram), on_gradients=True)
     tf = tensorflow()

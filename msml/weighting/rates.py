@@ -1,17 +1,17 @@
 """Loss weights from how fast each task learns."""
 
 from msml.data.kinematics import Array
-from msml.errors import RecipeError
+from msml.domains import NotNegative, Positive
 from msml.registry import weightings
 from msml.training.environment import tensorflow
-from msml.weighting.rule import Learned, Tasks, Tensor, Weighting, check_positive
+from msml.weighting.rule import Learned, Tasks, Tensor, Weighting
 
 # Keeps logarithms and quotients of a loss finite.
 _SMALLEST_LOSS = 1e-8
 
 
 @weightings.register("dwa")
-def dwa(tasks: Tasks, *, temperature: float = 2.0) -> Weighting:
+def dwa(tasks: Tasks, *, temperature: Positive = 2.0) -> Weighting:
     """Dynamic weight average: more weight for a loss that falls more slowly.
 
     w_t = T softmax(r_t / temperature) over the T tasks, r_t the quotient of the mean losses of
@@ -19,7 +19,6 @@ def dwa(tasks: Tasks, *, temperature: float = 2.0) -> Weighting:
 
     Source: Liu, Johns and Davison, CVPR 2019.
     """
-    check_positive(temperature=temperature)
     tf = tensorflow()
     weights = tf.Variable(tf.ones(tasks.count), trainable=False)
     before = tf.Variable(tf.zeros(tasks.count), trainable=False)
@@ -40,7 +39,9 @@ def dwa(tasks: Tasks, *, temperature: float = 2.0) -> Weighting:
 
 
 @weightings.register("gradnorm")
-def gradnorm(tasks: Tasks, *, alpha: float = 1.5, learning_rate: float = 0.025) -> Weighting:
+def gradnorm(
+    tasks: Tasks, *, alpha: NotNegative = 1.5, learning_rate: Positive = 0.025
+) -> Weighting:
     """Gradients of learned norms: larger for a task that has learned less.
 
     Descends sum_t |G_t - mean(G) r_t^alpha| in the weights, with G_t = w_t |g_t|, r_t the loss
@@ -54,7 +55,6 @@ def gradnorm(tasks: Tasks, *, alpha: float = 1.5, learning_rate: float = 0.025) 
 
     Source: Chen et al., ICML 2018.
     """
-    check_positive(learning_rate=learning_rate)
     tf = tensorflow()
     logits = Learned(0.0, tasks.count, learning_rate)
     first = tf.Variable(tf.zeros(tasks.count), trainable=False)
@@ -83,7 +83,7 @@ def gradnorm(tasks: Tasks, *, alpha: float = 1.5, learning_rate: float = 0.025) 
 
 
 @weightings.register("famo")
-def famo(tasks: Tasks, *, learning_rate: float = 0.025, decay: float = 1e-3) -> Weighting:
+def famo(tasks: Tasks, *, learning_rate: Positive = 0.025, decay: NotNegative = 1e-3) -> Weighting:
     """Loss weights that let the logarithms of all losses fall equally fast.
 
     Descends sum_t z_t log L_t over sum_t z_t / L_t, this held constant, with z = softmax(xi): the
@@ -97,9 +97,6 @@ def famo(tasks: Tasks, *, learning_rate: float = 0.025, decay: float = 1e-3) -> 
 
     Source: Liu et al., NeurIPS 2023.
     """
-    check_positive(learning_rate=learning_rate)
-    if not decay >= 0:
-        raise RecipeError(f"decay: expected 0 or more, got {decay:g}")
     tf = tensorflow()
     xi = Learned(0.0, tasks.count, learning_rate)
 

@@ -5,7 +5,6 @@ weights. These c_t follow from the losses and from the Gram matrix of the g_t al
 interface serves every rule.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -93,21 +92,6 @@ def tasks_of(chain: Chain, task_weights: Mapping[str, float], seed: int) -> Task
         tuple(bool(fact.get("classification", False)) for fact in facts),
         seed,
     )
-
-
-def check_positive(**arguments: float) -> None:
-    """Check that arguments are finite numbers above 0.
-
-    Raises:
-        RecipeError: Some are not.
-    """
-    problems = [
-        f"{name}: expected a number above 0, got {value:g}"
-        for name, value in arguments.items()
-        if not 0 < value < math.inf
-    ]
-    if problems:
-        raise RecipeError(problems)
 
 
 class Learned:

@@ -1,10 +1,11 @@
 """Loss weights from learned uncertainties: every task's loss is divided by its own variance."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
+from msml.domains import Domain, Positive
 from msml.registry import weightings
 from msml.training.environment import tensorflow
-from msml.weighting.rule import Learned, Tasks, Tensor, Weighting, check_positive
+from msml.weighting.rule import Learned, Tasks, Tensor, Weighting
 
 
 @weightings.register("uncertainty")
@@ -12,8 +13,8 @@ def uncertainty(
     tasks: Tasks,
     *,
     form: Literal["seed", "kendall", "log1p"] = "seed",
-    start: float = 0.0,
-    learning_rate: float = 1e-3,
+    start: Annotated[float, Domain(-50, 50)] = 0.0,
+    learning_rate: Positive = 1e-3,
 ) -> Weighting:
     """Loss weights from a learned uncertainty of each task.
 
@@ -28,7 +29,6 @@ def uncertainty(
 
     Source: Kendall, Gal and Cipolla, CVPR 2018; log1p: Liebel and Koerner, 2018.
     """
-    check_positive(learning_rate=learning_rate)
     s = Learned(start, tasks.count, learning_rate)
     whole = [form == "kendall" and classes for classes in tasks.classification]
     factors = [1.0 if each else 0.5 for each in whole]

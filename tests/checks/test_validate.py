@@ -59,19 +59,20 @@ evaluate: {bootstrap: 0}
 
 
 EXPECTED = """\
+r.yaml:17: tasks.momentum.candidates.sf.copies: expected 1 or more, got 0
+r.yaml:29: pretrain.batch_size: expected 1 or more, got 0
+r.yaml:29: pretrain.patience: expected 1 or more, got 0
+r.yaml:30: posttrain.epochs: expected 1 or more, got -1
+r.yaml:30: posttrain.clip_norm: expected a number above 0 or null, got 0
+r.yaml:31: evaluate.bootstrap: expected 1 or more, got 0
 r.yaml:28: plugins.0: plugin mine.py: No such file or directory
 r.yaml:1: name: 'a/b' cannot be a name; expected at most 64 letters, digits, _ . -
 r.yaml:27: precision: unknown precision 'float64'; did you mean 'float32' or 'mixed_float16'?
 r.yaml:5: data.split: train, valid and test sum to 1.1, expected 1
-r.yaml:29: pretrain.batch_size: expected 1 or more, got 0
-r.yaml:29: pretrain.patience: expected 1 or more, got 0
 r.yaml:29: pretrain.optimizer.name: unknown optimizer 'adm'; did you mean 'adam' or 'nadam' or \
 'adamw'?
 r.yaml:29: pretrain.optimizer.learning_rate: expected a number above 0, got 0
-r.yaml:30: posttrain.epochs: expected 1 or more, got -1
-r.yaml:30: posttrain.clip_norm: expected a number above 0 or null, got 0
 r.yaml:30: posttrain.modes.0: unknown mode 'joined'; did you mean 'joint'?
-r.yaml:31: evaluate.bootstrap: expected 1 or more, got 0
 r.yaml:6: data.events: expected at most 20, the events of events.h5, got 21
 r.yaml:4: data.transform.jets: unknown transform 'log_tp'; did you mean 'log_pt' or 'log'?
 r.yaml:4: data.transform.tau: unknown column 'tau'; did you mean 'taus'? (columns of events.h5)
@@ -82,7 +83,6 @@ r.yaml:13: tasks.momentum.metrics.0: unknown metric 'momentun_mse'; did you mean
 r.yaml:15: tasks.momentum.candidates.mlp.model: unknown model 'tau_mpl'; did you mean 'tau_mlp'?
 r.yaml:16: tasks.momentum.candidates.cnn.args.unit: unknown argument of model 'tau_cnn'; did you \
 mean 'units'?
-r.yaml:17: tasks.momentum.candidates.sf.copies: expected 1 or more, got 0
 r.yaml:21: tasks.label_of.loss.name: unknown loss 'bce_logit'; did you mean 'bce_logits'?
 r.yaml:24: tasks.label_of.candidates.mlp.grid.layers: is empty; expected a list of values
 r.yaml:24: tasks.label_of.candidates.mlp.grid.layers: is under args too; a value is either fixed \
@@ -92,7 +92,6 @@ r.yaml:24: tasks.label_of.candidates.mlp.grid.units.1: expected a whole number, 
 r.yaml:24: tasks.label_of.candidates.mlp.grid.depth.0: unknown argument of model 'higgs_mlp'; \
 known: layers, units
 r.yaml:25: tasks.label_of.candidates.mass.model: model 'higgs_mass' takes 1 input (taus), got 2
-r.yaml:7: tasks: the weights sum to 0.9, expected 1
 r.yaml:10: tasks.momentum.target: unknown column 'tau'; did you mean 'taus'? (columns of events.h5)
 r.yaml:9: tasks.momentum.inputs.1: unknown column 'calo_image'; did you mean 'calo_images'? \
 (columns of events.h5)
@@ -145,7 +144,7 @@ def test_every_shipped_recipe_is_good(path, events):
         (0.3, 0.7000009, None),
         (1.2, "remainder", "expected a number from 0 to 1 or 'remainder', got 1.2"),
         (".nan", "remainder", "expected a number from 0 to 1 or 'remainder', got nan"),
-        ("rest", 0.4, "expected a number from 0 to 1 or 'remainder', got 'rest'"),
+        ("rest", 0.4, "expected a number or 'remainder', got the text 'rest'"),
         ("remainder", "remainder", "'remainder' is taken by the task 'momentum'"),
         (1, "remainder", None),
         (0, 1.0, None),
@@ -309,13 +308,13 @@ def test_losses_and_optimizers_are_tried():
         "mine.py",
     )
     text = RECIPE.replace("name: bce_logits", "name: mine") + "plugins: [mine.py]\n"
-    text += "pretrain: {optimizer: {name: adam, lr: 0.1}}\n"
+    text += "pretrain: {optimizer: {name: adam, clipnorm: 1, clipvalue: 1}}\n"
     try:
         optimizer, loss = mistakes(text, fast=False)
     finally:
         losses.forget(str(Path("mine.py").resolve()))
     assert optimizer.startswith("r.yaml:26: pretrain.optimizer: ")
-    assert "lr" in optimizer
+    assert "Only one of" in optimizer
     assert loss.startswith(
         "r.yaml:19: tasks.label_of.loss: fails for target () and prediction (1,)"
     )
@@ -417,7 +416,7 @@ def test_outputs_that_inputs_name():
         ("data.split.train=1.0", "data.split.train: expected a number between 0 and 1, got 1"),
         ("data.split.train=[1]", "data.split.train: expected a number between 0 and 1, got [1]"),
         ("data.split.fold=1", "data.split.fold: there are no folds; expected `folds`, their numb"),
-        ("data.split={folds: 2}", "data.split.folds: expected 3 or more, got 2"),
+        ("data.split={folds: 2}", "data.split.folds: expected 3 or more or null, got 2"),
         ("data.split={folds: 5, fold: 5}", "data.split.fold: expected a number from 0 to 4, got 5"),
         ("data.split={column: label, folds: 5}", "data.split.folds: the column divides the event"),
         ("data.split={column: label}", "data.split.train: expected a list of values of 'label', "),
@@ -431,11 +430,11 @@ def test_outputs_that_inputs_name():
         ),
         ("data.split.stratify=lable", "data.split.stratify: unknown column 'lable'; did you mean"),
         ("data.balance=jets", "data.balance: expected a number an event, got shape (2, 4)"),
-        ("data.train_events=0", "data.train_events: expected 1 or more, got 0"),
+        ("data.train_events=0", "data.train_events: expected 1 or more or null, got 0"),
         ("data.train_events=999", "data.train_events: events.h5: "),
         ("data.transform={jets: {name: log, components: [ptt]}}", "data.transform.jets: 'jets' ha"),
         ("data.memory_gb=0", "data.memory_gb: expected a number above 0, got 0"),
-        ("data.events=0", "data.events: expected 1 or more, got 0"),
+        ("data.events=0", "data.events: expected 1 or more or null, got 0"),
         ("tasks.momentum.inputs=[]", "tasks.momentum.inputs: there are none"),
     ],
 )

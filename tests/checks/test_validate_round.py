@@ -37,8 +37,9 @@ tasks:
 pretrain: {batch_size: many}
 """
     assert found(text) == [
-        "r.yaml:2: epochs: unknown key; known: chain, data, evaluate, name, plugins, posttrain, "
-        "precision, pretrain, report, seed, select, strategy, sweep, tasks, weighting, xla",
+        "r.yaml:2: epochs: unknown key; known: chain, data, evaluate, limits, name, plugins, "
+        "posttrain, precision, pretrain, report, seed, select, strategy, sweep, tasks, weighting, "
+        "xla",
         "r.yaml:17: pretrain.batch_size: expected a whole number, got the text 'many'",
         "r.yaml:10: tasks.momentum.candidates.mlp.model: unknown model 'tau_mpl'; "
         "did you mean 'tau_mlp'?",
@@ -54,7 +55,7 @@ pretrain: {batch_size: many}
     ("old", "new", "line"),
     [
         ("weight: 0.3", "wieght: 0.5", "wieght: unknown key; did you mean 'weight'?"),
-        ("weight: 0.3", "weight: [1]", "weight: expected a number or a text, got a list"),
+        ("weight: 0.3", "weight: [1]", "weight: expected a number or 'remainder', got a list"),
         ("weight: 0.3", "weight: ${seeds}", "weight: '${seeds}': Interpolation key 'seeds' not"),
     ],
 )
@@ -98,8 +99,8 @@ def test_a_slip_in_an_override_hides_nothing():
 def test_a_reference_that_fails_hides_nothing():
     problems = found(RECIPE.replace("scale: 50", "scale: '${nothing}'"), "pretrain.batch_size=-1")
     assert [problem.split(": ", 2)[1] for problem in problems] == [
-        "tasks.momentum.loss.scale",
         "pretrain.batch_size",
+        "tasks.momentum.loss.scale",
     ]
 
 
@@ -112,7 +113,7 @@ def test_a_reference_that_is_good_hides_nothing():
 def test_a_reference_of_the_wrong_type_is_not_judged_further():
     text = RECIPE.replace("weight: 0.3", "weight: ${data.transform}")
     (problem,) = found(text)
-    assert "weight: expected a number or a text, got a mapping" in problem
+    assert "weight: expected a number or 'remainder', got a mapping" in problem
 
 
 @pytest.mark.parametrize("what", ["tasks", "tasks.momentum", "tasks.momentum.candidates"])

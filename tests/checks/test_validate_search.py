@@ -61,7 +61,7 @@ def test_good_searches_are_good():
         ("epsilon=.inf", "strategy.epsilon: expected 0 or more, got inf"),
         ("rate=-1", "strategy.rate: expected 0 or more, got -1"),
         ("rate=.nan", "strategy.rate: expected 0 or more, got nan"),
-        ("warmup=-1", "strategy.warmup: expected 0 or more and fewer than epochs, got -1"),
+        ("warmup=-1", "strategy.warmup: expected 0 or more, got -1"),
         ("warmup=100", "strategy.warmup: expected 0 or more and fewer than epochs, got 100"),
         ("warmup=1.5", "strategy.warmup: expected a whole number, got the number 1.5"),
         ("batch_size=0", "strategy.batch_size: expected 1 or more, got 0"),
@@ -98,7 +98,6 @@ def test_mistakes_in_a_strategy_are_found_at_once():
         ["r.yaml:27", "strategy.epochs"],
         ["r.yaml:28", "strategy.epsilon"],
         ["r.yaml:29", "strategy.rate"],
-        ["r.yaml:25", "strategy.warmup"],
     ]
 
 
@@ -115,10 +114,10 @@ def test_a_grid_search_has_no_arguments():
 
 
 def test_optimizers_of_a_strategy_are_tried():
-    wrong = "strategy.alpha_optimizer={name: adam, learning_rate: 0.1, beta: 3}"
+    wrong = "strategy.alpha_optimizer={name: adam, clipnorm: 0.1, clipvalue: 3}"
     (problem,) = mistakes(DARTS, wrong, fast=False)
     assert problem.startswith("command line: strategy.alpha_optimizer: ")
-    assert "beta" in problem
+    assert "Only one of" in problem
 
 
 def test_either_a_chain_or_a_strategy():

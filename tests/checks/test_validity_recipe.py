@@ -25,9 +25,10 @@ def test_numbers_that_cannot_be():
     found = mistakes(RECIPE + f"evaluate: {{validity: {{{numbers}, seed: -1}}}}\n")
     line = f"r.yaml:{RECIPE.count(chr(10)) + 1}: evaluate.validity"
     assert found == [
-        *(f"{line}.{n}: expected 1 or more, got 0" for n in ("latents", "inducing", "epochs")),
-        f"{line}.batch_size: expected 1 or more, got 0",
         f"{line}.sigma: expected a number above 0, got 0",
+        f"{line}.latents: expected a number from 1 to 1000, got 0",
+        f"{line}.inducing: expected a number from 1 to 10000, got 0",
+        *(f"{line}.{n}: expected 1 or more, got 0" for n in ("epochs", "batch_size")),
         f"{line}.learning_rate: expected a number above 0, got -1",
         f"{line}.seed: expected 0 or more, got -1",
     ]

@@ -59,7 +59,7 @@ def test_names_and_arguments(block, problem):
 )
 def test_values_out_of_range(block, problem):
     text = RECIPE + f"weighting: {{{block}}}\n"
-    assert mistakes(text, fast=False) == [f"r.yaml:25: weighting: {problem}"]
+    assert mistakes(text, fast=False) == [f"r.yaml:25: weighting.{problem}"]
 
 
 @pytest.mark.parametrize(

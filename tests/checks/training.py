@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from recipe_schema import write
 
-from msml.checks.validate import validate
+from msml.checks.validate import load_valid
 from msml.data.events import EventWriter
 from msml.errors import RecipeError
-from msml.recipe import load
+from msml.recipe import load, read_source
 from msml.recipe.schema import TrainRecipe
 
 RECIPE = """\
@@ -64,8 +64,8 @@ def values(text: str = RECIPE, overrides: Sequence[str] = ()) -> TrainRecipe:
 
 
 def mistakes(text: str = RECIPE, *overrides: str, fast: bool = True) -> list[str]:
-    """Return the problem lines of a recipe that loads but is not valid."""
-    recipe = load(write(text), TrainRecipe, overrides)
+    """Return the problem lines of a recipe that is not valid."""
+    source = read_source(write(text), TrainRecipe)
     with pytest.raises(RecipeError) as caught:
-        validate(recipe, fast=fast)
+        load_valid(source, overrides, fast)
     return caught.value.problems

@@ -100,7 +100,7 @@ def test_wrong_extends(shipped_folder: Path):
         "; did you mean 'events/htautau.yaml'?",
     ]
     Path("folder").mkdir()
-    assert problems(write("extends: folder\n")) == ["folder: is a directory, expected a YAML file"]
+    assert problems(write("extends: folder\n")) == ["folder: is a directory, expected a file"]
 
 
 def test_shipped_recipes_are_found_by_name(shipped_folder: Path):

@@ -172,7 +172,7 @@ def test_what_is_not_data_is_a_problem(text: str, expected: str):
 
 def test_a_directory_and_an_unreadable_file(own_directory: Path):
     Path("folder").mkdir()
-    assert problems("folder") == ["folder: is a directory, expected a YAML file"]
+    assert problems("folder") == ["folder: is a directory, expected a file"]
     outside = own_directory.parent / "elsewhere"
     assert problems(outside)[0].startswith(f"no such recipe '{outside}'")
 

@@ -17,7 +17,7 @@ words = st.sampled_from(
     ["on", "off", "null", "~", "=", "<<", "2020-01-01", "0x1f", "010", "\\${a}"]
 )
 texts = (free_texts | number_like | words).filter(lambda text: text != "???")
-floats = st.floats(allow_nan=False)
+floats = st.floats(allow_nan=False, allow_infinity=False)
 scalars = st.none() | st.booleans() | st.integers() | floats | texts
 anything = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3)

@@ -128,3 +128,17 @@ def test_all_mistakes_at_once():
         "command line: s: the range 3:3 is empty",
         "r.yaml:5: r: more than once: 1",
     ]
+
+
+@pytest.mark.parametrize(
+    ("over", "overrides"),
+    [
+        ({"seed": "0:1000000000"}, []),
+        ({}, ["seed=0:1000000000"]),
+        ({}, ["seed=0:1" + 40 * "0"]),
+        ({"seed": "0:200", "pretrain.epochs": "1:100"}, []),
+    ],
+)
+def test_too_many_points(over, overrides):
+    (problem,) = problems(over, *overrides)
+    assert "points; expected 10000 at most, or also a larger `sweep.max_points`" in problem

@@ -119,7 +119,7 @@ def test_all_mistakes_of_all_points_each_once(folder):
     assert found[0] == "command line: pretrain.epochs: expected 1 or more, got 0"
     assert "tiny.yaml:39: posttrain.epochs: expected 1 or more, got 0 (9 of 18 points" in found[1]
     assert found[1].endswith(places)
-    assert sum("got 'x'" in line for line in found) == 1
+    assert sum("got the text 'x'" in line for line in found) == 1
     assert sum("got 1.9" in line for line in found) == 1
     assert sum("expected 0 or more, got -1" in line for line in found) == 1
     assert len(found) == 5
@@ -128,11 +128,11 @@ def test_all_mistakes_of_all_points_each_once(folder):
 def test_settings_are_checked(folder):
     given = ["cluster=slum", "threads=0", "stage=fly", "workers=-1"]
     assert problems(*(f"sweep.{each}" for each in given)) == [
+        "command line: sweep.threads: expected a number from 1 to 1024, got 0",
+        "command line: sweep.workers: expected a number from 1 to 10000 or null, got -1",
         "command line: sweep.stage: unknown stage 'fly'; known: evaluate, grid, posttrain, run, "
         "search",
         "command line: sweep.cluster: unknown cluster 'slum'; did you mean 'slurm'?",
-        "command line: sweep.workers: expected 1 or more, got -1",
-        "command line: sweep.threads: expected 1 or more, got 0",
     ]
     assert problems("sweep.clster=local") == [
         "command line: sweep.clster: unknown key; did you mean 'cluster'?"

@@ -1,7 +1,9 @@
 """The recipe of a table's import."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+from msml.domains import Domain, Label, Number
 
 READERS = {
     "root": (".root",),
@@ -46,7 +48,7 @@ class Process:
     """
 
     files: list[str]
-    label: int | None = None
+    label: Label | None = None
 
 
 @dataclass(frozen=True)
@@ -69,14 +71,14 @@ class ColumnRecipe:
 
     branch: str | None = None
     branches: list[str] = field(default_factory=list)
-    size: int | None = None
+    size: Annotated[int, Domain(1, 10**6)] | None = None
     components: list[str] = field(default_factory=list)
     units: list[str] = field(default_factory=list)
     axes: list[str] = field(default_factory=list)
     description: str = ""
     dtype: str | None = None
     map: dict[str, Any] = field(default_factory=dict)
-    missing: list[float] | None = None
+    missing: list[Number] | None = None
 
     @property
     def names(self) -> list[str]:

@@ -18,7 +18,7 @@ from msml.data.importers.recipe import (
 from msml.errors import RecipeError
 from msml.recipe import Recipe
 from msml.recipe.check import Findings, check
-from msml.recipe.messages import at_least_1, unknown
+from msml.recipe.messages import unknown
 from msml.recipe.tree import Node, line
 
 _LARGEST = 255  # of the columns `process` and `label`
@@ -114,8 +114,6 @@ def _source_problems(values: TableRecipe) -> Iterator[tuple[str, str]]:
     for name, process in values.processes.items():
         if not process.files:
             yield f"processes.{name}.files", "empty; expected paths or patterns"
-        if process.label is not None and not 0 <= process.label <= _LARGEST:
-            yield f"processes.{name}.label", f"{process.label}, expected 0 to {_LARGEST}"
     if len(values.processes) > _LARGEST + 1:
         yield "processes", f"{len(values.processes)} of them, expected {_LARGEST + 1} at most"
     without = [name for name, process in values.processes.items() if process.label is None]
@@ -138,8 +136,6 @@ def _column_problems(
             yield key, "a name with / or . in it means something else in HDF5 and in recipes"
         if (column.branch is None) == (not column.branches):
             yield key, "expected either `branch` or `branches`"
-        if column.size is not None and column.size < 1:
-            yield f"{key}.size", at_least_1(column.size)
         if column.dtype is not None and column.dtype not in DTYPES:
             yield f"{key}.dtype", unknown("type", column.dtype, DTYPES)
         for text, number in column.map.items():

@@ -9,6 +9,7 @@ import numpy as np
 from msml.data.kinematics import Array
 from msml.data.schema import Column
 from msml.data.transforms.step import Learn, Numbers, State, Step
+from msml.domains import Whole
 from msml.errors import RecipeError
 from msml.registry import transforms
 
@@ -25,7 +26,7 @@ def _values(numbers: Numbers, column: Column, **_: Any) -> State:
 
 @transforms.register("categories", fit=_values)
 def categories(
-    column: Column, learn: Learn, *, values: Sequence[int] | None = None, rest: bool = False
+    column: Column, learn: Learn, *, values: Sequence[Whole] | None = None, rest: bool = False
 ) -> Step:
     """Number the values that train has, or those given, from 0 in their order.
 
@@ -49,7 +50,7 @@ def categories(
 
 
 @transforms.register("one_hot", fit=_values)
-def one_hot(column: Column, learn: Learn, *, values: Sequence[int] | None = None) -> Step:
+def one_hot(column: Column, learn: Learn, *, values: Sequence[Whole] | None = None) -> Step:
     """Put a last axis more: 1 at the value's place among those of train, or those given, else 0.
 
     Args:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from msml.data.kinematics import Array, pt_eta_phi_m, px_py_pz_e
 from msml.data.schema import PT_ETA_PHI_M, Column
 from msml.data.transforms.step import Learn, Step, floating, positions, renamed
+from msml.domains import Natural
 from msml.errors import RecipeError
 from msml.registry import transforms
 
@@ -52,7 +53,9 @@ def log_of_pt(column: Column, learn: Learn) -> Step:
 
 
 @transforms.register("sin_cos")
-def sin_cos(column: Column, learn: Learn, *, components: Sequence[str | int] | None = None) -> Step:
+def sin_cos(
+    column: Column, learn: Learn, *, components: Sequence[str | Natural] | None = None
+) -> Step:
     """Replace angles, in rad, by their sine and cosine, which have no jump.
 
     Args:

@@ -8,10 +8,11 @@ import numpy as np
 from msml.data.kinematics import Array
 from msml.data.schema import Column
 from msml.data.transforms.step import Learn, Numbers, State, Step, on, positions, renamed
+from msml.domains import Finite, Natural, Positive
 from msml.errors import RecipeError
 from msml.registry import transforms
 
-Components = Sequence[str | int]
+Components = Sequence[str | Natural]
 
 
 def _moments(numbers: Numbers, column: Column, *, components: Components | None = None) -> State:
@@ -69,7 +70,7 @@ def standardise(column: Column, learn: Learn, *, components: Components | None =
 
 @transforms.register("log")
 def log(
-    column: Column, learn: Learn, *, offset: float = 0.0, components: Components | None = None
+    column: Column, learn: Learn, *, offset: Finite = 0.0, components: Components | None = None
 ) -> Step:
     """Take the natural logarithm of each number plus `offset`, in the column's unit."""
     places = positions(column, components)
@@ -83,11 +84,9 @@ def log(
 
 @transforms.register("signed_log")
 def signed_log(
-    column: Column, learn: Learn, *, scale: float = 1.0, components: Components | None = None
+    column: Column, learn: Learn, *, scale: Positive = 1.0, components: Components | None = None
 ) -> Step:
     """Take sign(x) log(1 + |x|/scale), with `scale` in the column's unit."""
-    if not scale > 0:
-        raise RecipeError(f"scale: expected a number above 0, got {scale:g}")
     places = positions(column, components)
     return Step(
         on(places, column, lambda values: np.sign(values) * np.log1p(np.abs(values) / scale)),
@@ -101,8 +100,8 @@ def clip(
     column: Column,
     learn: Learn,
     *,
-    low: float | None = None,
-    high: float | None = None,
+    low: Finite | None = None,
+    high: Finite | None = None,
     components: Components | None = None,
 ) -> Step:
     """Bring numbers below `low` or above `high` to these limits; the inverse changes nothing."""
@@ -129,7 +128,7 @@ def fill_missing(
     column: Column,
     learn: Learn,
     *,
-    value: float | Literal["mean"] = "mean",
+    value: Finite | Literal["mean"] = "mean",
     components: Components | None = None,
 ) -> Step:
     """Put a number, or the mean of train, in the place of NaN; the inverse changes nothing."""

@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from msml.domains import Positive
 from msml.registry import losses
 
 Tensor = Any
 
 
 @losses.register("momentum_mse", target="momenta")
-def momentum_mse(target: Tensor, prediction: Tensor, *, scale: float = 100.0) -> Tensor:
+def momentum_mse(target: Tensor, prediction: Tensor, *, scale: Positive = 100.0) -> Tensor:
     """Mean squared error of the tau momentum over taus and components, in (scale GeV)^2.
 
     L = 1/(3 taus) sum_taus |p_pred - p_true|^2 / scale^2, with p of `physics.momenta`. At scale
@@ -30,7 +31,7 @@ def momentum_mse(target: Tensor, prediction: Tensor, *, scale: float = 100.0) ->
 
 
 @losses.register("momentum_mse_sum", target="momenta")
-def momentum_mse_sum(target: Tensor, prediction: Tensor, *, scale: float = 100.0) -> Tensor:
+def momentum_mse_sum(target: Tensor, prediction: Tensor, *, scale: Positive = 100.0) -> Tensor:
     """Squared error of the tau momentum summed over taus and components, in (scale GeV)^2.
 
     L = sum_taus |p_pred - p_true|^2 / scale^2: for two taus 6 times `momentum_mse`, with the

@@ -7,6 +7,7 @@ Source of the layers: paper, section 4.3 and appendix C; the sizes are those of 
 
 from typing import TYPE_CHECKING
 
+from msml.domains import Depth1, Positive, Width
 from msml.registry import models
 from msml.studies.htautau.models.tau import dense_stack
 
@@ -17,7 +18,7 @@ Shape = tuple[int, ...]
 
 
 @models.register("higgs_mlp", parameters=2_369)
-def higgs_mlp(taus: Shape, *, units: int = 32, layers: int = 3) -> "keras.Model":
+def higgs_mlp(taus: Shape, *, units: Width = 32, layers: Depth1 = 3) -> "keras.Model":
     """Dense layers on all numbers of the tau leptons.
 
     Args:
@@ -37,7 +38,7 @@ def higgs_mlp(taus: Shape, *, units: int = 32, layers: int = 3) -> "keras.Model"
 
 @models.register("higgs_lstm", parameters=21_386)
 def higgs_lstm(
-    taus: Shape, *, units: int = 32, layers: int = 3, bottleneck: bool = True
+    taus: Shape, *, units: Width = 32, layers: Depth1 = 3, bottleneck: bool = True
 ) -> "keras.Model":
     """LSTM layers that see one tau lepton after the other.
 
@@ -66,7 +67,7 @@ def higgs_lstm(
 
 @models.register("higgs_mass", parameters=4_353)
 def higgs_mass(
-    taus: Shape, *, units: int = 64, layers: int = 2, unit: float = 125.0
+    taus: Shape, *, units: Width = 64, layers: Depth1 = 2, unit: Positive = 125.0
 ) -> "keras.Model":
     """Dense layers on the invariant mass of the tau leptons alone.
 

@@ -9,6 +9,7 @@ Source of the layers: paper, section 4.3 and appendix C; the sizes are those of 
 
 from typing import TYPE_CHECKING, Any
 
+from msml.domains import Depth, Depth1, Kernel, Width
 from msml.registry import models
 
 if TYPE_CHECKING:
@@ -23,11 +24,11 @@ def tau_mlp(
     jets: Shape,
     images: Shape,
     *more: Shape,
-    units: int = 32,
-    layers: int = 2,
-    image_units: int = 16,
-    image_layers: int = 3,
-    features: int = 4,
+    units: Width = 32,
+    layers: Depth1 = 2,
+    image_units: Width = 16,
+    image_layers: Depth = 3,
+    features: Width = 4,
 ) -> "keras.Model":
     """Dense layers on the pixels, then on their features and the jet.
 
@@ -60,14 +61,14 @@ def tau_cnn(
     jets: Shape,
     images: Shape,
     *more: Shape,
-    filters: tuple[int, ...] = (32, 16, 16, 8),
-    kernels: tuple[int, ...] = (3, 3, 2, 2),
-    pool_after: int = 2,
-    units: int = 64,
-    layers: int = 3,
-    image_units: int = 16,
-    image_layers: int = 3,
-    features: int = 4,
+    filters: tuple[Width, ...] = (32, 16, 16, 8),
+    kernels: tuple[Kernel, ...] = (3, 3, 2, 2),
+    pool_after: Depth = 2,
+    units: Width = 64,
+    layers: Depth1 = 3,
+    image_units: Width = 16,
+    image_layers: Depth = 3,
+    features: Width = 4,
 ) -> "keras.Model":
     """Convolutions on the images, then dense layers on their features and the jet.
 
@@ -93,6 +94,9 @@ def tau_cnn(
 
     if len(filters) != len(kernels):
         raise ValueError(f"{len(filters)} filters and {len(kernels)} kernels; expected as many")
+    if pool_after >= len(filters):
+        count = len(filters)
+        raise ValueError(f"pool_after: expected fewer than the {count} filters, got {pool_after}")
     inputs = _inputs(jets, images, *more)
     x = Fold(name="each_image")(inputs[1])
     for i, (count, width) in enumerate(zip(filters, kernels, strict=True)):
