@@ -5,21 +5,41 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from msml.errors import DataError, RecipeError
+from msml.errors import DataError, RecipeError, ends
 
 _SECONDS_BETWEEN_TRIES = 0.1
 _LARGEST = 10**7  # bytes that a person may have written
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
+_LONGEST_PATH = 3800  # 4095 with what we append
+_LONGEST_PART = 255
+_OWN = 220  # bytes of its final name in that of a temporary file
 
 
 def user_path(text: str | Path) -> Path:
-    """Read a path as users write it: `~` is a home; it stays where nobody knows whose."""
-    return Path(os.path.expanduser(text))
+    """Read a path as users write it, wherever they do: `~` is a home.
+
+    Raises:
+        RecipeError: Nobody knows whose home, or no file can have such a name.
+    """
+    path = Path(os.path.expanduser(text))
+    shown = ends(repr(str(text)))
+    if path.parts and path.parts[0].startswith("~"):
+        raise RecipeError(f"{shown}: no home folder of that user is known; expected ./~... or /...")
+    if _CONTROL.search(str(path)):
+        raise RecipeError(f"{shown}: expected no control characters in a path")
+    if len(os.fsencode(path)) > _LONGEST_PATH or any(
+        len(os.fsencode(part)) > _LONGEST_PART for part in path.parts
+    ):
+        expected = f"expected {_LONGEST_PART} bytes at most for a name, {_LONGEST_PATH} for a path"
+        raise RecipeError(f"{shown}: too long; {expected}")
+    return path
 
 
 @contextlib.contextmanager
@@ -29,7 +49,8 @@ def atomic(path: Path) -> Iterator[Path]:
     Raises:
         DataError: If it cannot be written (no permission, full disk).
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    name = os.fsdecode(os.fsencode(path.name)[:_OWN])
+    temporary = path.with_name(f".{name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.unlink(missing_ok=True)  # never write through a link
@@ -40,7 +61,8 @@ def atomic(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # such as a file where a folder should be
+            temporary.unlink()
 
 
 @contextlib.contextmanager

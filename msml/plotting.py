@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from msml.data.kinematics import Array
 from msml.errors import DataError, RecipeError
+from msml.files import atomic
 from msml.recipe.schema import MODES
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ ENERGY_COLOURS = "magma_r"
 # Inches: the width of an upright A3 page.
 PAGE_WIDTH = 11.69
 _DOTS_PER_INCH = 150
+_MAKER = "msml"
+# How figures that we wrote begin, and what is in them.
+_MARKS = ((b"\x89PNG", b"Software\0msml"), (b"%PDF", b"/Creator (msml)"))
 
 _OVERRIDES: dict[str, Any] = {
     "font.size": 9,
@@ -87,17 +91,26 @@ def save(figure: "Figure", output: Path) -> None:
     check_suffix(output)
     kind = output.suffix.lower()[1:]
     buffer = io.BytesIO()
-    undated = {"CreationDate": None} if kind == "pdf" else {}
-    figure.savefig(buffer, format=kind, dpi=_DOTS_PER_INCH, metadata=undated)
-    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
+    about = {"CreationDate": None, "Creator": _MAKER} if kind == "pdf" else {"Software": _MAKER}
+    figure.savefig(buffer, format=kind, dpi=_DOTS_PER_INCH, metadata=about)
+    with atomic(output) as temporary:
         temporary.write_bytes(buffer.getvalue())
-        temporary.replace(output)
+
+
+def check_free(output: Path) -> None:
+    """Refuse to overwrite anything but a figure that `save` wrote.
+
+    Raises:
+        RecipeError: Something else is there.
+        DataError: What is there cannot be read.
+    """
+    try:
+        content = output.read_bytes() if output.is_file() else b""
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise DataError(f"{output}: cannot be written: {error}") from error
+        raise DataError(f"{output}: cannot be read: {error.strerror}") from error
+    ours = any(content.startswith(start) and mark in content for start, mark in _MARKS)
+    if os.path.lexists(output) and not ours:
+        raise RecipeError(f"{output}: exists and is no picture of msml's; name another file")
 
 
 def look(index: int) -> Look:

@@ -3,7 +3,6 @@
 TensorFlow, Pythia and matplotlib are imported by the commands that need them, when they run.
 """
 
-import io
 import sys
 
 import click
@@ -12,6 +11,7 @@ from msml import __version__
 from msml.cli.doctor import doctor
 from msml.cli.events import generate, inspect
 from msml.cli.imports import import_
+from msml.cli.output import lasting
 from msml.cli.recipes import cp, ls, show, validate
 from msml.cli.report import check, report
 from msml.cli.stages import evaluate, grid, posttrain, pretrain, run, search
@@ -39,9 +39,7 @@ for command in (
 
 def main() -> None:
     """Run the command line; a user's mistake becomes one line and an exit code."""
-    for stream in (sys.stdout, sys.stderr):  # what a terminal cannot show must not end a run
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    sys.stdout, sys.stderr = map(lasting, (sys.stdout, sys.stderr))
     try:
         sys.exit(cli(standalone_mode=False))  # which returns the code of an `Exit`
     except click.ClickException as error:

@@ -15,9 +15,6 @@ from msml.signals import stop_on_signals
 if TYPE_CHECKING:
     from msml.registry import Entry
 
-_PICTURES = (b"\x89PNG", b"%PDF")
-"""How the files that are drawn begin."""
-
 
 @click.command()
 @click.argument("recipe")
@@ -57,10 +54,13 @@ def inspect(file: Path, page: Path | None, as_json: bool) -> None:
       msml inspect data/htautau_sample.h5
       msml inspect mine.h5 --page mine.pdf
     """
+    from msml.plotting import check_free, check_suffix
+
     entry = _page_for(file)
     page = page or file.with_suffix(".png")
     if not as_json:
-        _check_free(page)
+        check_suffix(page)
+        check_free(page)
     summary = entry.function(file)
     if as_json:
         click.echo(json.dumps(asdict(summary), indent=2, default=str))
@@ -80,17 +80,3 @@ def _page_for(file: Path) -> "Entry":
     known = {name for name in columns if name in COLUMNS and columns[name].axes}
     fitting = [entry for entry in event_pages.entries() if known.issuperset(entry.facts["columns"])]
     return max(fitting, key=lambda entry: len(entry.facts["columns"]))
-
-
-def _check_free(page: Path) -> None:
-    """Refuse to overwrite anything but a picture.
-
-    Raises:
-        RecipeError: Something else is there.
-    """
-    if not page.exists():
-        return
-    with page.open("rb") as handle:
-        start = handle.read(4)
-    if start not in _PICTURES:
-        raise RecipeError(f"{page}: exists and is no picture; name another file with --page")

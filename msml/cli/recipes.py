@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from msml.catalogue import KINDS, Item, copy, items
+from msml.errors import shortened
 from msml.files import user_path
 
 
@@ -32,7 +33,7 @@ def validate(recipe: str, overrides: tuple[str, ...], fast: bool, as_json: bool)
         click.echo(f"{recipe}: {found.summary()}")
     else:
         for problem in found.problems:
-            click.echo(f"msml: {problem}", err=True)
+            click.echo(f"msml: {shortened(problem)}", err=True)
     raise click.exceptions.Exit(found.exit_code)
 
 

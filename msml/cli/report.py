@@ -36,8 +36,10 @@ def report(
       msml report runs/quick/seed=0-1a2b3c4d
     """
     from msml.report.gather import gather
-    from msml.report.write import write
+    from msml.report.write import check_folder, write
 
+    if output:
+        check_folder(output)
     results, folder = gather(recipe, overrides, runs)
     written = write(results, output or folder)
     if as_json:

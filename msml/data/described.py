@@ -1,7 +1,9 @@
 """What event files say of their columns, and whether that can be so."""
 
 import contextlib
+import errno
 import json
+import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from msml.data.hdf5 import Stored, find, texts
+from msml.data.hdf5 import Stored, attribute, find, texts
 from msml.data.schema import COLUMNS, Column
 from msml.errors import DataError, nearest
 
@@ -74,12 +76,18 @@ def opened(path: Path) -> Iterator[h5py.File]:
     Raises:
         DataError: It is missing, no complete HDF5 file, or of another version of msml's format.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise DataError(f"{path}: no such file")
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        raise DataError(f"{path}: not a complete HDF5 file ({error})") from error
+        if error.errno in (errno.EAGAIN, errno.EACCES) and "lock" in str(error):
+            reason = "another program holds a lock on it, perhaps one that writes it"
+        elif error.errno is not None:
+            reason = f"cannot be read: {os.strerror(error.errno)}"
+        else:
+            reason = f"not a complete HDF5 file ({error})"
+        raise DataError(f"{path}: {reason}") from error
     with file:
         _check_version(path, file)
         try:
@@ -90,8 +98,9 @@ def opened(path: Path) -> Iterator[h5py.File]:
 
 def _check_version(path: Path, file: h5py.File) -> None:
     """Refuse a file that another msml has written in another way."""
-    version = str(file.attrs.get("format_version"))
-    if texts(file.attrs.get("format")) == (FORMAT,) and version != str(FORMAT_VERSION):
+    found = attribute(file, "format_version")
+    version = "".join(texts(found)) or str(found)
+    if texts(attribute(file, "format")) == (FORMAT,) and version != str(FORMAT_VERSION):
         raise DataError(
             f"{path}: format version {version}, this msml reads version {FORMAT_VERSION};"
             " make the file again with `msml generate` or `msml import`"
@@ -134,7 +143,7 @@ def described(
         DataError: As `msml.data.events.describe`.
     """
     found, ignored = find(file)
-    own = texts(file.attrs.get("format")) == (FORMAT,)
+    own = texts(attribute(file, "format")) == (FORMAT,)
     for name in ignored:
         if own and name in COLUMNS:
             raise DataError(f"{path}: column '{name}': {ignored[name]}, expected a dataset")
@@ -172,23 +181,23 @@ def _events(
 
 def _provenance(file: h5py.File) -> Iterator[tuple[str, Any]]:
     """Yield the root's attributes that are JSON, as all of msml's are."""
-    for name, value in file.attrs.items():
+    for name in file.attrs:
         if name not in ("format", "format_version"):
             with contextlib.suppress(TypeError, ValueError):
-                yield name, json.loads(value)
+                yield name, json.loads("".join(texts(attribute(file, name))))
 
 
 def _check_registered(path: Path, stored: Stored, column: Column) -> None:
     """Compare a column with what it is registered as."""
     problem = column.shape(stored.shape)
-    for attribute, expected in (
+    for name, expected in (
         ("axes", ("event", *column.axes)),
         ("components", column.components),
         ("units", column.units),
     ):
-        given = stored.told[attribute]
+        given = stored.told[name]
         if problem is None and given != expected:
-            problem = f"{attribute} {list(given)}, expected {list(expected)}"
+            problem = f"{name} {list(given)}, expected {list(expected)}"
     if problem is None and stored.dtype.kind != np.dtype(column.dtype).kind:
         problem = f"type {stored.dtype}, expected {column.dtype}"
     if problem is not None:

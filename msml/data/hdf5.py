@@ -163,14 +163,15 @@ def _stored(
         (*dataset.shape, *inner),
         np.dtype(base.newbyteorder("=").str),
         fields,
-        {name: () if fields else texts(_attribute(dataset, name)) for name in names},
+        {name: () if fields else texts(attribute(dataset, name)) for name in names},
         dataset.chunks[0] if dataset.chunks else 1,
         max(1, dataset.nbytes // rows if rows else 1),
     )
 
 
-def _attribute(dataset: h5py.Dataset, name: str) -> object:
+def attribute(item: h5py.Dataset | h5py.Group, name: str) -> object:
+    """Read an attribute; None where there is none, or none that can be read."""
     try:
-        return dataset.attrs.get(name)
+        return item.attrs.get(name)
     except (OSError, TypeError):  # a type that h5py cannot read is no text
         return None

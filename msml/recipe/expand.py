@@ -186,4 +186,4 @@ def _short(value: object) -> str:
         return str(value).lower()
     if isinstance(value, float) and float(f"{value:g}") == value:
         return f"{value:g}".replace("+", "")  # which joins the names of a chain
-    return "".join(c if c.isalnum() or c in "-._" else "_" for c in str(value))
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-._") else "_" for c in str(value))

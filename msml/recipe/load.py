@@ -1,6 +1,7 @@
 """Loading a recipe: files, overrides, checks, interpolation, and the dataclasses at the end."""
 
 import glob
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import lru_cache
@@ -65,8 +66,14 @@ class Recipe(Generic[T]):
             key: the key whose value names the file.
             name: the file as the recipe writes it.
         """
-        paths = [folder / user_path(name) for folder in self.folders(key)]
-        return next((path for path in paths if path.exists()), paths[-2])
+        paths = [folder / self._path(key, name) for folder in self.folders(key)]
+        return next((path for path in paths if os.path.exists(path)), paths[-2])
+
+    def _path(self, key: str, name: str) -> Path:
+        try:
+            return user_path(name)
+        except RecipeError as error:
+            raise RecipeError(line(self.where(key), key, str(error))) from error
 
     def matches(self, key: str, pattern: str) -> list[tuple[str, Path]]:
         """Return the files that a name or a glob pattern stands for, sorted by name.
@@ -78,10 +85,10 @@ class Recipe(Generic[T]):
             pattern: the name or pattern as the recipe writes it.
         """
         path = self.locate(key, pattern)
-        if path.is_file():
+        if os.path.isfile(path):
             return [(pattern, path)]
         for folder in self.folders(key):
-            expanded = str(user_path(pattern))
+            expanded = str(self._path(key, pattern))
             names = sorted(glob.glob(expanded, root_dir=folder, recursive=True))
             if names:
                 return [(name, folder / name) for name in names]

@@ -1,10 +1,12 @@
 """Writing a report: figures, tables, and the page around them."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msml.errors import RecipeError
 from msml.files import atomic
 from msml.plotting import SUFFIXES, save, style
 from msml.report import tables
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from pandas import Series
 
 PAGE = "index.html"
+_MARK = '<meta name="generator" content="msml">'
 _EXAMPLES = {
     "roc": ("ROC curve", "Rejection of background against efficiency of signal, on test."),
     "mass": (
@@ -47,6 +50,20 @@ class Written:
     page: Path
     files: list[Path] = field(default_factory=list)
     undrawn: dict[str, str] = field(default_factory=dict)
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder in which a report would take the place of something else.
+
+    Raises:
+        RecipeError: It is a file, or holds other files and no report.
+    """
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise RecipeError(f"{folder}: is a file, expected a folder")
+    page = folder / PAGE
+    ours = page.is_file() and _MARK in page.read_text(errors="replace")
+    if folder.is_dir() and any(folder.iterdir()) and not ours:
+        raise RecipeError(f"{folder}: holds other files and no report; name another folder")
 
 
 def write(results: Results, folder: Path) -> Written:

@@ -97,8 +97,8 @@ def run_directory(
         overrides: What the command line changed; it makes the key readable.
     """
     readable = ",".join(sorted(overrides)) or f"seed={resolved.get('seed', 0)}"
-    readable = "".join(c if c.isalnum() or c in "=.,_-+" else "_" for c in readable)[:80]
-    mark = fingerprint(resolved)[:8]
+    kept = (c if c.isascii() and (c.isalnum() or c in "=.,_-+") else "_" for c in readable)
+    readable, mark = "".join(kept)[:80], fingerprint(resolved)[:8]
     made = sorted(p for p in (runs / name).glob(f"*-{mark}") if layout.recipe(p).exists())
     return RunDirectory(made[0] if made else runs / name / f"{readable}-{mark}")
 

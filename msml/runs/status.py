@@ -189,8 +189,8 @@ def _last_epochs(path: Path) -> dict[str, dict[str, Any]]:
     """Return the last epoch of each unit; half a line, left by a kill, does not count."""
     last: dict[str, dict[str, Any]] = {}
     try:
-        lines = path.read_text().splitlines()
-    except FileNotFoundError:
+        lines = path.read_text(errors="replace").splitlines()
+    except OSError:  # no such file, or one of somebody else
         return last
     for line in lines:
         try:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from msml.data.schema import COLUMNS
 from msml.errors import RecipeError, nearest
-from msml.recipe.messages import Problem
+from msml.recipe.messages import Problem, name_problem
 from msml.simulation.generator import Generator, PythiaError, refused_settings
 from msml.simulation.selections import build_selection
 from msml.simulation.settings import EventRecipe
@@ -20,6 +20,13 @@ def check(recipe: EventRecipe) -> list[Problem]:
     if not problems:
         problems = list(_start(recipe))
     return problems
+
+
+def _names(recipe: EventRecipe) -> Iterator[Problem]:
+    """Check the names of processes: those of files have them."""
+    for name in recipe.processes:
+        if message := name_problem(name):
+            yield f"processes.{name}", message
 
 
 def _detector(recipe: EventRecipe) -> Iterator[Problem]:

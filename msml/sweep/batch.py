@@ -94,7 +94,7 @@ def slurm(plan: Plan, path: Path) -> str:
     path = path.absolute()
     return _SLURM.format(
         threads=plan.threads,
-        name=f"msml-{path.parent.name}",
+        name=shlex.quote(f"msml-{path.parent.name}"),
         log=shlex.quote(str(path.parent).replace("%", "%%") + "/slurm-%A_%a.txt"),
         folder=shlex.quote(plan.folder),
         command=shlex.join([sys.executable, "-m", "msml", "run-unit", "--requeue", str(path)]),

@@ -103,8 +103,11 @@ class Plan:
         return "failed" if self._logged(unit) else "not started"
 
     def _logged(self, unit: Unit) -> bool:
-        log = self.directory(unit) / LOG
-        return log.exists() and f": msml {unit.stage} --" in log.read_text(errors="replace")
+        try:
+            text = (self.directory(unit) / LOG).read_text(errors="replace")
+        except OSError:  # no such file, or one of somebody else
+            return False
+        return f": msml {unit.stage} --" in text
 
 
 def make(recipe: str, overrides: Sequence[str], runs: Path) -> Plan:
