@@ -28,9 +28,9 @@ def user_path(text: str | Path) -> Path:
     Raises:
         RecipeError: Nobody knows whose home, or no file can have such a name.
     """
-    path = Path(os.path.expanduser(text))
-    shown = ends(repr(str(text)))
-    if path.parts and path.parts[0].startswith("~"):
+    expanded = os.path.expanduser(text)
+    path, shown = Path(expanded), ends(repr(str(text)))
+    if isinstance(text, str) and expanded.startswith("~"):
         raise RecipeError(f"{shown}: no home folder of that user is known; expected ./~... or /...")
     if _CONTROL.search(str(path)):
         raise RecipeError(f"{shown}: expected no control characters in a path")

@@ -54,12 +54,11 @@ def inspect(file: Path, page: Path | None, as_json: bool) -> None:
       msml inspect data/htautau_sample.h5
       msml inspect mine.h5 --page mine.pdf
     """
-    from msml.plotting import check_free, check_suffix
+    from msml.plotting import check_free
 
     entry = _page_for(file)
     page = page or file.with_suffix(".png")
     if not as_json:
-        check_suffix(page)
         check_free(page)
     summary = entry.function(file)
     if as_json:

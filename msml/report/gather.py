@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msml.errors import RecipeError
+from msml.files import user_path
 from msml.recipe import load
 from msml.recipe.schema import TrainRecipe
 from msml.report.catalogue import check, needs_runs
@@ -23,11 +24,11 @@ def gather(asked: str, more: Sequence[str], runs: Path) -> tuple[Results, Path]:
         DataError: A directory is no run.
         RecipeError: The recipe is wrong, or a folder is given beside a recipe.
     """
-    if Path(asked).is_dir():
-        return _of_directories([Path(asked), *map(Path, more)])
+    if os.path.isdir(user_path(asked)):
+        return _of_directories([user_path(asked), *map(user_path, more)])
     if os.sep in asked and Path(asked).suffix not in (".yaml", ".yml"):
         raise RecipeError(f"{asked}: no such folder; expected run directories, or a recipe")
-    if folders := [text for text in more if "=" not in text or Path(text).is_dir()]:
+    if folders := [text for text in more if "=" not in text or os.path.isdir(text)]:
         raise RecipeError(f"{folders[0]}: expected KEY=VALUE after a recipe")
     name = load(asked, TrainRecipe).values.name
     folder = runs / name / _FOLDER / Path(asked).stem

@@ -198,10 +198,11 @@ def cache_folder() -> Path:
     """Where pile-up pools are kept: MSML_CACHE, else msml in the user's cache folder."""
     if own := os.environ.get("MSML_CACHE"):
         return user_path(own)
-    folder = user_path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
-    if folder.parts[0].startswith("~"):
-        raise DataError("MSML_CACHE: there is no home folder; expected a folder for pile-up pools")
-    return folder / "msml"
+    try:
+        return user_path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "msml"
+    except RecipeError as error:
+        message = "MSML_CACHE: there is no home folder; expected a folder for pile-up pools"
+        raise DataError(message) from error
 
 
 def pileup_pool(recipe: EventRecipe, workers: int) -> Path:

@@ -64,5 +64,7 @@ def test_homes(tmp_path, monkeypatch):
     (tmp_path / "r.yaml").write_text("seed: 1\n")
     assert user_path("~/r.yaml") == tmp_path / "r.yaml"
     assert find("~/r.yaml") == tmp_path / "r.yaml"
-    assert user_path("~nobody_of_this_name/x") == Path("~nobody_of_this_name/x")
+    with pytest.raises(RecipeError, match="no home folder of that user"):
+        user_path("~nobody_of_this_name/x")
+    assert user_path("./~nobody") == Path("~nobody")
     assert find("~nobody_of_this_name/x.yaml") is None

@@ -85,10 +85,15 @@ def test_json(path):
 def test_only_pictures_are_overwritten(path):
     before = path.read_bytes()
     Path("events.png").write_bytes(before)
-    for arguments in ([str(path), "--page", str(path)], ["events.png"]):
+    Path("theirs.png").write_bytes(b"\x89PNG of another program")
+    for arguments in (
+        [str(path), "--page", str(path)],
+        ["events.png"],
+        [str(path), "--page", "theirs.png"],
+    ):
         error = run(*arguments).exception
         assert isinstance(error, RecipeError)
-        assert str(error).endswith("exists and is no picture; name another file with --page")
+        assert str(error).endswith("exists and is no picture of msml's; name another file")
     assert path.read_bytes() == Path("events.png").read_bytes() == before
     assert [run(str(path)).exit_code for _ in range(2)] == [0, 0]
 
