@@ -67,4 +67,5 @@ def test_homes(tmp_path, monkeypatch):
     with pytest.raises(RecipeError, match="no home folder of that user"):
         user_path("~nobody_of_this_name/x")
     assert user_path("./~nobody") == Path("~nobody")
-    assert find("~nobody_of_this_name/x.yaml") is None
+    with pytest.raises(RecipeError, match="no home folder of that user"):
+        find("~nobody_of_this_name/x.yaml")
