@@ -16,17 +16,10 @@ _COLLECTIONS = ("all_jets", "all_jets_tau", "constituents", "constituent_charges
 
 def check(recipe: EventRecipe) -> list[Problem]:
     """Find every mistake before anything is generated: keys and messages."""
-    problems = [*_detector(recipe), *_names(recipe), *_pythia(recipe)]
+    problems = [*_detector(recipe), *_processes(recipe), *_names(recipe), *_pythia(recipe)]
     if not problems:
         problems = list(_start(recipe))
     return problems
-
-
-def _names(recipe: EventRecipe) -> Iterator[Problem]:
-    """Check the names of processes: those of files have them."""
-    for name in recipe.processes:
-        if message := name_problem(name):
-            yield f"processes.{name}", message
 
 
 def _detector(recipe: EventRecipe) -> Iterator[Problem]:
@@ -53,9 +46,15 @@ def _detector(recipe: EventRecipe) -> Iterator[Problem]:
             edge = ring[1]
 
 
-def _names(recipe: EventRecipe) -> Iterator[Problem]:
+def _processes(recipe: EventRecipe) -> Iterator[Problem]:
     if not recipe.processes:
         yield "processes", "none; expected at least one"
+    for name in recipe.processes:  # those of files have them
+        if message := name_problem(name):
+            yield f"processes.{name}", message
+
+
+def _names(recipe: EventRecipe) -> Iterator[Problem]:
     if recipe.images.source not in _SOURCES:
         suggestion = nearest(recipe.images.source, list(_SOURCES))
         yield "images.source", f"unknown source '{recipe.images.source}'{suggestion}"
