@@ -1,9 +1,9 @@
 """The recipe of a table's import."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Any
 
-from msml.domains import Domain, Label, Number
+from msml.domains import Number, Whole
 
 READERS = {
     "root": (".root",),
@@ -48,7 +48,7 @@ class Process:
     """
 
     files: list[str]
-    label: Label | None = None
+    label: Whole | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class ColumnRecipe:
 
     branch: str | None = None
     branches: list[str] = field(default_factory=list)
-    size: Annotated[int, Domain(1, 10**6)] | None = None
+    size: Whole | None = None
     components: list[str] = field(default_factory=list)
     units: list[str] = field(default_factory=list)
     axes: list[str] = field(default_factory=list)

@@ -22,6 +22,7 @@ from msml.recipe.messages import unknown
 from msml.recipe.tree import Node, line
 
 _LARGEST = 255  # of the columns `process` and `label`
+_LARGEST_SIZE = 10**6  # objects of an event
 _INT64 = 2**63
 
 
@@ -114,6 +115,9 @@ def _source_problems(values: TableRecipe) -> Iterator[tuple[str, str]]:
     for name, process in values.processes.items():
         if not process.files:
             yield f"processes.{name}.files", "empty; expected paths or patterns"
+        # Limits are checked here, so that a mistake hides no other one.
+        if process.label is not None and not 0 <= process.label <= _LARGEST:
+            yield f"processes.{name}.label", f"{process.label}, expected 0 to {_LARGEST}"
     if len(values.processes) > _LARGEST + 1:
         yield "processes", f"{len(values.processes)} of them, expected {_LARGEST + 1} at most"
     without = [name for name, process in values.processes.items() if process.label is None]
@@ -138,6 +142,8 @@ def _column_problems(
             yield key, "expected either `branch` or `branches`"
         if column.dtype is not None and column.dtype not in DTYPES:
             yield f"{key}.dtype", unknown("type", column.dtype, DTYPES)
+        if column.size is not None and not 1 <= column.size <= _LARGEST_SIZE:
+            yield f"{key}.size", f"expected 1 or more, got {column.size}"
         for text, number in column.map.items():
             if type(number) not in (int, float, bool) or not abs(number) < _INT64:
                 yield f"{key}.map.{text}", f"expected a number, got {number!r}"
