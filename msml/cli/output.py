@@ -8,6 +8,15 @@ from typing import TextIO
 class _Lasting(io.TextIOWrapper):
     """A stream whose failures (a reader that has gone, a full disk) lose only what is written."""
 
+    def __init__(self, stream: io.TextIOWrapper) -> None:
+        super().__init__(
+            stream.buffer,
+            encoding=stream.encoding,
+            errors="replace",
+            line_buffering=stream.line_buffering,
+        )
+        self._stream = stream  # whose end would close the buffer
+
     def write(self, text: str) -> int:
         """Write a text, or nothing."""
         try:
@@ -35,9 +44,4 @@ def lasting(stream: TextIO) -> TextIO:
     if not isinstance(stream, io.TextIOWrapper):
         return stream
     stream.flush()
-    return _Lasting(
-        stream.buffer,
-        encoding=stream.encoding,
-        errors="replace",
-        line_buffering=stream.line_buffering,
-    )
+    return _Lasting(stream)
