@@ -39,7 +39,8 @@ def check_meaning(recipe: TrainRecipe, columns: Columns) -> Iterator[Problem]:
     """Check that targets are what losses are for, and losses what metrics are for."""
     for name, task in recipe.tasks.items():
         key, kind = f"tasks.{name}", kind_of(task)
-        if kind and columns.shapes.get(task.target) is not None:
+        told = task.target == recipe.data.weight
+        if kind and not told and columns.shapes.get(task.target) is not None:
             yield from ((f"{key}.target", text) for text in _check_target(recipe, task, columns))
             if text := _no_mask(losses.get(str(task.loss["name"])), task, columns):
                 yield f"{key}.loss", text

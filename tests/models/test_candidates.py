@@ -35,7 +35,7 @@ def test_sizes_can_be_set():
     assert make("higgs_lstm", "higgs", bottleneck=False).count_params() == 21_281
     assert make("higgs_mlp", "higgs", units=16, layers=2).count_params() == 112 + 272 + 17
     assert make("tau_mlp", "tau", units=8).count_params() != make("tau_mlp", "tau").count_params()
-    cnn = make("tau_cnn", "tau", filters=[4], kernels=[5], pool_after=1, units=8, layers=1)
+    cnn = make("tau_cnn", "tau", filters=[4, 4], kernels=[5, 3], pool_after=1, units=8)
     assert cnn.get_layer("convolution_0").count_params() == 5 * 5 * 3 * 4 + 4
     assert make("higgs_mass", "higgs", unit=1.0).get_layer("mass").unit == 1.0
 
@@ -166,7 +166,11 @@ def test_the_mass_candidate_sees_the_mass_alone():
     ("arguments", "message"),
     [
         ({"filters": [8, 8]}, "2 filters and 4 kernels"),
-        ({"units": 0}, "model 'tau_cnn' cannot be built: .*units"),
+        ({"units": 0}, "units: expected a number from 1 to 16384, got 0"),
+        (
+            {"filters": [8], "kernels": [3], "pool_after": 1},
+            "pool_after: expected fewer",
+        ),
         ({"unit": 3}, "unit: unknown argument of model 'tau_cnn'; did you mean 'units'"),
         ({"kernels": [3, 3, 9, 2]}, "model 'tau_cnn' cannot be built"),
     ],

@@ -165,7 +165,7 @@ def test_every_strategy(tmp_path, wiring, strategy):
             "target: energy",
             "'energy' is transformed to numbers; the loss 'bce_log",
         ),
-        ("target: label", "target: weight", "'weight' holds"),
+        ("target: label", "target: weight", "'weight' is data.weight"),
         ("target: label", "target: angles", "'angles' holds"),
     ],
 )
