@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from msml.checks.meaning import TOTAL, classes_of
+from msml.checks.meaning import classes_of
 from msml.checks.state import state_problem
 from msml.checks.wiring import Columns, Shape, input_masks, input_shapes, output_shape
 from msml.errors import RecipeError, nearest
 from msml.metrics import facts_of
 from msml.metrics.named import bound
 from msml.models.build import build, output_shapes
-from msml.recipe.expand import PROBABILITIES, ModelSpec, candidates, metric_of, source_of
+from msml.recipe.expand import PROBABILITIES, TOTAL, ModelSpec, candidates, metric_of, source_of
 from msml.recipe.messages import Problem
 from msml.recipe.schema import Fit, Task, TrainRecipe
 from msml.registry import losses, models, plugin_fingerprint

@@ -13,7 +13,7 @@ from msml.data.events import file_state, read_blocks
 from msml.data.kinematics import Array
 from msml.errors import DataError, RecipeError
 from msml.metrics import find
-from msml.recipe.expand import metric_of
+from msml.recipe.expand import TOTAL, metric_of
 from msml.recipe.messages import Problem
 from msml.recipe.schema import Task, TrainRecipe
 from msml.registry import Entry, losses
@@ -26,7 +26,6 @@ _WORDS = {
     "classes": "classes, whole numbers from 0",
     "momenta": "momenta: log pt, eta, phi",
 }
-TOTAL = "total"
 
 
 def kind_of(task: Task) -> str:

@@ -7,12 +7,12 @@ from msml.arguments import bind
 from msml.checks.limits import check_trained
 from msml.checks.names import metric_problems
 from msml.errors import RecipeError
+from msml.recipe.expand import TOTAL
 from msml.recipe.messages import Problem, unknown
 from msml.recipe.schema import Select, TrainRecipe
 from msml.registry import Entry, is_dummy, metrics, strategies
 
 _SPLITS = ("valid", "test")
-_TOTAL = "total"
 _METHODS = ("problems", "search")  # of every strategy
 
 
@@ -64,9 +64,9 @@ def _check_select(select: Select, tasks: Iterable[str]) -> Iterator[Problem]:
     task, slash, metric = select.metric.rpartition("/")
     if slash and task not in tasks:
         yield "select.metric", unknown("task", task, tasks)
-    if select.metric not in (_TOTAL, *metrics.names()):
+    if select.metric not in (TOTAL, *metrics.names()):
         for text in metric_problems(metric):
-            yield "select.metric", text.replace("known: ", f"known: {_TOTAL}, ")
+            yield "select.metric", text.replace("known: ", f"known: {TOTAL}, ")
     if select.split not in _SPLITS:
         yield "select.split", unknown("split", select.split, _SPLITS)
     elif select.split == "test" and not select.allow_test:

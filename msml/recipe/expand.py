@@ -16,6 +16,9 @@ OUTPUT = "output"
 PROBABILITIES = "probabilities"
 """Name of the probabilities that every classification offers beside its outputs."""
 
+TOTAL = "total"
+"""Name of the weighted sum of the tasks' losses."""
+
 NO_CHAIN = "choose a candidate of each task, or run a search"
 
 Chosen = dict[str, str]

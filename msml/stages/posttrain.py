@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from msml.chain import Chain, output_columns
-from msml.recipe.expand import chain_name, upstream
+from msml.recipe.expand import TOTAL, chain_name, upstream
 from msml.runs import layout
 from msml.runs.directory import read_json, write_json
 from msml.stages.pretrain import pretrained
 from msml.stages.search import chain_weights, chosen_chains, search
 from msml.stages.session import Session
-from msml.stages.training import TOTAL, Training, build_model, predict, train, validation
+from msml.stages.training import Training, build_model, predict, train, validation
 from msml.training.checkpoint import save_arrays, variable_arrays
 from msml.training.epoch import Tensor, to_device
 from msml.training.variables import load_weights, model_variables
@@ -78,7 +78,7 @@ def joint_training(
     training = Training(
         key=str(folder.relative_to(session.directory.path)),
         chain=chain,
-        task_weights=_task_weights(session),
+        task_weights=session.task_weights,
         settings=session.values.posttrain,
         folder=folder,
         weighting=session.values.weighting,
@@ -154,12 +154,7 @@ def _keep(session: Session, chain: Chain, folder: Path) -> dict[str, Any]:
     return _valid_losses(session, chain)
 
 
-def _task_weights(session: Session) -> dict[str, float]:
-    return {name: spec.weight for name, spec in session.tasks.items()}
-
-
 def _valid_losses(session: Session, chain: Chain) -> dict[str, Any]:
-    task_weights = _task_weights(session)
-    losses = validation(session, chain, task_weights, session.on_device("valid"))()
+    losses = validation(session, chain, session.task_weights, session.on_device("valid"))()
     names = (*chain.models, TOTAL)
     return {"valid_losses": dict(zip(names, map(float, losses), strict=True))}

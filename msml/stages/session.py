@@ -190,6 +190,11 @@ class Session:
         self._check(load_splits(data, ["test"], self._labels, file, None, pipelines)["test"])
 
     @property
+    def task_weights(self) -> dict[str, float]:
+        """v_t of each task."""
+        return {name: spec.weight for name, spec in self.tasks.items()}
+
+    @property
     def _labels(self) -> list[str]:
         """The targets that are classes."""
         kinds = {name: kind_of(task) for name, task in self.values.tasks.items()}

@@ -8,6 +8,7 @@ from typing import Any
 from msml.chain import WEIGHT, Chain
 from msml.data.kinematics import Array
 from msml.models.build import build
+from msml.recipe.expand import TOTAL
 from msml.recipe.schema import Fit
 from msml.runs import layout
 from msml.stages.session import Session
@@ -21,7 +22,6 @@ from msml.weighting.diagnosis import chain_diagnosis, weighting_notes
 from msml.weighting.rule import make_weighting, tasks_of
 from msml.weighting.step import epochs, make_chain_step
 
-TOTAL = "total"
 # Steps of a training after which compiling by XLA has paid for itself on a CPU.
 _WORTH_COMPILING = 40_000
 

@@ -8,11 +8,12 @@ import numpy as np
 
 from msml.data.kinematics import Array
 from msml.domains import Domain, Positive, Probability
+from msml.recipe.expand import TOTAL
 from msml.registry import strategies
 from msml.runs import layout
 from msml.stages.selection import Selection
 from msml.stages.session import Session
-from msml.stages.training import TOTAL, optimise, steps_of, use_xla
+from msml.stages.training import optimise, steps_of, use_xla
 from msml.strategies.natural import Distribution
 from msml.strategies.paths import Paths
 from msml.strategies.pretrained import keep_chain, pretrained_models, streams

@@ -9,6 +9,7 @@ import numpy as np
 from msml.data.kinematics import Array
 from msml.data.schema import COLUMNS
 from msml.domains import Count, Natural, NotNegative, Positive
+from msml.recipe.expand import TOTAL
 from msml.recipe.messages import Problem
 from msml.recipe.optimizers import check_optimizer
 from msml.recipe.schema import Fit
@@ -16,7 +17,7 @@ from msml.registry import strategies
 from msml.runs import layout
 from msml.stages.selection import Selection
 from msml.stages.session import Session
-from msml.stages.training import TOTAL, optimise
+from msml.stages.training import optimise
 from msml.strategies.alphas import Alphas
 from msml.strategies.darts_choice import by_ranking, scores_of_alpha, scores_of_removal, selection
 from msml.strategies.darts_monitor import entropies, hessian_measurement, ranking_stays
@@ -148,7 +149,7 @@ class DartsSearch:
             _angles(session) if settings.mix == "circular" else {},
         )
         self.alphas = Alphas(self.supernet)
-        task_weights = {task: spec.weight for task, spec in session.tasks.items()}
+        task_weights = session.task_weights
         self.objective = Objective(self.supernet, task_weights)
         self._train, self._valid = self._streams()
         self._optimizer = make_optimizer(settings.fit, self.supernet.variables, session.precision)

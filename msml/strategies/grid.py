@@ -109,8 +109,7 @@ def kept_score(record: Mapping[str, Any]) -> Score:
 def _gradients(session: Session) -> int:
     """Count the weight gradients of an epoch of a chain: of each model one, or one a task."""
     chain = Chain(session.tasks, dict.fromkeys(session.tasks))
-    weights = {name: spec.weight for name, spec in session.tasks.items()}
-    weighting = make_weighting(session.values.weighting, tasks_of(chain, weights, 0))
+    weighting = make_weighting(session.values.weighting, tasks_of(chain, session.task_weights, 0))
     return len(session.tasks) * (len(session.tasks) if weighting.on_gradients else 1)
 
 

@@ -9,10 +9,9 @@ import numpy as np
 from msml.chain import weighted_total
 from msml.data.kinematics import Array
 from msml.metrics import average, facts_of, replicate
-from msml.recipe.expand import metric_of
+from msml.recipe.expand import TOTAL, metric_of
 from msml.stages.losses import Measure, event_losses, metric_on
 from msml.stages.session import Session
-from msml.stages.training import TOTAL
 from msml.training.measure import Outputs
 
 _REPLICAS = 200

@@ -11,6 +11,7 @@ import numpy as np
 from msml.chain import WEIGHT, Chain
 from msml.data.kinematics import Array
 from msml.domains import Count, Domain
+from msml.recipe.expand import TOTAL
 from msml.recipe.messages import Problem
 from msml.recipe.optimizers import check_optimizer
 from msml.recipe.schema import Fit
@@ -18,7 +19,7 @@ from msml.registry import strategies
 from msml.runs import layout
 from msml.stages.selection import Selection
 from msml.stages.session import Session
-from msml.stages.training import TOTAL, optimise, steps_of, use_xla
+from msml.stages.training import optimise, steps_of, use_xla
 from msml.strategies.evolution import Evolution, Genes, evolve
 from msml.strategies.paths import Paths
 from msml.strategies.pretrained import keep_chain, pretrained_models
@@ -132,7 +133,7 @@ def trainable_paths(session: Session, models: Models, settings: Fit) -> Paths:
         }
         for task, candidates in models.items()
     }
-    task_weights = {task: spec.weight for task, spec in session.tasks.items()}
+    task_weights = session.task_weights
     seed = model_seed(session.values.seed, "search/weighting")
     weighting = make_weighting(
         session.values.weighting, tasks_of(supernet.inputs, task_weights, seed)
