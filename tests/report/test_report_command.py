@@ -1,7 +1,6 @@
 """`msml report` and `msml check`, from a sweep of two seeds and two pairs."""
 
 import json
-import os
 import re
 import shutil
 import sys
@@ -11,14 +10,13 @@ from urllib.parse import unquote
 
 import pandas as pd
 import pytest
-from click.testing import CliRunner
+from commands import run
 from made_results import pairs
 
 sys.path.append(str(Path(__file__).parents[1] / "stages"))  # for `tiny`
 
-from tiny import RECIPE, write_recipe
+from tiny import RECIPE, first_seed_done, write_recipe
 
-from msml.cli import cli
 from msml.errors import DataError, IncompleteError, RecipeError
 from msml.report.page import About, Section, page
 from msml.report.results import Results
@@ -79,22 +77,8 @@ def swept(tmp_path_factory, event_file):
     """A folder in which all units but those of the second seed are done."""
     pytest.importorskip("distributed")
     folder = tmp_path_factory.mktemp("swept")
-    shutil.copy(event_file, folder / "events.h5")
-    write_recipe(folder, OURS)
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        run("run", "tiny.yaml", "seed=0")
+    with first_seed_done(folder, event_file, OURS):
         yield folder
-    finally:
-        os.chdir(before)
-
-
-def run(*arguments):
-    result = CliRunner().invoke(cli, arguments)
-    if result.exception:
-        raise result.exception
-    return result
 
 
 def test_an_incomplete_sweep_is_shown_and_what_is_missing_is_said(swept):

@@ -1,15 +1,10 @@
 """A strategy of a plugin, as short as the contract allows, through every command."""
 
-import os
-import shutil
-from pathlib import Path
-
 import pandas as pd
 import pytest
-from click.testing import CliRunner
-from tiny import RECIPE, write_recipe
+from commands import run
+from tiny import RECIPE, first_seed_done
 
-from msml.cli import cli
 from msml.errors import RecipeError
 from msml.registry import strategies
 
@@ -46,32 +41,20 @@ OURS = OURS.replace("[connected, sequential, joint]", "[joint]")
 OURS += 'sweep: {over: {seed: "0:2"}}\nreport: {figures: [fig5, fig6, fig7]}\n'
 
 
-def run(*arguments):
-    result = CliRunner().invoke(cli, arguments)
-    if result.exception:
-        raise result.exception
-    return result.output
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, event_file):
     """A folder in which the run of the first seed is done."""
     folder = tmp_path_factory.mktemp("longest")
-    shutil.copy(event_file, folder / "events.h5")
     (folder / "longest.py").write_text(PLUGIN)
-    write_recipe(folder, OURS)
-    before = Path.cwd()
-    os.chdir(folder)
     try:
-        run("run", "tiny.yaml", "seed=0")
-        yield folder
+        with first_seed_done(folder, event_file, OURS):
+            yield folder
     finally:
-        os.chdir(before)
         strategies.forget(str((folder / "longest.py").resolve()))
 
 
 def test_an_estimate_leaves_out_what_it_does_not_know(folder):
-    shown = run("plan", "tiny.yaml", "--estimate")
+    shown = run("plan", "tiny.yaml", "--estimate").output
     assert "without the search of the strategy 'longest', which does not say" in shown
 
 

@@ -1,10 +1,15 @@
 """A training recipe small enough to run in seconds, and the files of its run."""
 
 import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from commands import run
 from synthetic import synthetic_events, write_events
 
 from msml.data.splits import split_rows
@@ -54,6 +59,20 @@ def write_recipe(folder: Path, text: str = RECIPE, name: str = "tiny.yaml") -> P
     path = folder / name
     path.write_text(text)
     return path
+
+
+@contextmanager
+def first_seed_done(folder: Path, event_file: Path, text: str) -> Iterator[Path]:
+    """Work in a folder with a recipe and its events, in which the run of the first seed is done."""
+    shutil.copy(event_file, folder / "events.h5")
+    write_recipe(folder, text)
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        run("run", "tiny.yaml", "seed=0")
+        yield folder
+    finally:
+        os.chdir(before)
 
 
 def spoil_test_split(path: Path) -> None:
