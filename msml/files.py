@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from msml import digests
 from msml.errors import DataError, RecipeError, ends
 
 _SECONDS_BETWEEN_TRIES = 0.1
@@ -43,8 +44,13 @@ def user_path(text: str | Path) -> Path:
 
 
 @contextlib.contextmanager
-def atomic(path: Path) -> Iterator[Path]:
+def atomic(path: Path, *, listed: bool = True) -> Iterator[Path]:
     """Give a temporary path beside `path` that takes its place when the block ends well.
+
+    Args:
+        path: The file.
+        listed: Whether it has a line in the list of digests of the folder that it lies in, if that
+            has one; not where it will be added to.
 
     Raises:
         DataError: If it cannot be written (no permission, full disk).
@@ -57,6 +63,8 @@ def atomic(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
+        if listed:
+            digests.add(path, temporary)
         temporary.replace(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
@@ -83,7 +91,7 @@ def locked(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # What is there stays as it is, and no link is followed.
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        descriptor = digests.no_link(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror}") from error
     with os.fdopen(descriptor, "rb"):

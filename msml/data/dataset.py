@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from msml import digests
 from msml.data.described import EventFile, Source
 from msml.data.events import check_finite, describe, first_not_finite, read_blocks, read_masked
 from msml.data.kinematics import Array
@@ -200,7 +201,8 @@ def _mapped(
     """Map some rows of a column from a NumPy file, which is written where it is not there."""
     path = folder / f"{quote(column, safe='')}.npy"
     with locked(folder / "lock"):  # runs that start together unpack once
-        if not path.exists():
+        digests.start(folder)
+        if not digests.is_intact(path):
             remove_temporaries(folder)
             with atomic(path) as temporary:
                 map_ = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]

@@ -89,8 +89,8 @@ def opened(path: Path) -> Iterator[h5py.File]:
             reason = f"not a complete HDF5 file ({error})"
         raise DataError(f"{path}: {reason}") from error
     with file:
-        _check_version(path, file)
         try:
+            _check_version(path, file)
             yield file
         except (KeyError, OSError, RuntimeError) as error:  # what h5py raises on damaged blocks
             raise DataError(f"{path}: damaged HDF5 ({error})") from error

@@ -34,6 +34,7 @@ from msml.data.hdf5 import Stored
 from msml.data.schema import COLUMNS, Column
 from msml.errors import DataError, nearest
 
+_LIBRARY = ("v110", "v110")  # the first whose files have checksums of all that is no data
 _CHUNK_BYTES = 2**20
 # Blocks of this many events are written at once; every chunk length divides it, so that no chunk is
 # compressed twice.
@@ -79,7 +80,7 @@ class EventWriter:
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._disk = Disk(self._temporary)
-        self._file = h5py.File(self._disk, "w")
+        self._file = h5py.File(self._disk, "w", libver=_LIBRARY)
         try:
             self._file.attrs["format"] = FORMAT
             self._file.attrs["format_version"] = FORMAT_VERSION
@@ -191,6 +192,7 @@ class EventWriter:
             chunks=(_chunk_rows(row_bytes, rows), *shape),
             compression="gzip",
             compression_opts=4,
+            fletcher32=True,  # damage is noticed when it is read
             # Shuffling the bytes halves dense columns but doubles the nearly empty images.
             shuffle=name != "calo_images",
         )

@@ -16,6 +16,8 @@ from msml.data.schema import Column
 
 _KINDS = {"c": "complex numbers", "S": "texts", "U": "texts", "O": "texts or lists", "V": "opaque"}
 _LARGEST_FLOAT = 8  # bytes
+# What is not in the file is not in the hash of it.
+_ELSEWHERE = "expected them in this one, or that file in `data.files`"
 
 
 @dataclass(frozen=True)
@@ -112,14 +114,24 @@ def _walk(
 ) -> Iterator[tuple[str, h5py.Dataset | str]]:
     """Yield each dataset with its path, and why anything else holds no column."""
     for name in group:
+        if isinstance(name, bytes):
+            yield prefix + name.decode(errors="replace"), "its name is no UTF-8"
+            continue
         path = prefix + name
+        link = group.get(name, getlink=True)
+        if isinstance(link, h5py.ExternalLink):
+            yield path, f"a link into another file; {_ELSEWHERE}"
+            continue
         try:
             item = group[name]
         except (KeyError, OSError):
+            if isinstance(link, h5py.HardLink):
+                raise  # what it leads to is damaged
             yield path, "a link to nothing"
             continue
         if isinstance(item, h5py.Dataset):
-            yield path, item
+            elsewhere = item.is_virtual or item.external
+            yield path, f"its numbers lie in other files; {_ELSEWHERE}" if elsewhere else item
         elif not isinstance(item, h5py.Group):
             yield path, "a type"
         elif item in above:
@@ -133,7 +145,7 @@ def _walk(
 def _dtype(dataset: h5py.Dataset) -> np.dtype[Any] | None:
     try:
         dtype: np.dtype[Any] = dataset.dtype
-    except TypeError:
+    except (TypeError, ValueError):
         return None
     return dtype
 

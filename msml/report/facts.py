@@ -1,7 +1,6 @@
 """What a run's own files say about it: its settings, and how long training took."""
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,12 +10,11 @@ from msml.data.described import Files
 from msml.data.events import describe
 from msml.errors import DataError, RecipeError
 from msml.files import fingerprint
-from msml.recipe import load
 from msml.recipe.expand import candidates, task_weights
-from msml.recipe.schema import TrainRecipe
 from msml.registry import is_dummy
 from msml.runs import layout
-from msml.runs.directory import read_json_if_there
+from msml.runs.directory import kept_recipe, read_json_if_there
+from msml.runs.log import records
 
 _TRAINING = ("search/", "grid/", "posttrain/")
 
@@ -53,8 +51,8 @@ class Facts:
     def valid_loss(self, chain: str, mode: str) -> float | None:
         """Loss of the last task on valid, of a trained chain; None where there is none."""
         path = layout.posttrained(self.directory, chain, mode) / layout.RESULT
-        record = read_json_if_there(path) or {}
-        loss: float | None = record.get("valid_losses", {}).get(self.tasks[-1])
+        record = read_json_if_there(path, "valid_losses") or {"valid_losses": {}}
+        loss: float | None = record["valid_losses"].get(self.tasks[-1])
         return loss
 
 
@@ -62,10 +60,10 @@ def facts(directory: Path) -> Facts:
     """Read what a run's recipe and log say.
 
     Raises:
-        DataError: The recipe is of another version of msml.
+        DataError: The recipe is damaged, or of another version of msml.
     """
     try:
-        loaded = load(layout.recipe(directory), TrainRecipe)
+        loaded = kept_recipe(directory)
     except RecipeError as error:
         raise DataError(f"{directory}: {error.problems[0]}") from error
     recipe = loaded.values
@@ -83,23 +81,8 @@ def facts(directory: Path) -> Facts:
         models=max(len(list(candidates(task))) for task in recipe.tasks.values()),
         dummies=any(is_dummy(spec.model) for spec in specs),
         events=recipe.data.events or _events(tuple(files)),
-        train_seconds=train_seconds(manifest.get("sessions", []), list(log(directory))),
+        train_seconds=train_seconds(manifest.get("sessions", []), list(records(directory))),
     )
-
-
-def log(directory: Path) -> Iterator[dict[str, Any]]:
-    """Yield the logged epochs of a run; half a line, left by a kill, does not count."""
-    try:
-        lines = layout.log(directory).read_text().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if "unit" in record and "time" in record:
-            yield record
 
 
 def train_seconds(sessions: list[Mapping[str, Any]], records: list[dict[str, Any]]) -> float | None:

@@ -9,8 +9,8 @@ import numpy as np
 
 from msml.plotting import Look, look
 from msml.registry import figures
-from msml.report.facts import log
 from msml.report.looks import NothingToDraw, new_figure, pair, title
+from msml.runs import log
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -120,7 +120,7 @@ def _units(run: Mapping[str, Any]) -> Iterator[tuple[str, list[dict[str, Any]]]]
     Of a grid search, that is the training of the chosen pair.
     """
     found: dict[str, list[dict[str, Any]]] = {}
-    for record in log(Path(run["directory"])):
+    for record in log.records(Path(run["directory"])):
         kind, _, rest = record["unit"].partition("/")
         wanted = kind == "search" or (kind == "posttrain" and rest.endswith("/joint"))
         wanted |= record["unit"] == f"{_GRID}{run['selected']}"

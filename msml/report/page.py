@@ -11,10 +11,9 @@ from typing import Any
 from urllib.parse import quote
 
 from msml import __version__
-from msml.errors import DataError
 from msml.report.tables import Cells
 from msml.runs import layout
-from msml.runs.directory import read_json
+from msml.runs.directory import read_json_if_there
 from msml.runs.manifest import total_seconds
 from msml.tables import duration, threads
 
@@ -69,7 +68,7 @@ def page(about: About, sections: Sequence[Section], folder: Path) -> str:
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
     environment.filters["encoded"] = lambda path: base64.b64encode(path.read_bytes()).decode()
     environment.filters["address"] = lambda path: quote(os.path.relpath(path, folder))
-    manifests = [_manifest(run) for run in about.runs]
+    manifests = [read_json_if_there(layout.manifest(run)) or {} for run in about.runs]
     return environment.get_template("page.html.jinja").render(
         name=about.name,
         facts=_facts(about, manifests),
@@ -150,10 +149,3 @@ def _between(times: Sequence[float]) -> str:
         return ""
     first, last = (f"{datetime.fromtimestamp(t, UTC):%Y-%m-%d}" for t in (min(times), max(times)))
     return first if first == last else f"{first} to {last}"
-
-
-def _manifest(run: Path) -> dict[str, Any]:
-    try:
-        return dict(read_json(layout.manifest(run)))
-    except DataError:
-        return {}

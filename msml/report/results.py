@@ -13,7 +13,7 @@ from msml.recipe.schema import Report
 from msml.recipe.tree import line
 from msml.report.facts import Facts, facts
 from msml.runs import layout
-from msml.runs.directory import read_json
+from msml.runs.directory import read_json, read_records
 from msml.sweep.collect import Row, collect, run_rows
 from msml.sweep.plan import Plan, make
 from msml.sweep.tables import missing_lines
@@ -76,7 +76,7 @@ class Results:
         for run in self.runs:
             for stage in ("search", "grid"):
                 if (path := layout.selection(run, stage)).exists():
-                    found[run] = dict(read_json(path))
+                    found[run] = read_json(path, *layout.SELECTED)
                     break
         return found
 
@@ -126,9 +126,20 @@ def of_runs(directories: Sequence[Path]) -> Results:
             raise DataError(f"{path}: no run: it has no recipe.yaml")
         found = list(run_rows(path, f"{path.parent.name}/{path.name}"))
         rows += [{**row, "directory": str(path)} for row in found]
-        lines += [] if (layout.evaluation(path) / layout.RESULT).exists() else [f"not done: {path}"]
+        lines += _undone(path)
     name = ", ".join(map(str, directories))
     return Results(name, (), tidy(rows), tuple(directories), len(directories), tuple(lines))
+
+
+def _undone(run: Path) -> list[str]:
+    path = layout.evaluation(run) / layout.RESULT
+    if not path.exists():
+        return [f"not done: {run}"]
+    try:
+        read_records(path, *layout.MEASURED)
+    except DataError as error:
+        return [str(error)]
+    return []
 
 
 def tidy(rows: Sequence[Row]) -> "DataFrame":

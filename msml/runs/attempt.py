@@ -3,12 +3,13 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from msml.errors import MsmlError
-from msml.runs.directory import RunDirectory, write_json
+from msml.runs.directory import RunDirectory, read_json_if_there, write_json
+from msml.runs.layout import UNFINISHED
 
-UNFINISHED = "unfinished.json"
 _INTERRUPTED = 130
 
 
@@ -27,6 +28,11 @@ def attempt(directory: RunDirectory, command: list[str]) -> Iterator[None]:
         write_json(path, record | {"error": _described(error)})
         raise
     path.unlink(missing_ok=True)
+
+
+def last_attempt(run: Path) -> dict[str, Any] | None:
+    """Return what `attempt` keeps in a run; None where the last one has ended well."""
+    return read_json_if_there(run / UNFINISHED, "command", "error")
 
 
 def _described(error: BaseException) -> dict[str, Any]:

@@ -4,15 +4,19 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from msml.errors import DataError
+from msml import digests
+from msml.digests import no_link
+from msml.errors import DataError, ends
 from msml.files import atomic, fingerprint, locked, remove_temporaries
-from msml.runs import layout
+from msml.recipe import Recipe, load
+from msml.recipe.schema import TrainRecipe
+from msml.runs import layout, log
 
 IN_USE = "another process is working in it"
 
@@ -51,35 +55,37 @@ class RunDirectory:
         """Remove what a killed process left half written: temporary files, a torn last line."""
         remove_temporaries(self.path)
         try:
-            log = layout.log(self.path)
-            if log.exists() and not (lines := log.read_bytes()).endswith(b"\n"):
-                os.truncate(log, lines.rfind(b"\n") + 1)
+            path = layout.log(self.path)
+            if path.exists() and not (lines := path.read_bytes()).endswith(b"\n"):
+                os.truncate(path, lines.rfind(b"\n") + 1)
         except OSError as error:
             raise DataError(f"{self.path}: cannot be written: {error.strerror}") from error
 
     def log(self, record: Mapping[str, Any]) -> None:
-        """Add a line to `metrics.jsonl`."""
-        line = json.dumps(finite({**record, "time": round(time.time(), 3)}))
+        """Add a line to `metrics.jsonl`.
+
+        Raises:
+            DataError: It cannot be written.
+        """
+        path, now = layout.log(self.path), round(time.time(), 3)
+        line = log.line(finite({**record, "time": now}))
         try:
-            with layout.log(self.path).open("a") as handle:
-                handle.write(line + "\n")
+            with open(path, "a", opener=no_link) as handle:
+                handle.write(line)
         except OSError as error:
-            raise DataError(
-                f"{layout.log(self.path)}: cannot be written: {error.strerror}"
-            ) from error
+            raise DataError(f"{path}: cannot be written: {error.strerror}") from error
 
     def forget(self, unit: str, epochs: int) -> None:
         """Drop the logged epochs of a unit after these: they will be done again."""
-        log = layout.log(self.path)
-        lines = log.read_text().splitlines(keepends=True) if log.exists() else []
-        records = [json.loads(line) for line in lines]
+        lines = log.lines(self.path)
+        records = map(log.record, lines)
         kept = [
             line
             for line, record in zip(lines, records, strict=True)
-            if record.get("unit") != unit or record.get("epoch", 0) <= epochs
+            if record and (record["unit"] != unit or record.get("epoch", 0) <= epochs)
         ]
         if len(kept) < len(lines):
-            with atomic(log) as temporary:
+            with atomic(layout.log(self.path), listed=False) as temporary:
                 temporary.write_text("".join(kept))
 
 
@@ -103,6 +109,27 @@ def run_directory(
     return RunDirectory(made[0] if made else runs / name / f"{readable}-{mark}")
 
 
+def kept_recipe(run: Path) -> Recipe[TrainRecipe]:
+    """Load the recipe that a run keeps.
+
+    Raises:
+        DataError: It is damaged.
+        RecipeError: It is missing, or of another version of msml.
+    """
+    check_intact(layout.recipe(run))
+    return load(layout.recipe(run), TrainRecipe)
+
+
+def check_intact(path: Path) -> None:
+    """Refuse a file that is there but not as it was written.
+
+    Raises:
+        DataError: That is so.
+    """
+    if path.is_file() and not digests.is_intact(path):
+        raise DataError(f"{path}: damaged, not as it was written; run the same command again")
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write JSON so that a reader never sees half of it; see `finite`.
 
@@ -124,21 +151,45 @@ def finite(content: Any) -> Any:
     return content
 
 
-def read_json_if_there(path: Path) -> Any:
-    """Read JSON; None where it is missing or broken."""
+def read_json_if_there(path: Path, *keys: str) -> dict[str, Any] | None:
+    """Read a JSON object as `read_json` does; None where that cannot be."""
     try:
-        return read_json(path)
+        return read_json(path, *keys)
     except DataError:
         return None
 
 
-def read_json(path: Path) -> Any:
-    """Read JSON.
+def read_json(path: Path, *keys: str) -> dict[str, Any]:
+    """Read a JSON object that has some keys.
 
     Raises:
-        DataError: If it is missing or broken.
+        DataError: If it is missing, broken, not as it was written, or something else.
     """
+    return _with_keys(_read(path), keys, path)
+
+
+def read_records(path: Path, *keys: str) -> list[dict[str, Any]]:
+    """Read a JSON list of objects that have some keys.
+
+    Raises:
+        DataError: As `read_json`.
+    """
+    found = _read(path)
+    if not isinstance(found, list):
+        raise DataError(f"{path}: expected a list, got {ends(str(found))}")
+    return [_with_keys(each, keys, path) for each in found]
+
+
+def _with_keys(found: Any, keys: Sequence[str], path: Path) -> dict[str, Any]:
+    if not isinstance(found, dict) or not set(keys) <= found.keys():
+        expected = ", ".join(f"'{key}'" for key in keys)
+        raise DataError(f"{path}: expected an object with {expected}, got {ends(str(found))}")
+    return found
+
+
+def _read(path: Path) -> Any:
+    check_intact(path)
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error

@@ -9,6 +9,17 @@ RESULT = "metrics.json"
 """In the folder of what was trained or measured; there when that is done."""
 PREDICTIONS = "predictions.h5"
 """In the folder of a chain that was measured."""
+CHECKPOINT = "checkpoint.h5"
+"""In the folder of what is being trained: its state; it goes when that is done."""
+TRANSFORMS = "transforms.json"
+"""In the run: what the transforms of the data have learnt."""
+UNFINISHED = "unfinished.json"
+"""In the run: how the last attempt began and ended; it goes when that has ended well."""
+
+MEASURED = ("chain", "mode", "metrics")
+"""What the result of a chain that was measured has at least."""
+SELECTED = ("strategy", "chosen", "undetermined", "gradient_passes")
+"""What a selection has at least."""
 
 
 # A file system allows 255 bytes; temporary files have longer names than what they become.
@@ -40,7 +51,7 @@ def log(run: Path) -> Path:
 
 def transforms(run: Path) -> Path:
     """What the transforms of the data have learnt."""
-    return run / "transforms.json"
+    return run / TRANSFORMS
 
 
 def pretrained(run: Path, task: str, candidate: str) -> Path:

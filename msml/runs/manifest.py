@@ -68,7 +68,7 @@ def earlier(directory: RunDirectory) -> dict[str, Any]:
     path = layout.manifest(directory.path)
     if not path.exists():
         return {}
-    found = dict(read_json(path))
+    found = read_json(path)
     if "sessions" not in found:
         raise DataError(
             f"{path}: of another version of msml; remove that folder, or give the recipe another "

@@ -1,30 +1,34 @@
 """How far runs have come, from the files they leave; no TensorFlow."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from msml.errors import RecipeError
+from msml.errors import DataError, RecipeError
 from msml.files import is_locked
 from msml.recipe import load
 from msml.recipe.expand import chain_name, chains, expand
 from msml.recipe.schema import TrainRecipe
 from msml.runs import layout
-from msml.runs.attempt import UNFINISHED
-from msml.runs.directory import read_json_if_there, run_directory
+from msml.runs.attempt import last_attempt
+from msml.runs.directory import kept_recipe, read_json_if_there, run_directory
+from msml.runs.log import records
+from msml.runs.repair import damaged
 
 STOPPED = (85, 130)
 # Stands for the chain until the search has chosen it.
 _TO_BE_CHOSEN = "(to be chosen)"
+# Files that are looked at whenever somebody asks; weights can be large.
+_SMALL = (".json", ".yaml")
 
 STATES = {
     "done": "all stages have ended well",
     "running": "a process is working in it",
     "failed": "an error ended it; the same command tries again",
     "interrupted": "stopped or killed; the same command continues",
+    "damaged": "a file is not as it was written; the same command makes it again",
     "partial": "what was asked for has ended well, other work is left",
     "not started": "nothing there",
 }
@@ -99,9 +103,9 @@ def status(path: Path) -> Status:
     """Say how far a run has come."""
     if not layout.recipe(path).exists():
         return Status(str(path), "not started", (), None, None, None)
-    seen = _last_epochs(layout.log(path))
+    seen = {record["unit"]: record for record in records(path)}
     units = tuple(_units(path, seen))
-    attempt = read_json_if_there(path / UNFINISHED)
+    attempt = last_attempt(path)
     last = max(seen.values(), key=lambda record: record["time"], default=None)
     current = last["unit"] if last and not _is_done(units, last["unit"]) else None
     error = (attempt or {}).get("error")
@@ -122,6 +126,8 @@ def _state(path: Path, units: tuple[UnitStatus, ...], attempt: Mapping[str, Any]
     if attempt:
         error = attempt.get("error")
         return "failed" if error and error["exit_code"] not in STOPPED else "interrupted"
+    if damaged(path, _SMALL):
+        return "damaged"
     return "done" if units and all(unit.done for unit in units) else "partial"
 
 
@@ -131,11 +137,11 @@ def _is_done(units: tuple[UnitStatus, ...], name: str) -> bool:
 
 
 def _units(path: Path, seen: Mapping[str, Mapping[str, Any]]) -> Iterator[UnitStatus]:
-    """Yield a run's work, as its recipe says; none where that is of another version."""
+    """Yield a run's work, as its recipe says; none where that is damaged or of another version."""
     try:
-        recipe = load(layout.recipe(path), TrainRecipe).values
+        recipe = kept_recipe(path).values
         tasks = expand(recipe)
-    except RecipeError:
+    except (DataError, RecipeError):
         return
     for task, spec in tasks.items():
         for name in spec.candidates:
@@ -159,7 +165,7 @@ def _units(path: Path, seen: Mapping[str, Mapping[str, Any]]) -> Iterator[UnitSt
 def _chains(path: Path, recipe: TrainRecipe) -> list[str]:
     """Names of the chains to train; none where the recipe chooses none."""
     if recipe.strategy:
-        selection = read_json_if_there(layout.selection(path))
+        selection = read_json_if_there(layout.selection(path), "chosen")
         return [chain_name(selection["chosen"]) if selection else _TO_BE_CHOSEN]
     try:
         return [chain_name(chain) for chain in chains(recipe)]
@@ -183,19 +189,3 @@ def _unit(stage: str, name: str, file: Path, seen: Mapping[str, Mapping[str, Any
         best=facts.get("valid_loss", facts.get("best")),
         time=file.stat().st_mtime if result is not None else epoch.get("time"),
     )
-
-
-def _last_epochs(path: Path) -> dict[str, dict[str, Any]]:
-    """Return the last epoch of each unit; half a line, left by a kill, does not count."""
-    last: dict[str, dict[str, Any]] = {}
-    try:
-        lines = path.read_text(errors="replace").splitlines()
-    except OSError:  # no such file, or one of somebody else
-        return last
-    for line in lines:
-        try:
-            record = json.loads(line)
-            last[record["unit"]] = record
-        except (ValueError, KeyError):
-            continue
-    return last

@@ -9,7 +9,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from msml import __version__
+from msml import __version__, digests
 from msml.data.described import EventFile
 from msml.data.events import EventWriter, describe
 from msml.errors import DataError, RecipeError
@@ -130,18 +130,20 @@ def _finished(job: Job) -> EventFile:
 
 
 def _make_shards(job: Job, pool: Path | None, workers: int) -> None:
-    """Make the shards that are not there yet."""
+    """Make the shards that are not there yet, or damaged."""
     tasks: dict[str, list[Task]] = {}
+    digests.start(job.parts)
     with Meter("events") as meter:
         for process in job.recipe.processes:
             shards = job.shards(process)
+            whole = {path for path, _ in shards if digests.is_intact(path)}
             missing = [
                 Task(_make_shard, (job.recipe, process, index, wanted, pool, path))
                 for index, (path, wanted) in enumerate(shards)
-                if not path.exists()
+                if path not in whole
             ]
             tasks[process] = missing
-            done = sum(wanted for path, wanted in shards if path.exists())
+            done = sum(wanted for path, wanted in shards if path in whole)
             meter.add(process, job.events(process), done)
         run_tasks(tasks, workers, meter.advance)
 
@@ -206,22 +208,24 @@ def cache_folder() -> Path:
 
 
 def pileup_pool(recipe: EventRecipe, workers: int) -> Path:
-    """Find the pile-up pool of a recipe in the cache, or make it there."""
+    """Find the pile-up pool of a recipe in the cache, or make it there; a damaged one anew."""
     settings = asdict(recipe.pileup)
     del settings["mean"]
     versions = [__version__, importlib.metadata.version("pythia8mc")]
     key = fingerprint([settings, recipe.pythia, versions])
     path = cache_folder() / f"pileup-{key[:16]}.npz"
     with locked(path.with_suffix(".lock")):
-        if not path.exists():
+        digests.start(path.parent)
+        if not digests.is_intact(path):
             parts = list(_pool_parts(path, recipe.pileup.pool))
             with Meter("interactions") as meter:
-                done = sum(size for part, size in parts if part.exists())
+                whole = {part for part, _ in parts if digests.is_intact(part)}
+                done = sum(size for part, size in parts if part in whole)
                 meter.add("pile-up pool", recipe.pileup.pool, done)
                 tasks = [
                     Task(_make_pool_part, (recipe, index, size, part))
                     for index, (part, size) in enumerate(parts)
-                    if not part.exists()
+                    if part not in whole
                 ]
                 run_tasks({"pile-up pool": tasks}, workers, meter.advance)
             with atomic(path) as temporary:

@@ -12,7 +12,7 @@ from msml.data.kinematics import Array
 from msml.metrics import LOSS, EventMean, estimate, label_of, replicate
 from msml.recipe.expand import chain_name
 from msml.runs import layout
-from msml.runs.directory import finite, read_json, write_json
+from msml.runs.directory import finite, read_json, read_records, write_json
 from msml.stages.drawing import draw
 from msml.stages.losses import Measure, event_losses, metric_on
 from msml.stages.posttrain import folder_of, trained
@@ -52,10 +52,10 @@ def evaluate(session: Session) -> list[Record]:
     if judge:
         judge.write_calibration()
     path = layout.evaluation(session.directory.path) / layout.RESULT
-    if not path.exists() or read_json(path) != finite(records):
+    if not path.exists() or read_records(path) != finite(records):
         draw(session, records, judge)
         write_json(path, records)
-    return list(read_json(path))
+    return read_records(path)
 
 
 def _evaluated(session: Session, judge: Judge | None, chosen: dict[str, str], mode: str) -> Record:
@@ -71,7 +71,7 @@ def _evaluated(session: Session, judge: Judge | None, chosen: dict[str, str], mo
         record = {"chain": chosen, "mode": mode, "metrics": measured}
         write_json(folder / layout.RESULT, record)
         session.progress.done(f"evaluate {chain_name(chosen)} {mode}")
-    return dict(read_json(folder / layout.RESULT))
+    return read_json(folder / layout.RESULT, *layout.MEASURED)
 
 
 def _folder(session: Session, chosen: dict[str, str], mode: str) -> Path:

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from msml import digests
 from msml.checks.validate import load_valid, validate
 from msml.data.described import paths
 from msml.data.splits import summary
@@ -20,6 +21,7 @@ from msml.runs import layout
 from msml.runs.attempt import attempt
 from msml.runs.directory import run_directory
 from msml.runs.manifest import earlier, recorded, versions
+from msml.runs.repair import repair
 from msml.signals import stop_requests
 from msml.stages.progress import EpochDisplay, OnEpoch, both
 from msml.stages.session import Progress, Session
@@ -51,14 +53,18 @@ def opened(
     if tensorboard:
         epoch = both(epoch, tensorboard_writer(directory.file("tensorboard")))
     with directory.held(), stop_requests() as stop, display:
+        for line in repair(directory.path):
+            display.done(line)
         tensorflow()  # before anything else imports it, without its settings
         validate(loaded)
         progress = Progress(epoch, display.done, stop)
         session = Session(loaded, directory, progress)
         _check_earlier(session)
+        digests.start(directory.path)
         session.write_recipe()
         with recorded(directory, _facts(session), _about(session)), attempt(directory, sys.argv):
             yield session
+        digests.shorten(directory.path)
 
 
 def _check_earlier(session: Session) -> None:
@@ -68,7 +74,8 @@ def _check_earlier(session: Session) -> None:
     TensorFlow must not lock a user out of finished runs.
 
     Raises:
-        DataError: Events or plugins are not those that the run began with.
+        DataError: Events or plugins are not those that the run began with, or the list of digests
+            is gone.
     """
     before = earlier(session.directory)
     if not before or not any(session.directory.path.rglob("*.h5")):
@@ -76,6 +83,8 @@ def _check_earlier(session: Session) -> None:
         layout.transforms(session.directory.path).unlink(missing_ok=True)
         return
     where, remedy = session.directory.path, "remove that folder, or give the recipe another name"
+    if not digests.has_list(where):
+        raise DataError(f"{where}: has results, but no digests of them, {digests.LIST}; {remedy}")
     if before["data"]["sha256"] != session.data_fingerprint:
         raise DataError(
             f"{session.data_file}: other events than those that {where} began with; {remedy}"

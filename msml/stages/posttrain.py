@@ -44,7 +44,7 @@ def trained(session: Session, chosen: dict[str, str], mode: str) -> dict[str, An
         write_json(folder / layout.RESULT, {"chain": chosen, "mode": mode, **result})
         losses = ", ".join(f"{k} {v:.5f}" for k, v in result["valid_losses"].items())
         session.progress.done(f"posttrain {chain_name(chosen)} {mode}: valid losses {losses}")
-    return dict(read_json(folder / layout.RESULT))
+    return read_json(folder / layout.RESULT, "chain", "mode", "valid_losses")
 
 
 def pretrained_chain(

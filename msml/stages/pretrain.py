@@ -12,10 +12,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from msml import digests
 from msml.chain import Chain, frozen, output_columns
-from msml.files import atomic, locked, remove_temporaries
+from msml.files import atomic, locked
 from msml.runs import layout
 from msml.runs.directory import read_json, write_json
+from msml.runs.repair import clean_cache
 from msml.stages.session import Session
 from msml.stages.sharing import pretraining_mark
 from msml.stages.training import Training, build_model, train
@@ -47,11 +49,12 @@ def pretrained(session: Session, task: str, candidate: str) -> tuple[Path, dict[
     mark = pretraining_mark(session.tasks, task, candidate, {**session.facts(), **settings})
     folder = session.directory.cache / "pretrain" / mark
     with locked(folder / "lock", waiting=session.check_stop):
+        clean_cache(folder)
         if not (folder / layout.RESULT).exists():
             session.check_stop()
-            remove_temporaries(folder)
             _pretrain(session, task, candidate, folder)
-    metrics = read_json(folder / layout.RESULT)
+            digests.shorten(folder)
+    metrics = read_json(folder / layout.RESULT, "valid_loss")
     own = layout.pretrained(session.directory.path, task, candidate)
     _link(folder / layout.WEIGHTS, own.with_suffix(".h5"))
     _link(folder / layout.RESULT, own)
@@ -117,9 +120,8 @@ def _link(source: Path, target: Path) -> None:
     """Show a file of the cache in the run's own folder."""
     if target.exists():
         return
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.link(source, target)
-    except OSError:  # another file system, or one without links
-        with atomic(target) as temporary:
+    with atomic(target) as temporary:
+        try:
+            os.link(source, temporary)
+        except OSError:  # another file system, or one without links
             shutil.copy(source, temporary)

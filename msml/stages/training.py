@@ -128,7 +128,7 @@ def optimise(
     session: Session, trainee: Trainee, settings: Fit, path: Path, about: Mapping[str, Any]
 ) -> History:
     """Fit what is trained, or go on with it, and keep its best weights and history in a file."""
-    checkpoint = path.parent / "checkpoint.h5"
+    checkpoint = path.parent / layout.CHECKPOINT
     history = fit(trainee, settings, checkpoint, _watch(session, trainee.key, settings))
     about = {"key": trainee.key, "history": asdict(history), **about}
     save_arrays(path, variable_arrays(trainee.weights), about)

@@ -12,6 +12,7 @@ from msml.metrics import EventMean, bootstrap
 from msml.recipe.schema import Validity
 from msml.runs import layout
 from msml.runs.directory import write_json
+from msml.runs.repair import clean_cache
 from msml.stages.measured import Judged
 from msml.stages.session import Session
 from msml.training.checkpoint import FORMAT_VERSION, load_arrays, save_arrays
@@ -115,6 +116,7 @@ def reference(session: Session, task: MomentumTask, settings: Validity) -> Refer
     folder = session.directory.cache / "validity" / _fingerprint(session, task, settings)
     path = folder / "reference.h5"
     with locked(folder / "lock", waiting=session.check_stop):
+        clean_cache(folder)
         if not path.exists():
             session.check_stop()
             save_arrays(path, _trained(session, task, settings).arrays(), asdict(settings))

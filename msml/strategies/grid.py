@@ -136,4 +136,4 @@ def _trained(session: Session, chosen: Chosen, built: dict[tuple[str, str], Any]
         write_json(folder / layout.RESULT, record)
         metric = session.values.select.metric
         session.progress.done(f"grid {chain_name(chosen)}: {metric} {found.value:.5f}")
-    return dict(read_json(folder / layout.RESULT))
+    return read_json(folder / layout.RESULT, "score", "replicas", "losses", "epochs")

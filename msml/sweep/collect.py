@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msml.errors import DataError
 from msml.files import atomic
 from msml.recipe.expand import chain_name
 from msml.runs import layout
-from msml.runs.directory import finite, read_json_if_there
+from msml.runs.directory import finite, read_json_if_there, read_records
 from msml.runs.manifest import total_seconds
 from msml.sweep.execute import left
 from msml.sweep.plan import Plan
@@ -111,8 +112,7 @@ def run_rows(directory: Path, run: str) -> Iterator[Row]:
     """
     chosen = _selection(directory)
     seconds = total_seconds(read_json_if_there(layout.manifest(directory)) or {})
-    records = read_json_if_there(layout.evaluation(directory) / layout.RESULT)
-    for record in records or ([{}] if chosen else []):
+    for record in _measured(directory) or ([{}] if chosen else []):
         row: Row = {"run": run}
         if record:
             row |= {"chain": chain_name(record["chain"]), "mode": record["mode"]}
@@ -123,10 +123,18 @@ def run_rows(directory: Path, run: str) -> Iterator[Row]:
         yield {**row, **chosen, "seconds": seconds}
 
 
+def _measured(directory: Path) -> list[Row]:
+    """What was measured on test; nothing where that is not done, or damaged."""
+    try:
+        return read_records(layout.evaluation(directory) / layout.RESULT, *layout.MEASURED)
+    except DataError:
+        return []
+
+
 def _selection(directory: Path) -> Row:
     """What a search, or else the grid, chose."""
     for stage in ("search", "grid"):
-        if found := read_json_if_there(layout.selection(directory, stage)):
+        if found := read_json_if_there(layout.selection(directory, stage), *layout.SELECTED):
             return {
                 "selected": chain_name(found["chosen"]),
                 "undetermined": ", ".join(found["undetermined"]),

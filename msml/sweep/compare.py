@@ -15,7 +15,7 @@ from msml.metrics import facts_of
 from msml.recipe.expand import chain_name
 from msml.recipe.messages import unknown
 from msml.runs import layout
-from msml.runs.directory import read_json
+from msml.runs.directory import read_json, read_records
 from msml.runs.manifest import total_seconds
 from msml.sweep.plan import Plan
 
@@ -102,9 +102,9 @@ def results(plan: Plan, axis: str) -> Iterator[Result]:
     for values, directory in plan.points:
         run = plan.runs_folder / directory
         try:
-            selection = read_json(layout.selection(run))
-            record = read_json(layout.evaluation(run) / layout.RESULT)[-1]
-            manifest = read_json(layout.manifest(run))
+            selection = read_json(layout.selection(run), *layout.SELECTED)
+            record = read_records(layout.evaluation(run) / layout.RESULT, *layout.MEASURED)[-1]
+            manifest = read_json(layout.manifest(run), "sessions")
         except DataError:
             continue
         selected = chain_name(record["chain"])
@@ -243,7 +243,8 @@ def _sign(name: str) -> int:
 
 
 def _valid(path: Path) -> dict[str, float]:
-    return {name: _number(value) for name, value in read_json(path)["valid_losses"].items()}
+    losses = read_json(path, "valid_losses")["valid_losses"]
+    return {name: _number(value) for name, value in losses.items()}
 
 
 def _number(value: float | None) -> float:

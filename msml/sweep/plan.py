@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from msml import digests
 from msml.errors import DataError
 from msml.files import atomic, fingerprint, is_locked
-from msml.runs.attempt import UNFINISHED
+from msml.runs.attempt import last_attempt
 from msml.runs.directory import read_json
 from msml.runs.status import STOPPED
 from msml.sweep.points import Point, points, settings
@@ -88,14 +89,14 @@ class Plan:
         directory = self.directory(unit)
         if self.is_done(unit):
             return "done"
-        try:
-            attempt = read_json(directory / UNFINISHED)
-        except DataError:  # not begun, or ended before the run was opened
-            attempt = {"command": [], "error": None}
+        # None where it is not begun, or ended before the run was opened.
+        attempt = last_attempt(directory) or {"command": [], "error": None}
         if attempt["command"] and unit.stage not in attempt["command"][:2]:
             return "not started"
         if is_locked(directory / "lock"):
             return "running"
+        if any(not digests.is_intact(directory / name) for name in unit.results):
+            return "damaged"
         if attempt["error"] and attempt["error"]["exit_code"] not in STOPPED:
             return "failed"
         if attempt["command"]:
@@ -175,6 +176,7 @@ def write(plan: Plan) -> Path:
     """
     path = plan.file("plan.json")
     content = {"format": FORMAT, **asdict(plan)}
+    digests.start(path.parent)
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n")
     return path
@@ -186,7 +188,7 @@ def read(path: Path) -> Plan:
     Raises:
         DataError: If it is missing, broken, or of another format.
     """
-    content = read_json(path)
+    content = read_json(path, "format", "units", "points")
     try:
         if content.pop("format") != FORMAT:
             raise DataError(f"{path}: a plan of another version of msml; make it again")
@@ -199,8 +201,9 @@ def read(path: Path) -> Plan:
 
 def _exists(directory: Path, name: str) -> bool:
     if "*" in name:  # candidates' names may have brackets, but no star
-        return any(directory.glob(name))
-    return (directory / name).exists()
+        return any(map(digests.is_intact, directory.glob(name)))
+    path = directory / name
+    return path.exists() and digests.is_intact(path)
 
 
 def _tuples(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from synthetic import synthetic_events, write_events
 from tiny import (
     PAPER,
     RECIPE,
+    copy_of,
     log,
     metrics,
     only_run,
@@ -38,11 +39,6 @@ def cached(folder: Path) -> dict[str, int]:
     """When each entry of the cache was made."""
     cache = folder / "runs" / ".cache" / "pretrain"
     return {path.parent.name: path.stat().st_mtime_ns for path in cache.glob("*/metrics.json")}
-
-
-def copy_of(finished: Path, folder: Path) -> Path:
-    shutil.copytree(finished, folder / "copy")
-    return folder / "copy"
 
 
 def test_what_a_run_keeps(finished):
@@ -146,7 +142,8 @@ def test_what_is_done_is_not_repeated(finished, tmp_path):
     assert again.output == (finished / "output").read_text()
     changed = {path for path, time in before.items() if path.stat().st_mtime_ns != time}
     run, locks = only_run(folder), {path for path in before if path.name == "lock"}
-    assert changed - locks <= {run / "manifest.json", run / "evaluate" / "metrics.json"}
+    own = (run / "manifest.json", run / "evaluate" / "metrics.json", run / "msml.sha256")
+    assert changed - locks <= set(own)
     assert results(only_run(folder)) == results(only_run(finished))
 
 

@@ -61,6 +61,12 @@ def write_recipe(folder: Path, text: str = RECIPE, name: str = "tiny.yaml") -> P
     return path
 
 
+def copy_of(finished: Path, folder: Path) -> Path:
+    """Copy a folder in which a run was done."""
+    shutil.copytree(finished, folder / "copy")
+    return folder / "copy"
+
+
 @contextmanager
 def first_seed_done(folder: Path, event_file: Path, text: str) -> Iterator[Path]:
     """Work in a folder with a recipe and its events, in which the run of the first seed is done."""

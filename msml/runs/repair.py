@@ -1,0 +1,103 @@
+"""Finding what is damaged in runs and in what they share, and making room for making it again."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from msml import digests
+from msml.errors import DataError
+from msml.files import remove_temporaries
+from msml.runs import layout, log
+from msml.runs.directory import read_json_if_there
+
+_DAMAGED = "damaged, not as it was written"
+# msml itself removes these.
+_PASSING = (layout.CHECKPOINT, layout.UNFINISHED, layout.TRANSFORMS)
+
+
+def damaged(folder: Path, endings: tuple[str, ...] = ("",)) -> list[Path]:
+    """Files of a run, or of a folder of the cache, that are not as they were written, or gone.
+
+    Args:
+        folder: The folder.
+        endings: Only files whose names end so are looked at.
+    """
+    if not digests.has_list(folder):
+        return []
+    found = digests.damaged(folder, endings)
+    return [path for path in found if path.exists() or path.name not in _PASSING]
+
+
+def verify(folder: Path) -> tuple[int, list[str]]:
+    """Compare all files below a folder that are in a list of digests, and the lines of logs.
+
+    Returns:
+        How many files there are, and a line about each damaged one.
+    """
+    files, wrong = 0, []
+    for path in sorted(folder.rglob(digests.LIST)):
+        files += digests.count(path.parent)
+        wrong += [f"{each}: {_DAMAGED}" for each in damaged(path.parent)]
+        if lines := log.damaged(path.parent):
+            wrong.append(f"{layout.log(path.parent)}: {_lines(lines)}")
+    return files, wrong
+
+
+def repair(run: Path) -> Iterator[str]:
+    """Remove what is damaged in a run, and what says that it is done: so it is made again.
+
+    Nobody else may be at work in the run.
+
+    Yields:
+        A line about each file.
+
+    Raises:
+        DataError: The manifest is damaged, or nothing can be removed.
+    """
+    for path in (found := damaged(run)):
+        if path == layout.manifest(run):
+            raise DataError(
+                f"{path}: {_DAMAGED}, and what it says is known from nowhere else; remove that "
+                "folder, or give the recipe another name"
+            )
+        yield f"{path}: {_DAMAGED}; it is made again"
+    if lines := log.damaged(run):
+        yield f"{layout.log(run)}: {_lines(lines)}"
+    try:
+        for path in found:
+            for record in _records_of(run, path):
+                record.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+        if digests.has_list(run):
+            digests.shorten(run)
+    except OSError as error:
+        raise DataError(f"{run}: cannot be written: {error.strerror}") from error
+
+
+def _lines(numbers: list[int]) -> str:
+    return f"damaged lines, which count no more: {', '.join(map(str, numbers))}"
+
+
+def _records_of(run: Path, path: Path) -> Iterator[Path]:
+    """Yield the files that say that a file's work is done: in its folder and in those above."""
+    for folder in path.relative_to(run).parents[:-1]:
+        yield from (run / folder).glob("*.json")
+    selection = read_json_if_there(layout.selection(run), "trained")
+    if layout.grid(run) in path.parents and selection and selection["trained"]:
+        yield layout.selection(run)  # it goes on from the combinations
+
+
+def clean_cache(folder: Path) -> None:
+    """Empty a folder of the shared cache in which anything is damaged; its holder calls it.
+
+    Raises:
+        DataError: It cannot be written.
+    """
+    remove_temporaries(folder)
+    try:
+        if damaged(folder) or not digests.has_list(folder):
+            for path in folder.iterdir():
+                if path.name != "lock":
+                    path.unlink()
+        digests.start(folder)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be written: {error.strerror}") from error
