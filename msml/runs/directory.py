@@ -182,8 +182,8 @@ def read_records(path: Path, *keys: str) -> list[dict[str, Any]]:
 
 def _with_keys(found: Any, keys: Sequence[str], path: Path) -> dict[str, Any]:
     if not isinstance(found, dict) or not set(keys) <= found.keys():
-        expected = ", ".join(f"'{key}'" for key in keys)
-        raise DataError(f"{path}: expected an object with {expected}, got {ends(str(found))}")
+        expected = f" with {', '.join(map(repr, keys))}" if keys else ""
+        raise DataError(f"{path}: expected an object{expected}, got {ends(str(found))}")
     return found
 
 
