@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 from msml.errors import RecipeError, StoppedError, nearest
 from msml.files import small_file
+from msml.neighbours import fingerprint, importable, neighbours
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -190,8 +191,8 @@ def _of_studies(plural: str) -> tuple[str, ...]:
 def load_plugins(paths: Iterable[str | Path]) -> None:
     """Import a user's Python files, so that their registrations take effect.
 
-    A file that has not changed since it was loaded is left alone; one that has replaces its
-    earlier registrations.
+    A file that has not changed since it was loaded, nor any module that it imports from its folder,
+    is left alone; one that has replaces its earlier registrations.
 
     Raises:
         RecipeError: Files that are missing or broken, one line each.
@@ -214,24 +215,26 @@ def plugin_fingerprint(entry: Entry) -> str | None:
 
 
 def plugin_hash(path: Path) -> str:
-    """Return the hash of a plugin as it was when it was loaded."""
+    """Return the hash of a plugin and its neighbours as they were when it was loaded."""
     return _fingerprints[path.resolve()]
 
 
 def _load_plugin(path: Path) -> None:
     try:
         resolved, text = path.resolve(), small_file(path)
+        modules = neighbours(resolved)
+        mark = fingerprint(text, modules)
     except OSError as error:
         raise RecipeError(f"plugin {path}: {error.strerror}") from error
     except RecipeError as error:
         raise RecipeError(f"plugin {path}: {error}") from error
-    fingerprint = sha256(text).hexdigest()
-    if _fingerprints.get(resolved) == fingerprint:
+    if _fingerprints.get(resolved) == mark:
         return
     _forget_plugin(resolved)
     _loading.append(str(resolved))
     try:
-        _execute(text, resolved)
+        with importable(resolved.parent, modules):
+            _execute(text, resolved)
     except StoppedError:  # a signal, no fault of the plugin
         raise
     except (Exception, SystemExit) as error:
@@ -239,7 +242,7 @@ def _load_plugin(path: Path) -> None:
         raise RecipeError(f"plugin {path}: {_reason(error, str(resolved))}") from error
     finally:
         _loading.pop()
-    _fingerprints[resolved] = fingerprint
+    _fingerprints[resolved] = mark
 
 
 def _execute(text: bytes, path: Path) -> None:

@@ -12,7 +12,8 @@ PACKAGE = Path(msml.__file__).parent
 
 # Rooms from the ground up; those of one floor do not know each other.
 FLOORS = (
-    ("errors", "domains"),
+    ("errors", "domains", "neighbours"),
+    ("digests",),
     ("files",),
     ("hints", "signals", "registry"),
     ("tables",),

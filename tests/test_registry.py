@@ -145,3 +145,77 @@ def test_all_broken_plugins_are_named():
         "plugin .",
         "plugin mine.py",
     ]
+
+
+NEIGHBOURLY = """
+from msml.registry import models
+import helper
+
+@models.register("my_model")
+def my_model(shape):
+    \"\"\"Mine.\"\"\"
+    import later
+    return helper.ANSWER + later.ANSWER
+"""
+
+
+def neighbourly(folder: str, answer: int) -> str:
+    """A plugin that imports modules of its folder, one of them only when it is called."""
+    Path(folder).mkdir(exist_ok=True)
+    write(f"{folder}/later.py", "ANSWER = 0")
+    write(f"{folder}/deeper.py", f"ANSWER = {answer}")
+    write(f"{folder}/helper.py", "from deeper import ANSWER")
+    return write(f"{folder}/mine.py", NEIGHBOURLY)
+
+
+@pytest.mark.parametrize("module", ["helper", "deeper", "later"])
+def test_a_plugin_is_also_what_it_imports_from_its_folder(module):
+    path = neighbourly("one", 1)
+    load_plugins([path])
+    assert models.get("my_model").function(0) == 1
+    first = registry.plugin_hash(Path(path))
+    load_plugins([path])
+    assert registry.plugin_hash(Path(path)) == first
+    write(f"one/{module}.py", "ANSWER = 5")  # at once, and of the same size
+    load_plugins([path])
+    assert registry.plugin_hash(Path(path)) != first
+    assert models.get("my_model").function(0) == (6 if module == "later" else 5)
+    assert not list(Path("one").rglob("*.pyc")) or module == "later"
+
+
+def test_modules_of_one_name_in_the_folders_of_two_plugins():
+    load_plugins([neighbourly("one", 1)])
+    models.forget(str(Path("one/mine.py").resolve()))
+    load_plugins([neighbourly("two", 2)])
+    assert models.get("my_model").function(0) == 2
+
+
+def test_packages_count_and_installed_modules_come_first():
+    Path("own").mkdir()
+    write("own/__init__.py", "")
+    write("own/answers.py", "ANSWER = 3")
+    write("json.py", "raise RuntimeError('not this one')")
+    text = NEIGHBOURLY.replace("import helper", "import json\nimport own.answers as helper")
+    write("later.py", "ANSWER = 0")
+    load_plugins([path := write("mine.py", text)])
+    first = registry.plugin_hash(Path(path))
+    assert models.get("my_model").function(0) == 3
+    write("own/answers.py", "ANSWER = 4")
+    load_plugins([path])
+    assert registry.plugin_hash(Path(path)) != first
+    assert models.get("my_model").function(0) == 4
+
+
+def test_a_broken_neighbour_is_one_line():
+    write("helper.py", "def f(:\n")
+    with pytest.raises(RecipeError, match=r"plugin mine.py: .*SyntaxError") as caught:
+        load_plugins([write("mine.py", NEIGHBOURLY)])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_module_of_another_plugins_folder_is_none_of_ours():
+    """Nobody would notice that it changes."""
+    load_plugins([neighbourly("one", 1)])
+    Path("two").mkdir()
+    with pytest.raises(RecipeError, match="No module named 'helper'"):
+        load_plugins([write("two/mine.py", "import helper")])

@@ -3,11 +3,14 @@
 All intervals are central 68 % intervals (one standard deviation).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+
+from msml.metrics.generic import weighted_quantiles
 
 Array = npt.NDArray[np.float64]
 
@@ -30,6 +33,11 @@ class Fraction:
     low: float
     high: float
 
+    @property
+    def error(self) -> float:
+        """Half the width of the interval."""
+        return (self.high - self.low) / 2
+
 
 def fraction(successes: int, trials: int) -> Fraction | None:
     """Estimate a binomial fraction, or None where nothing was tried.
@@ -51,26 +59,42 @@ def fraction(successes: int, trials: int) -> Fraction | None:
     return Fraction(successes / trials, float(interval.low), float(interval.high))
 
 
-def quantile_error(ordered: Array, probability: float) -> float:
+def quantile_error(values: Array, probability: float, weights: Array | None = None) -> float:
     """Standard error of a sample quantile from its order statistics; NaN below two values.
 
     Half the distance between the values one binomial standard deviation of the rank below and
-    above; it assumes no shape of the distribution.
+    above; it assumes no shape of the distribution. Weighted values count as (sum w)^2 / sum w^2.
 
     Args:
-        ordered: `(values,)` sorted.
+        values: `(values,)`.
         probability: Which quantile.
+        weights: `(values,)`, or None.
     """
-    count = len(ordered)
-    if count < 2:
+    count = len(values) if weights is None else weights.sum() ** 2 / (weights**2).sum()
+    if len(values) < 2:
         return float("nan")
     shift = np.sqrt(probability * (1 - probability) / count)
     ends = np.clip([probability - shift, probability + shift], 0, 1)
-    low, high = np.quantile(ordered, ends)
+    low, high = quantiles(values, ends.tolist(), weights)
     return float(high - low) / 2
 
 
-def median_and_width(values: Array) -> tuple[float, float, float, float]:
+def quantiles(values: Array, probabilities: Sequence[float], weights: Array | None = None) -> Array:
+    """Return quantiles, interpolated; where weights differ, those of `weighted_quantiles`.
+
+    Args:
+        values: `(values,)`.
+        probabilities: Which.
+        weights: `(values,)`, or None.
+    """
+    if weights is None or (weights == weights[0]).all():
+        return np.quantile(values, probabilities)
+    return weighted_quantiles(values, weights, tuple(probabilities))
+
+
+def median_and_width(
+    values: Array, weights: Array | None = None
+) -> tuple[float, float, float, float]:
     """Describe a distribution by its median and half the width of its central 68 %.
 
     The correlation of the two quantiles of the width is the asymptotic one,
@@ -78,21 +102,21 @@ def median_and_width(values: Array) -> tuple[float, float, float, float]:
 
     Args:
         values: `(values,)`, finite.
+        weights: `(values,)`, or None.
 
     Returns:
         Median, its error, half width, its error; NaN where there are too few values.
     """
     if len(values) < 2:
         return (float("nan"),) * 4
-    ordered = np.sort(values)
-    low, median, high = np.quantile(ordered, (LOW, 0.5, HIGH))
-    low_error, high_error = quantile_error(ordered, LOW), quantile_error(ordered, HIGH)
+    low, median, high = quantiles(values, (LOW, 0.5, HIGH), weights)
+    low_error, high_error = (quantile_error(values, each, weights) for each in (LOW, HIGH))
     correlation = LOW / HIGH
     variance = low_error**2 + high_error**2 - 2 * correlation * low_error * high_error
     width_error = np.sqrt(variance) / 2
     return (
         float(median),
-        quantile_error(ordered, 0.5),
+        quantile_error(values, 0.5, weights),
         float(high - low) / 2,
         float(width_error),
     )
@@ -121,7 +145,9 @@ class Profile:
     width_error: Array
 
 
-def profile(x: Array, y: Array, edges: Array, least: int = 30) -> Profile:
+def profile(
+    x: Array, y: Array, edges: Array, least: int = 30, weights: Array | None = None
+) -> Profile:
     """Describe y in bins of x.
 
     Args:
@@ -129,12 +155,15 @@ def profile(x: Array, y: Array, edges: Array, least: int = 30) -> Profile:
         y: `(values,)`.
         edges: `(bins + 1,)` increasing; a bin holds its lower edge.
         least: Bins with fewer values are left out.
+        weights: `(values,)`, or None.
     """
     rows = []
     for low, high in pairwise(edges):
         inside = (x >= low) & (x < high)
         if inside.sum() >= least:
-            rows.append((low, high, x[inside].mean(), *median_and_width(y[inside])))
+            own = None if weights is None else weights[inside]
+            mean = np.average(x[inside], weights=own)
+            rows.append((low, high, mean, *median_and_width(y[inside], own)))
     return Profile(*np.array(rows, dtype=np.float64).reshape(-1, 7).T)
 
 

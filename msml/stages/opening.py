@@ -90,8 +90,10 @@ def _check_earlier(session: Session) -> None:
             f"{session.data_file}: other events than those that {where} began with; {remedy}"
         )
     pairs = zip(session.values.plugins, before["plugins"], session.plugins, strict=True)
-    if changed := [name for name, then, now in pairs if then != now]:
+    changed = [name for name, then, now in pairs if then != now]
+    if changed := [*changed, *(n for n, m in session.files.items() if before["files"].get(n) != m)]:
         raise DataError(f"{', '.join(changed)}: changed since {where} began; {remedy}")
+    session.keep_transforms()  # they may have been damaged
     then, now = before["sessions"][0]["versions"], _about(session)["versions"]
     if other := [name for name in ("tensorflow", "keras") if then[name] != now[name]]:
         old, new = (", ".join(f"{name} {v[name]}" for name in other) for v in (then, now))
@@ -110,6 +112,7 @@ def _facts(session: Session) -> dict[str, Any]:
             "split": summary(session.values.data, session.file),
         },
         "plugins": session.plugins,
+        "files": session.files,
         "machine": platform.machine(),
         "environment": asdict(session.environment),
     }

@@ -24,8 +24,12 @@ from msml.recipe.schema import TrainRecipe
 from msml.registry import plugin_hash
 from msml.runs import layout
 from msml.runs.directory import RunDirectory, read_json, write_json
+from msml.stages.sharing import named_files, transform_sources
 from msml.training.environment import Environment, environment, resolve_precision
 from msml.training.epoch import Tensor, to_device
+
+# Blocks of a recipe in which functions get arguments, which may name files.
+_WITH_ARGUMENTS = ("tasks", "strategy", "weighting")
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,9 @@ class Session:
             plugin_hash(recipe.locate(f"plugins.{i}", name))
             for i, name in enumerate(recipe.values.plugins)
         ]
+        plain = recipe.plain()
+        arguments = [plain["data"].get("transform"), *(plain.get(name) for name in _WITH_ARGUMENTS)]
+        self.files = named_files(arguments)
         self._columns: Columns = check_data(recipe)[0]
         self.tasks: dict[str, TaskSpec] = {
             name: replace(
@@ -109,7 +116,9 @@ class Session:
 
     def _data_facts(self) -> list[Any]:
         """The events and how they are used, wherever their file lies."""
-        return [self.data_fingerprint, asdict(self.values.data) | {"file": "", "files": None}]
+        facts = [self.data_fingerprint, asdict(self.values.data) | {"file": "", "files": None}]
+        sources = transform_sources(self.values.data)
+        return [*facts, sources] if sources else facts
 
     def shapes(self, task: str) -> tuple[list[tuple[int, ...]], tuple[int, ...]]:
         """Shapes of a task's inputs and of its output, without the event axis."""
@@ -157,10 +166,14 @@ class Session:
         path = layout.transforms(self.directory.path)
         if path.exists():
             return make_pipelines(self.values.data, self.file, read_json(path))
-        found = self._columns.pipelines
-        if found:
+        self.keep_transforms()
+        return self._columns.pipelines
+
+    def keep_transforms(self) -> None:
+        """Write what the transforms find on train, unless it is there."""
+        path, found = layout.transforms(self.directory.path), self._columns.pipelines
+        if found and not path.exists():
             write_json(path, {name: pipeline.states() for name, pipeline in found.items()})
-        return found
 
     @property
     def transforms(self) -> dict[str, str]:

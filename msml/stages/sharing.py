@@ -1,12 +1,44 @@
 """What a pre-training depends on: runs in which that is the same share it."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from msml.chain import frozen
+from msml.data.transforms.pipeline import named
+from msml.digests import digest
 from msml.files import fingerprint
 from msml.recipe.expand import TaskSpec, upstream
-from msml.registry import losses, models, plugin_fingerprint
+from msml.recipe.schema import Data
+from msml.registry import losses, models, plugin_fingerprint, transforms
+
+
+def named_files(content: Any) -> dict[str, str]:
+    """Hash the files that arguments name, as seen from the working directory.
+
+    Args:
+        content: Arguments, as a recipe gives them.
+    """
+    if isinstance(content, Mapping):
+        content = list(content.values())
+    if isinstance(content, list):
+        return {name: mark for each in content for name, mark in named_files(each).items()}
+    if not isinstance(content, str) or not Path(content).suffix:
+        return {}
+    try:
+        return {content: digest(Path(content))}
+    except (OSError, ValueError):  # no such file
+        return {}
+
+
+def transform_sources(data: Data) -> dict[str, Any]:
+    """Hash what the transforms of a recipe depend on besides their arguments: plugins, files."""
+    found: dict[str, Any] = {}
+    for name, arguments in (each for given in data.transform.values() for each in named(given)):
+        if (mark := plugin_fingerprint(transforms.get(name))) is not None:
+            found[name] = mark
+        found |= named_files(arguments)
+    return found
 
 
 def pretraining_mark(
@@ -31,6 +63,8 @@ def pretraining_mark(
     sources = map(plugin_fingerprint, (models.get(model.model), losses.get(spec.loss)))
     if plugins := [mark for mark in sources if mark is not None]:
         described["plugins"] = plugins
+    if files := named_files([dict(model.args), dict(spec.loss_args)]):
+        described["files"] = files
     if needed := frozen(tasks, task):
         described["frozen"] = {
             earlier: [pretraining_mark(tasks, earlier, name, facts) for name in known.candidates]

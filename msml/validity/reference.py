@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from msml.data.kinematics import Array, wrap_phi
+from msml.metrics.generic import weighted_quantiles
 from msml.validity.bands import ANGLES, PHI, Bands
 
 JITTER = 1e-6
 _BLOCK = 10_000
+_QUARTILES = (0.25, 0.5, 0.75)
 
 
 @dataclass(frozen=True)
@@ -133,9 +135,18 @@ def reference_of(arrays: dict[str, Array]) -> Reference:
     )
 
 
-def robust_scaling(values: Array) -> Scaling:
-    """Measure median and interquartile range of `(events, numbers)`; a constant keeps scale 1."""
-    low, centre, high = np.quantile(values, (0.25, 0.5, 0.75), axis=0)
+def robust_scaling(values: Array, weight: Array | None = None) -> Scaling:
+    """Measure median and interquartile range of `(events, numbers)`; a constant keeps scale 1.
+
+    Args:
+        values: `(events, numbers)`.
+        weight: `(events,)`; None where all events count the same.
+    """
+    if weight is None or (weight == weight[0]).all():
+        low, centre, high = np.quantile(values, _QUARTILES, axis=0)
+    else:
+        each = [weighted_quantiles(column, weight, _QUARTILES) for column in values.T]
+        low, centre, high = np.transpose(each)
     return Scaling(centre, np.where(high > low, high - low, 1.0))
 
 

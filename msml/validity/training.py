@@ -47,7 +47,7 @@ def train_reference(
         DivergedError: If the loss is not finite any more.
     """
     inputs, targets = flat(jets), targets_of(taus, jets)
-    scalings = robust_scaling(inputs), robust_scaling(targets)
+    scalings = robust_scaling(inputs, weight), robust_scaling(targets, weight)
     process = train_process(
         scalings[0].apply(inputs), scalings[1].apply(targets), weight, settings, after_epoch
     )

@@ -13,6 +13,7 @@ from raised import message
 
 from msml.data.events import EventWriter, describe, read
 from msml.data.schema import COLUMNS
+from msml.errors import DataError
 
 ABOUT = {"source": "test", "settings": {"pileup": 50}, "processes": ["higgs", "z"]}
 
@@ -324,3 +325,24 @@ def test_full_disk(tmp_path):
     assert left == []
     assert handles < 10  # nothing stays open
     assert again == ["made", 1000]
+
+
+def test_every_bit_of_an_event_file_has_a_checksum(tmp_path):
+    """Of 300 flipped bits, each is refused in one line, or lies where nothing is read."""
+    path = write(tmp_path / "events.h5", columns(200, ("jets", "taus", "label", "weight")))
+    content, expected = path.read_bytes(), read(path)
+    rng, refused = np.random.default_rng(1), []
+    for _ in range(300):
+        changed = bytearray(content)
+        changed[rng.integers(len(content))] ^= 1 << rng.integers(8)
+        path.write_bytes(changed)
+        try:
+            made = read(path)
+        except DataError as error:
+            refused.append(str(error))
+            continue
+        assert made.keys() == expected.keys()
+        for name, values in made.items():
+            np.testing.assert_array_equal(values, expected[name])
+    assert len(refused) > 200
+    assert all(text.startswith(f"{path}: ") and "\n" not in text for text in refused)

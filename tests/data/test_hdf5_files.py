@@ -399,3 +399,26 @@ def test_a_plugin_registers_a_column(tmp_path):
         columns.forget(str(plugin))
     assert "hits" not in COLUMNS
     assert describe(path).columns["hits"].units == ("mm",)
+
+
+def test_what_lies_in_other_files_is_no_column(path, tmp_path):
+    """It can change, or go, without a byte of this file changing."""
+    make(tmp_path / "source.h5", x=VALUES)
+    VALUES.tofile(tmp_path / "raw.bin")
+    layout = h5py.VirtualLayout(VALUES.shape, VALUES.dtype)
+    layout[:] = h5py.VirtualSource(tmp_path / "source.h5", "x", VALUES.shape)
+    with h5py.File(path, "w") as file:
+        file.create_virtual_dataset("virtual", layout)
+        size = VALUES.nbytes
+        file.create_dataset(
+            "raw", VALUES.shape, VALUES.dtype, external=[(str(tmp_path / "raw.bin"), 0, size)]
+        )
+        file["linked"] = h5py.ExternalLink(tmp_path / "source.h5", "/x")
+        file["soft"] = h5py.SoftLink("/own")
+        file["own"] = VALUES
+    about = describe(path)
+    assert list(about.shapes) == ["own", "soft"]
+    assert set(about.ignored) == {"virtual", "raw", "linked"}
+    for name in about.ignored:
+        text = message(read, path, [name])
+        assert text.endswith("; expected them in this one, or that file in `data.files`")

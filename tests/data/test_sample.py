@@ -4,6 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -49,6 +50,12 @@ def test_manifest():
     assert manifest["seed"] == made.provenance["settings"]["seed"]
     assert manifest["versions"] == made.provenance["versions"]
     assert manifest["command"].endswith("output=data/htautau_sample.h5")
+
+
+def test_all_of_it_has_checksums():
+    with h5py.File(SAMPLE) as file:
+        assert all(dataset.fletcher32 for dataset in file.values())
+    assert SAMPLE.read_bytes()[8] == 3  # of the superblock, from which on all else has them, too
 
 
 def test_half_of_it_is_signal_and_every_event_is_another(sample):

@@ -51,6 +51,31 @@ def test_errors_of_median_and_width_are_those_of_repeated_samples():
     assert width_error.mean() == pytest.approx(width.std(), rel=0.12)
 
 
+def test_weighted_values_are_values_repeated():
+    rng = np.random.default_rng(3)
+    values, weights = rng.normal(3, 2, 5000), rng.integers(1, 4, 5000).astype(float)
+    found = median_and_width(values, weights)
+    again = median_and_width(np.repeat(values, weights.astype(int)))
+    assert found[0] == pytest.approx(again[0], abs=5e-3)
+    assert found[2] == pytest.approx(again[2], abs=5e-3)
+    assert found[1] > again[1]  # repeated values tell nothing new
+    same = median_and_width(values, np.full(5000, 0.3))
+    assert same == median_and_width(values)
+    kept = profile(values, values, np.array([0, 9.0]), weights=np.where(values < 3, 1e-9, 1.0))
+    assert kept.median[0] > 3.5
+    assert kept.x[0] > 3.5
+
+
+def test_errors_of_weighted_values_are_those_of_repeated_samples():
+    rng = np.random.default_rng(4)
+    rows = np.array(
+        [median_and_width(rng.normal(3, 2, 800), rng.uniform(0.1, 4, 800)) for _ in range(400)]
+    )
+    median, median_error, width, width_error = rows.T
+    assert median_error.mean() == pytest.approx(median.std(), rel=0.12)
+    assert width_error.mean() == pytest.approx(width.std(), rel=0.12)
+
+
 def test_too_few_values_have_no_error():
     assert np.isnan(quantile_error(np.array([1.0]), 0.5))
     assert np.isnan(median_and_width(np.array([1.0]))).all()

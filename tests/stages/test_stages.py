@@ -443,3 +443,73 @@ def test_shipped_bases_pretrain(work, recipe):
     found = json.loads(command.output)
     expected = 10 if "dummies" in recipe else 6
     assert sum(len(candidates) for candidates in found.values()) == expected
+
+
+OWN = """
+import keras
+from msml.registry import models
+from numbers_of_mine import FACTOR
+
+@models.register("own", parameters=0)
+def own(first, *, output, numbers: str = ""):
+    \"\"\"Dense.\"\"\"
+    inputs = keras.Input(first)
+    factor = float(open(numbers).read()) if numbers else FACTOR
+    dense = keras.layers.Dense(1, dtype="float32")
+    return keras.Model(inputs, dense(keras.layers.Flatten()(inputs)) * factor)
+"""
+
+
+def own_plugin(work: Path, model: str) -> tuple[str, ...]:
+    """Write the tiny recipe with a model and a module of the user; make it fast."""
+    (work / "own.py").write_text(OWN)
+    (work / "numbers_of_mine.py").write_text("FACTOR = 1.0")
+    text = RECIPE.replace("{model: higgs_mlp, args: {units: 8, layers: 1}}", model)
+    write_recipe(work, text + "plugins: [own.py]\n")
+    return ("pretrain.epochs=1", "posttrain.epochs=1", "evaluate.bootstrap=3")
+
+
+def test_a_changed_module_of_a_plugin_is_trained_again(work):
+    fast = own_plugin(work, "{model: own}")
+    msml(work, "pretrain", "tiny.yaml", *fast)
+    before = cached(work)
+    (work / "numbers_of_mine.py").write_text("FACTOR = 2.0")
+    message = fails(3, work, "run", "tiny.yaml", *fast)
+    assert message.startswith("own.py: changed since runs/tiny/")
+    msml(work, "pretrain", "tiny.yaml", *fast, "name=other")
+    assert len(cached(work)) == len(before) + 1
+
+
+def test_a_changed_file_that_an_argument_names_is_trained_again(work):
+    fast = own_plugin(work, "{model: own, args: {numbers: mine.txt}}")
+    (work / "mine.txt").write_text("1.0")
+    msml(work, "pretrain", "tiny.yaml", *fast)
+    before = cached(work)
+    (work / "mine.txt").write_text("2.0")
+    message = fails(3, work, "run", "tiny.yaml", *fast)
+    assert message.startswith("mine.txt: changed since runs/tiny/")
+    msml(work, "pretrain", "tiny.yaml", *fast, "name=other")
+    assert len(cached(work)) == len(before) + 1
+
+
+def test_a_changed_transform_of_a_plugin_is_trained_again(work):
+    """Also what other runs left in the cache, of models that are none of the plugin's."""
+    plugin = """
+from msml.data.transforms import Step
+from msml.registry import transforms
+
+@transforms.register("louder")
+def louder(column, learn):
+    \"\"\"Louder.\"\"\"
+    return Step(lambda values: values * FACTOR, column)
+"""
+    (work / "own.py").write_text(plugin.replace("FACTOR", "2"))
+    text = RECIPE.replace("taus: log_pt}", "taus: log_pt, calo_images: louder}")
+    write_recipe(work, text + "plugins: [own.py]\n")
+    fast = ("pretrain.epochs=1", "data.memory_gb=1e-9")
+    msml(work, "pretrain", "tiny.yaml", *fast)
+    before, unpacked = cached(work), list(work.glob("runs/.cache/unpacked/*"))
+    (work / "own.py").write_text(plugin.replace("FACTOR", "3"))
+    msml(work, "pretrain", "tiny.yaml", *fast, "name=other")
+    assert len(cached(work)) == 2 * len(before)
+    assert len(list(work.glob("runs/.cache/unpacked/*"))) == 2 * len(unpacked) == 2

@@ -162,6 +162,15 @@ def test_the_file_gives_it_again(reference, tmp_path):
     assert again.bands(jets).std.tobytes() == reference.bands(jets).std.tobytes()
 
 
+def test_weights_count_in_the_scaling():
+    values = np.array([[1.0], [2.0], [3.0], [50.0]])
+    again = robust_scaling(np.repeat(values, [3, 3, 3, 1], axis=0))
+    found = robust_scaling(values, np.array([3.0, 3, 3, 1]))
+    assert (found.centre, found.scale) == (again.centre, 2.0)
+    same = robust_scaling(values, np.full(4, 0.5))
+    assert same.scale == robust_scaling(values).scale
+
+
 def test_a_constant_input_is_scaled_by_1():
     values = np.array([[1.0, 0], [1, 4], [1, 8]])
     found = robust_scaling(values)

@@ -89,9 +89,13 @@ def response(vectors: Array, taus: Array) -> tuple[Array, Array]:
         vectors: `(events, 2, 4)` pt, eta, phi, m.
         taus: The same, true.
     """
-    true, ratio = taus[..., 0].ravel(), vectors[..., 0].ravel()
-    kept = (true > 0) & np.isfinite(ratio)
-    return true[kept], ratio[kept] / true[kept]
+    kept = has_response(vectors, taus)
+    return taus[kept, 0], vectors[kept, 0] / taus[kept, 0]
+
+
+def has_response(vectors: Array, taus: Array) -> Array:
+    """Which of `(events, 2)` momenta have a `response`."""
+    return np.asarray((taus[..., 0] > 0) & np.isfinite(vectors[..., 0]))
 
 
 def masses(vectors: Array) -> Array:

@@ -10,7 +10,13 @@ from msml.data.kinematics import Array
 from msml.plotting import MARKERS, mode_look, new_figure, plain_ticks
 from msml.report.statistics import median_and_width, nice_edges, profile
 from msml.stages.measured import Measured
-from msml.studies.htautau.figures.measured import TauEvents, distinct, masses, response
+from msml.studies.htautau.figures.measured import (
+    TauEvents,
+    distinct,
+    has_response,
+    masses,
+    response,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +43,9 @@ def draw_response(events: TauEvents, shown: Sequence[Measured]) -> "Figure":
     taus = events.taus()
     edges = pt_edges(taus[..., 0].ravel())
     for marker, series in zip(MARKERS, _series(events, shown), strict=False):
-        rows = profile(*response(series.vectors, taus), edges)
+        kept = has_response(series.vectors, taus)
+        weight = np.broadcast_to(events.weight[:, None], kept.shape)[kept]
+        rows = profile(*response(series.vectors, taus), edges, weights=weight)
         across = [rows.x - rows.low, rows.high - rows.x]
         for ax, value, error in (
             (axes[0], rows.median, rows.median_error),
@@ -83,7 +91,7 @@ def draw_mass(events: TauEvents, shown: Sequence[Measured]) -> "Figure":
         rows = events.label == label
         weight = events.weight[rows]
         content, _ = fractions(truth[rows], edges, weight)
-        median, _, width, _ = median_and_width(truth[rows])
+        median, _, width, _ = median_and_width(truth[rows], weight)
         known = f"true: {median:.1f}, {width:.1f}"
         ax.stairs(100 * content, edges, fill=True, color=_GREY, label=known)
         for index, (each, mass) in enumerate(series):
@@ -121,7 +129,7 @@ def _histogram(
         edges,
         color=series.colour,
         linestyle=series.line,
-        label=_describe(series.name, values),
+        label=_describe(series.name, values, weight),
         linewidth=1.2,
     )
     centres = (edges[1:] + edges[:-1]) / 2 + shift * (edges[1] - edges[0])
@@ -144,6 +152,7 @@ def _series(events: TauEvents, shown: Sequence[Measured]) -> Iterator[_Series]:
         yield _Series(name, *look, events.four_vectors(output))
 
 
-def _describe(name: str, values: Array) -> str:
-    median, error, width, width_error = median_and_width(values[np.isfinite(values)])
+def _describe(name: str, values: Array, weight: Array) -> str:
+    known = np.isfinite(values)
+    median, error, width, width_error = median_and_width(values[known], weight[known])
     return f"{name}: {median:.1f} ± {error:.1f}, {width:.1f} ± {width_error:.1f}"

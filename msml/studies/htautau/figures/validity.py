@@ -8,6 +8,7 @@ import numpy as np
 from msml.data.kinematics import Array, wrap_phi
 from msml.metrics import average
 from msml.plotting import COLOURS, MARKERS, new_figure, plain_ticks
+from msml.report.statistics import fraction
 from msml.stages.measured import Judged, Measured
 from msml.studies.htautau.figures.measured import TauEvents, distinct
 from msml.validity.bands import ALL, COMPONENTS, PHI, Group, groups, inside, nominal, size
@@ -96,10 +97,11 @@ def _judged(events: TauEvents) -> tuple[Judged, Array]:
 
 
 def _fraction(events: TauEvents, pulls: Array, sigma: float, group: Group) -> tuple[float, float]:
-    """Fraction of events inside, and its binomial error for as many events as the weights count."""
+    """Fraction of events inside, and its error for as many events as the weights count."""
     value = average(inside(pulls, sigma, group), events.weight)
     effective = events.weight.sum() ** 2 / (events.weight**2).sum()
-    return value, float(np.sqrt(value * (1 - value) / effective))
+    found = fraction(round(value * effective), round(effective))
+    return value, found.error if found else float("nan")
 
 
 def _from_jet(values: Array, jets: Array, component: int) -> Array:
