@@ -258,9 +258,9 @@ def test_figures_of_the_reference(events):
         figure = draw_bands(tau_events(judged), shown)
         texts = [text.get_text() for text in figure.legends[0].get_texts()]
         assert texts == [
-            "truth: 100.0 ± 0.0 %",
-            "connected: 100.0 ± 0.0 %",
-            "joint: 0.0 ± 0.0 %",
+            "truth: 100.0 ± 0.1 %",
+            "connected: 100.0 ± 0.1 %",
+            "joint: 0.0 ± 0.1 %",
         ]
         assert len(figure.axes) == 6
         (ax,) = draw_calibration(tau_events(judged)).axes
