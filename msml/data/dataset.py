@@ -1,5 +1,6 @@
 """Splits of an event file in memory, ready for training."""
 
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -143,9 +144,10 @@ def _class_totals(where: str, split: str, classes: Array, yields: Array) -> dict
     Raises:
         DataError: A sum is not positive.
     """
-    totals = {each: float(yields[classes == each].sum()) for each in np.unique(classes).tolist()}
+    with np.errstate(over="ignore"):
+        totals = {k: float(yields[classes == k].sum()) for k in np.unique(classes).tolist()}
     for each, total in totals.items():
-        if not total > 0:
+        if not 0 < total < math.inf:
             raise DataError(
                 f"{where}: the weights of class {each:.12g} in the {split} split sum to "
                 f"{total:.4g}; expected a positive total"
@@ -298,8 +300,9 @@ def _normalised(path: Source, name: str, yields: Array, classes: Array | None, d
         totals = _class_totals(f"{path}: column '{data.balance}'", name, classes, yields)
         for each, total in totals.items():
             weight[classes == each] /= total
-    total = float(weight.sum())
-    if not total > 0:
+    with np.errstate(over="ignore"):
+        total = float(weight.sum())
+    if not 0 < total < math.inf:
         raise DataError(
             f"{path}: column '{data.weight}': the weights of the {name} split sum to {total:.4g}; "
             "expected a positive total"

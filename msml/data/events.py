@@ -29,12 +29,11 @@ from msml.data.described import (
     opened,
     paths,
 )
-from msml.data.disk import Disk
+from msml.data.disk import Disk, checked_file
 from msml.data.hdf5 import Stored
 from msml.data.schema import COLUMNS, Column
 from msml.errors import DataError, nearest
 
-_LIBRARY = ("v110", "v110")  # the first whose files have checksums of all that is no data
 _CHUNK_BYTES = 2**20
 # Blocks of this many events are written at once; every chunk length divides it, so that no chunk is
 # compressed twice.
@@ -80,7 +79,7 @@ class EventWriter:
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._disk = Disk(self._temporary)
-        self._file = h5py.File(self._disk, "w", libver=_LIBRARY)
+        self._file = checked_file(self._disk)
         try:
             self._file.attrs["format"] = FORMAT
             self._file.attrs["format_version"] = FORMAT_VERSION

@@ -422,3 +422,9 @@ def test_what_lies_in_other_files_is_no_column(path, tmp_path):
     for name in about.ignored:
         text = message(read, path, [name])
         assert text.endswith("; expected them in this one, or that file in `data.files`")
+
+
+def test_weights_without_a_finite_sum(path):
+    make(path, x=VALUES, weight=np.full(ROWS, 1e308), label=np.array([0, 1] * 3))
+    text = message(load_split, Data(weight="weight"), "train", ["x"], path)
+    assert "sum to inf; expected a positive total" in text
