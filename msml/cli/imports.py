@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+_MOST = 20  # names of what is not imported
+
 
 @click.command("import")
 @click.argument("arguments", nargs=-1, required=True, metavar="[KIND] RECIPE [KEY=VALUE]...")
@@ -30,7 +32,9 @@ def import_(arguments: tuple[str, ...]) -> None:
         raise click.UsageError(f"which recipe? msml import {entry.name} RECIPE")
     made = entry.function(rest[0], rest[1:])
     if left_out := made.provenance.get("left_out"):
-        click.echo(f"{made.path}: not imported: {', '.join(left_out)}", err=True)
+        more = len(left_out) - _MOST
+        shown = [*left_out[:_MOST], *([f"and {more} more"] if more > 0 else [])]
+        click.echo(f"{made.path}: not imported: {', '.join(shown)}", err=True)
     click.echo(f"{made.path}: {made.events} events; look at them with: msml inspect {made.path}")
 
 

@@ -1,5 +1,6 @@
 """Finding what is damaged in runs and in what they share, and making room for making it again."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,14 +52,19 @@ def repair(run: Path) -> Iterator[str]:
         A line about each file.
 
     Raises:
-        DataError: The manifest is damaged, or nothing can be removed.
+        DataError: The manifest cannot be read, or nothing can be removed.
     """
-    for path in (found := damaged(run)):
-        if path == layout.manifest(run):
+    found, manifest = damaged(run), layout.manifest(run)
+    if manifest in found:
+        if not _is_readable(manifest):
             raise DataError(
-                f"{path}: {_DAMAGED}, and what it says is known from nowhere else; remove that "
+                f"{manifest}: {_DAMAGED}, and what it says is known from nowhere else; remove that "
                 "folder, or give the recipe another name"
             )
+        found.remove(manifest)
+        digests.add(manifest, manifest)
+        yield f"{manifest}: {_DAMAGED}; it can still be read, and is kept"
+    for path in found:
         yield f"{path}: {_DAMAGED}; it is made again"
     if lines := log.damaged(run):
         yield f"{layout.log(run)}: {_lines(lines)}"
@@ -71,6 +77,19 @@ def repair(run: Path) -> Iterator[str]:
             digests.shorten(run)
     except OSError as error:
         raise DataError(f"{run}: cannot be written: {error.strerror}") from error
+
+
+def _is_readable(manifest: Path) -> bool:
+    """Whether a manifest has what is needed of it; events and plugins are compared with it."""
+    try:
+        content = json.loads(manifest.read_bytes())
+        sessions = content["sessions"]
+        known = [[s["versions"]["tensorflow"], s["versions"]["keras"]] for s in sessions]
+        times = [float(s["began"]) + float(s["seconds"] or 0) for s in sessions]
+        marks = [*content["plugins"], *content["files"].values(), content["data"]["sha256"]]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return False
+    return bool(known and times and marks)
 
 
 def _lines(numbers: list[int]) -> str:

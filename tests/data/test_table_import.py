@@ -390,3 +390,21 @@ def test_little_of_an_archive_is_in_memory(tmp_path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4e6  # of 16e6
+
+
+def test_weights_and_trees_that_are_not_imported_are_named(tmp_path):
+    import uproot
+
+    with uproot.recreate(tmp_path / "a.root") as file:
+        pt = np.float32([1, 2])
+        file["events"] = {"pt": pt, "genWeight": pt, "weight_up": pt, "eta": pt}
+        file["Systematics"] = {"pt": pt}
+    source = {"files": ["a.root"], "tree": "events"}
+    about = made(tmp_path, source=source, columns={"pt": "pt", "w": "genWeight"})[1]
+    assert about.provenance["left_out"] == ["tree Systematics", "weight_up"]
+    write_csv(tmp_path / "a.csv", {"pt": np.array([1]), "Event.Weight": np.array([2])})
+    about = made(tmp_path, files=["a.csv"], columns={"pt": "pt"})[1]
+    assert about.provenance["left_out"] == ["Event.Weight"]
+    columns = {"pt": "pt", "w": "Event.Weight"}
+    about = made(tmp_path, files=["a.csv"], columns=columns)[1]
+    assert "left_out" not in about.provenance

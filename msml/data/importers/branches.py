@@ -70,11 +70,13 @@ class Contents:
         rows: Number of rows.
         names: Names of all branches.
         kinds: Kinds of the wanted branches that are there.
+        others: Names of other tables in the file.
     """
 
     rows: int
     names: list[str]
     kinds: dict[str, Kind]
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,8 @@ def look(path: Path, wanted: Sequence[str], options: Options) -> Contents:
         if found:
             empty = tree.arrays(filter_name=_only(found), entry_stop=0)
             kinds = {name: _kind(path, name, empty[name].type.content) for name in found}
-        return Contents(int(tree.num_entries), names, kinds)
+        others = tuple(name for name in _trees(tree.file.root_directory) if name != tree.name)
+        return Contents(int(tree.num_entries), names, kinds, others)
 
 
 def blocks(
@@ -88,14 +89,18 @@ def _opened(path: Path, name: str | None) -> Iterator[Any]:
 
 def _tree(path: Path, file: Any, name: str | None) -> str:
     """Find the tree of this name, or the only one."""
-    classes = file.classnames(cycle=False)
-    trees = sorted(key for key, kind in classes.items() if kind in _TREES)
+    trees = _trees(file)
     if name is not None and name not in trees:
         raise DataError(f"{path}: no tree '{name}'{near(name, trees)}")
     if name is None and len(trees) != 1:
         known = f"the trees {', '.join(trees)}; say which one with source.tree" if trees else ""
         raise DataError(f"{path}: holds {known or 'no tree'}")
     return name or trees[0]
+
+
+def _trees(directory: Any) -> list[str]:
+    classes = directory.classnames(cycle=False)
+    return sorted(key for key, kind in classes.items() if kind in _TREES)
 
 
 def _only(names: Mapping[str, Kind] | Sequence[str]) -> Any:

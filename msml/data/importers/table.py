@@ -66,7 +66,8 @@ def import_table(recipe: Recipe[TableRecipe], rows: int | None = None) -> EventF
     branches = list(dict.fromkeys(branch for _, branch in wanted.uses()))
     contents = [(file, file.reader.look(file.path, branches, options)) for file in found]
     made = _checked(recipe, wanted, contents)
-    _write(recipe, wanted, made, contents, options, rows)
+    left_out = _left_out(branches, [one for _, one in contents])
+    _write(recipe, wanted, made, contents, options, rows, left_out)
     return describe(output)
 
 
@@ -96,13 +97,14 @@ def _write(
     contents: Sequence[tuple[File, Contents]],
     options: Options,
     rows: int | None,
+    left_out: Sequence[str],
 ) -> None:
     """Read, select and write, block by block."""
     values = recipe.values
     columns, nullable = _descriptions(made)
     passed = {name: np.zeros(1 + len(wanted.cuts), np.int64) for name in values.processes or [""]}
     cut_off = {layout.column.name: 0 for layout in made if layout.mask is not None}
-    output, about = user_path(values.output), _about(values, [file for file, _ in contents])
+    about, output = _about(values, [f for f, _ in contents], left_out), user_path(values.output)
     with EventWriter(output, None, about, columns, nullable) as writer, Meter("rows") as meter:
         meter.add(_METER, sum(one.rows for _, one in contents))
         for number, (file, one) in enumerate(contents):
@@ -147,14 +149,23 @@ def _origin(rows: Array, number: int, file: File, values: TableRecipe) -> Column
     return columns
 
 
-def _about(values: TableRecipe, found: Sequence[File]) -> dict[str, Any]:
+def _left_out(branches: Sequence[str], contents: Sequence[Contents]) -> list[str]:
+    """Name what might matter and is not imported: weights, and other trees."""
+    found = [f"tree {name}" for one in contents for name in one.others]
+    names = (name for one in contents for name in one.names)
+    found += [name for name in names if "weight" in name.lower() and name not in branches]
+    return list(dict.fromkeys(found))
+
+
+def _about(values: TableRecipe, found: Sequence[File], left_out: Sequence[str]) -> dict[str, Any]:
     """Collect what is known before the first event is read."""
     settings = asdict(values)
     del settings["output"]
     packages = sorted({file.reader.PACKAGE for file in found})
     versions = {package: version(package) for package in packages}
     about = provenance("table", list(values.processes), settings, **versions)
-    return about | {"files": [file.name for file in found]}
+    about |= {"files": [file.name for file in found]}
+    return about | {"left_out": left_out} if left_out else about
 
 
 def _summary(values: TableRecipe, wanted: Selection, passed: Mapping[str, Array]) -> dict[str, Any]:
