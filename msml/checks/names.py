@@ -23,6 +23,8 @@ def check_names(recipe: TrainRecipe) -> Iterator[Problem]:
         key = f"tasks.{name}"
         if message := name_problem(name, task=True):
             yield key, message
+        elif (other := name.partition(".")[0]) != name and other in recipe.tasks:
+            yield key, f"reads as an output of the task '{other}'; expected another name"
         yield from _check_named(f"{key}.loss", task.loss, losses, 2)
         for i, metric in enumerate(task.metrics):
             yield from ((f"{key}.metrics.{i}", text) for text in metric_problems(metric))

@@ -11,12 +11,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from msml.errors import DataError, RecipeError
+from msml.errors import DataError, RecipeError, ends
 from msml.recipe.schema import Sweep
 
 _MOST_JOBS = 32
 _DEATHS = 100  # of its workers that a unit may see: they are killed and pre-empted, not it
 _GPU = re.compile(r"UUID: ((?:GPU|MIG)-[\w/-]+)")
+_PLAIN = re.compile(r"[\w./+,:=@-]+", re.ASCII)  # Dask quotes neither for a shell nor for HTCondor
 _MEMORY = "4GB"
 _DISK = "1GB"
 
@@ -139,6 +140,11 @@ def _batch(sweep: Sweep, folder: Path) -> Any:
     command = {"slurm": "sbatch", "htcondor": "condor_submit"}[sweep.cluster]
     if shutil.which(command) is None:
         raise RecipeError(f"sweep.cluster: '{sweep.cluster}' needs the command {command}")
+    if not _PLAIN.fullmatch(str(folder)):
+        raise RecipeError(
+            f"{ends(repr(str(folder)))}: Dask's batch jobs cannot have their logs there; expected "
+            "a folder of letters, digits and ./_+,:=@- only, see --runs"
+        )
     try:
         import dask_jobqueue
     except ModuleNotFoundError as error:

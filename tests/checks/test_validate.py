@@ -187,6 +187,11 @@ def test_names_that_clash():
         "r.yaml:12: tasks.momentum.candidates: grids and copies give more than one candidate named"
         " 'mlp_2'"
     ]
+    text = RECIPE.replace("  label_of:", "  momentum.label:").replace("label_of", "momentum.label")
+    assert any(
+        problem.endswith("reads as an output of the task 'momentum'; expected another name")
+        for problem in mistakes(text)
+    )
     (problem,) = mistakes(RECIPE.replace("inputs: [momentum]", "inputs: [label]"))
     assert problem.endswith("tasks.label_of.inputs.0: 'label' is the target of this task")
 

@@ -31,6 +31,7 @@ from msml.recipe import load
 from msml.recipe.files import shipped
 from msml.recipe.schema import Data, TrainRecipe
 from msml.registry import metrics as registered
+from msml.runs.directory import write_json
 
 pytestmark = pytest.mark.xdist_group("stages")
 
@@ -198,7 +199,7 @@ def test_a_new_tensorflow_is_mentioned(finished, tmp_path):
     manifest = json.loads(path.read_text())
     versions = manifest["sessions"][0]["versions"]
     now, versions["tensorflow"] = versions["tensorflow"], "1.0"
-    path.write_text(json.dumps(manifest))
+    write_json(path, manifest)
     run = only_run(folder).relative_to(folder)
     for count in (2, 3):  # for as long as the run may hold results of both
         errors = msml(folder, "run", "tiny.yaml").errors

@@ -168,3 +168,17 @@ def test_workers_on_htcondor(tmp_path, monkeypatch):
     wrong = Sweep(cluster="htcondor", options={"job_extra_directives": ["a = 1"]})
     with pytest.raises(RecipeError, match=r"sweep\.options: "), workers(wrong, 1, tmp_path):
         pass
+
+
+@pytest.mark.parametrize("cluster", ["slurm", "htcondor"])
+@pytest.mark.parametrize("name", ["a b", "$(touch x)", "`x`", "100%", "a\nb", "é", "a'b"])
+def test_logs_of_dask_lie_in_folders_of_plain_names(tmp_path, monkeypatch, cluster, name):
+    """Its scripts quote nothing."""
+    for command in ("condor_submit", "sbatch"):
+        script(tmp_path / command, "")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with (
+        pytest.raises(RecipeError, match="Dask's batch jobs cannot have their logs there"),
+        workers(Sweep(cluster=cluster), 1, tmp_path / name),
+    ):
+        pass

@@ -552,3 +552,12 @@ def test_problems_are_reported_where_they_are(tmp_path):
     assert caught.value.problems == [
         f"{path}:3: source.name: unknown source 'npz'; did you mean 'npy'?"
     ]
+
+
+def test_a_home_is_one_in_all_paths(tmp_path, arrays, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(arrays)
+    assert import_npy("~/npy/", tmp_path / "a.h5").events == 50
+    text = message(import_delphes, {"z": Process(0, ["~/none.root"])}, tmp_path / "b.h5")
+    assert text.startswith(f"{tmp_path}/none.root: no such file")
+    assert not (arrays / "~").exists()

@@ -19,6 +19,7 @@ from msml.data.importers.provenance import Summary, provenance
 from msml.data.importers.root import BROKEN, uproot
 from msml.data.kinematics import Array, pt_eta_phi_m
 from msml.errors import DataError
+from msml.files import user_path
 from msml.simulation.images import layer_images
 from msml.simulation.matching import TauPairCuts, pair_tau_jets
 from msml.studies.htautau.importers.decays import flat_particles, hadronic_taus
@@ -148,7 +149,7 @@ def import_delphes(
 def _files(name: str, process: Process) -> list[Path]:
     """Expand patterns; every one must match a file."""
     paths = []
-    for pattern in process.files:
+    for pattern in (str(user_path(given)) for given in process.files):
         found = [pattern] if Path(pattern).is_file() else sorted(glob.glob(pattern))
         if not found:
             raise DataError(f"{pattern}: no such file (process '{name}')")

@@ -48,6 +48,7 @@ def import_npy(prefix: str, output: Path, events: int | None = None) -> EventFil
         DataError: A file is missing, truncated or of another shape; the files of a class differ in
             length or are shorter than `events`; NaN, infinity, or pT that is no logarithm.
     """
+    prefix = os.path.expanduser(prefix)
     if os.path.isdir(prefix):
         prefix = os.path.join(prefix, "")
     paths = {
