@@ -9,8 +9,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import h5py
-
 
 class Disk:
     """The part of a Python file that h5py uses, on a new file. Nothing here raises on a full disk.
@@ -71,18 +69,3 @@ class Disk:
         except OSError as error:
             self.error = self.error or error
         self._file.close()
-
-
-def checked_file(disk: Disk) -> h5py.File:
-    """Begin an HDF5 file whose structure has checksums, and whose bytes do not tell the time.
-
-    The first version of the library that writes, and reads, such checksums is 1.10.
-    """
-    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
-    access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
-    access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
-    access.set_fileobj_driver(h5py.h5fd.fileobj_driver, disk)
-    create = h5py.h5p.create(h5py.h5p.FILE_CREATE)
-    create.set_obj_track_times(False)
-    name = repr(disk).encode()
-    return h5py.File(h5py.h5f.create(name, h5py.h5f.ACC_TRUNC, fapl=access, fcpl=create))

@@ -29,7 +29,7 @@ from msml.data.described import (
     opened,
     paths,
 )
-from msml.data.disk import Disk, checked_file
+from msml.data.disk import Disk
 from msml.data.hdf5 import Stored
 from msml.data.schema import COLUMNS, Column
 from msml.errors import DataError, nearest
@@ -79,7 +79,7 @@ class EventWriter:
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._disk = Disk(self._temporary)
-        self._file = checked_file(self._disk)
+        self._file = h5py.File(self._disk, "w")
         try:
             self._file.attrs["format"] = FORMAT
             self._file.attrs["format_version"] = FORMAT_VERSION

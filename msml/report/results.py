@@ -76,7 +76,7 @@ class Results:
         for run in self.runs:
             for stage in ("search", "grid"):
                 if (path := layout.selection(run, stage)).exists():
-                    found[run] = read_json(path, *layout.SELECTED)
+                    found[run] = read_json(path, "chosen")
                     break
         return found
 

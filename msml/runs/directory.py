@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from msml import digests
-from msml.digests import no_link
 from msml.errors import DataError, ends
 from msml.files import atomic, fingerprint, locked, remove_temporaries
 from msml.recipe import Recipe, load
@@ -48,18 +46,9 @@ class RunDirectory:
             DataError: If another process is in it, or it cannot be written.
         """
         with locked(self.file("lock"), f"{self.path}: {IN_USE}"):
-            self._clear()
+            remove_temporaries(self.path)  # what a killed process left half written
+            log.cut_torn(self.path)
             yield
-
-    def _clear(self) -> None:
-        """Remove what a killed process left half written: temporary files, a torn last line."""
-        remove_temporaries(self.path)
-        try:
-            path = layout.log(self.path)
-            if path.exists() and not (lines := path.read_bytes()).endswith(b"\n"):
-                os.truncate(path, lines.rfind(b"\n") + 1)
-        except OSError as error:
-            raise DataError(f"{self.path}: cannot be written: {error.strerror}") from error
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Add a line to `metrics.jsonl`.
@@ -67,26 +56,11 @@ class RunDirectory:
         Raises:
             DataError: It cannot be written.
         """
-        path, now = layout.log(self.path), round(time.time(), 3)
-        line = log.line(finite({**record, "time": now}))
-        try:
-            with open(path, "a", opener=no_link) as handle:
-                handle.write(line)
-        except OSError as error:
-            raise DataError(f"{path}: cannot be written: {error.strerror}") from error
+        log.add(self.path, finite({**record, "time": round(time.time(), 3)}))
 
     def forget(self, unit: str, epochs: int) -> None:
         """Drop the logged epochs of a unit after these: they will be done again."""
-        lines = log.lines(self.path)
-        records = map(log.record, lines)
-        kept = [
-            line
-            for line, record in zip(lines, records, strict=True)
-            if record and (record["unit"] != unit or record.get("epoch", 0) <= epochs)
-        ]
-        if len(kept) < len(lines):
-            with atomic(layout.log(self.path), listed=False) as temporary:
-                temporary.write_text("".join(kept))
+        log.forget(self.path, unit, epochs)
 
 
 def run_directory(
@@ -159,13 +133,20 @@ def read_json_if_there(path: Path, *keys: str) -> dict[str, Any] | None:
         return None
 
 
-def read_json(path: Path, *keys: str) -> dict[str, Any]:
+def read_json(path: Path, *keys: str, checked: bool = True) -> dict[str, Any]:
     """Read a JSON object that has some keys.
+
+    Args:
+        path: The file.
+        keys: What it has at least.
+        checked: Whether it must be as it was written.
 
     Raises:
         DataError: If it is missing, broken, not as it was written, or something else.
     """
-    return _with_keys(_read(path), keys, path)
+    if checked:
+        check_intact(path)
+    return _with_keys(_parsed(path), keys, path)
 
 
 def read_records(path: Path, *keys: str) -> list[dict[str, Any]]:
@@ -174,7 +155,8 @@ def read_records(path: Path, *keys: str) -> list[dict[str, Any]]:
     Raises:
         DataError: As `read_json`.
     """
-    found = _read(path)
+    check_intact(path)
+    found = _parsed(path)
     if not isinstance(found, list):
         raise DataError(f"{path}: expected a list, got {ends(str(found))}")
     return [_with_keys(each, keys, path) for each in found]
@@ -187,8 +169,7 @@ def _with_keys(found: Any, keys: Sequence[str], path: Path) -> dict[str, Any]:
     return found
 
 
-def _read(path: Path) -> Any:
-    check_intact(path)
+def _parsed(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:

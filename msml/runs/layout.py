@@ -18,8 +18,6 @@ UNFINISHED = "unfinished.json"
 
 MEASURED = ("chain", "mode", "metrics")
 """What the result of a chain that was measured has at least."""
-SELECTED = ("strategy", "chosen", "undetermined", "gradient_passes")
-"""What a selection has at least."""
 
 
 # A file system allows 255 bytes; temporary files have longer names than what they become.
@@ -47,6 +45,11 @@ def manifest(run: Path) -> Path:
 def log(run: Path) -> Path:
     """A line for every epoch."""
     return run / "metrics.jsonl"
+
+
+def checksums(run: Path) -> Path:
+    """Of the lines of the log."""
+    return run / "metrics.crc32"
 
 
 def transforms(run: Path) -> Path:

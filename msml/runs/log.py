@@ -1,51 +1,96 @@
-"""The log of a run: a line of JSON for every epoch, each with its checksum."""
+"""The log of a run: a line of JSON for every epoch, whose checksums lie beside it."""
 
 import json
+import os
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from msml.digests import no_link
+from msml.errors import DataError
+from msml.files import atomic
 from msml.runs import layout
 
-_CHECKSUM = ', "crc32": '
+
+def add(run: Path, record: Mapping[str, Any]) -> None:
+    """Add a record, in which all numbers are finite: its checksum first, then its line.
+
+    So no complete line is ever without, wherever a process is killed.
+
+    Raises:
+        DataError: It cannot be written.
+    """
+    line = json.dumps(record) + "\n"
+    for path, text in ((layout.checksums(run), f"{_checksum(line)}\n"), (layout.log(run), line)):
+        try:
+            with open(path, "a", opener=no_link) as file:
+                file.write(text)
+        except OSError as error:
+            raise DataError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def line(record: Mapping[str, Any]) -> str:
-    """Write a record, in which all numbers are finite, as a line."""
-    text = json.dumps(record).removesuffix("}")
-    return f"{text}{_CHECKSUM}{zlib.crc32(text.encode())}}}\n"
+def cut_torn(run: Path) -> None:
+    """Remove half a line at the end, which a killed process left.
+
+    Raises:
+        DataError: It cannot be written.
+    """
+    for path in (layout.checksums(run), layout.log(run)):
+        try:
+            if path.exists() and not (lines := path.read_bytes()).endswith(b"\n"):
+                os.truncate(path, lines.rfind(b"\n") + 1)
+        except OSError as error:
+            raise DataError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def record(line: str) -> dict[str, Any] | None:
-    """Read a line; None where it is torn or damaged. One without checksum is taken as it is."""
-    text, mark, checksum = line.rstrip("\n").rpartition(_CHECKSUM)
-    if mark and checksum != f"{zlib.crc32(text.encode())}}}":
-        return None
-    try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(found, dict) or not {"unit", "time"} <= found.keys():
-        return None
-    found.pop("crc32", None)
-    return found
-
-
-def lines(run: Path) -> list[str]:
-    """Read the lines of a run, with their ends; none where there is no log that can be read."""
-    try:
-        return layout.log(run).read_text(errors="replace").splitlines(keepends=True)
-    except OSError:  # no such file, or one of somebody else
-        return []
+def forget(run: Path, unit: str, epochs: int) -> None:
+    """Drop the epochs of a unit after these, which will be done again, and what is damaged."""
+    known = list(_lines(run))
+    kept = [
+        line
+        for line, record in known
+        if record and (record["unit"] != unit or record.get("epoch", 0) <= epochs)
+    ]
+    if len(kept) < len(known):
+        with atomic(layout.log(run), listed=False) as temporary:
+            temporary.write_text("".join(kept))
 
 
 def records(run: Path) -> Iterator[dict[str, Any]]:
     """Yield the logged epochs of a run; a line that is torn or damaged does not count."""
-    yield from filter(None, map(record, lines(run)))
+    yield from (record for _, record in _lines(run) if record)
 
 
 def damaged(run: Path) -> list[int]:
     """Numbers, from 1, of the lines that are torn or damaged."""
-    known = enumerate(lines(run), 1)
-    return [n for n, each in known if _CHECKSUM not in each or record(each) is None]
+    return [number for number, (_, record) in enumerate(_lines(run), 1) if not record]
+
+
+def _lines(run: Path) -> Iterator[tuple[str, dict[str, Any] | None]]:
+    """Yield each line with its record, None where it is torn or damaged."""
+    lines, checksums = _read(layout.log(run)), _read(layout.checksums(run))
+    known = {text.rstrip("\n") for text in checksums}
+    for line in lines:
+        intact = not known or _checksum(line) in known
+        yield line, _record(line) if intact else None
+
+
+def _read(path: Path) -> list[str]:
+    try:
+        return path.read_text(errors="replace").splitlines(keepends=True)
+    except OSError:  # no such file, or one of somebody else
+        return []
+
+
+def _checksum(line: str) -> str:
+    return f"{zlib.crc32(line.encode()):08x}"
+
+
+def _record(line: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    known = isinstance(found, dict) and {"unit", "time"} <= found.keys()
+    return found if known else None

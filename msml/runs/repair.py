@@ -105,18 +105,23 @@ def _records_of(run: Path, path: Path) -> Iterator[Path]:
         yield layout.selection(run)  # it goes on from the combinations
 
 
-def clean_cache(folder: Path) -> None:
+def clean_cache(folder: Path) -> list[str]:
     """Empty a folder of the shared cache in which anything is damaged; its holder calls it.
+
+    Returns:
+        A line about each damaged file.
 
     Raises:
         DataError: It cannot be written.
     """
     remove_temporaries(folder)
+    found = damaged(folder)
     try:
-        if damaged(folder) or not digests.has_list(folder):
+        if found or not digests.has_list(folder):
             for path in folder.iterdir():
                 if path.name != "lock":
                     path.unlink()
-        digests.start(folder)
     except OSError as error:
         raise DataError(f"{folder}: cannot be written: {error.strerror}") from error
+    digests.start(folder)
+    return [f"{path}: {_DAMAGED}; it is made again" for path in found]

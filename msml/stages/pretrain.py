@@ -49,7 +49,8 @@ def pretrained(session: Session, task: str, candidate: str) -> tuple[Path, dict[
     mark = pretraining_mark(session.tasks, task, candidate, {**session.facts(), **settings})
     folder = session.directory.cache / "pretrain" / mark
     with locked(folder / "lock", waiting=session.check_stop):
-        clean_cache(folder)
+        for line in clean_cache(folder):
+            session.progress.done(line)
         if not (folder / layout.RESULT).exists():
             session.check_stop()
             _pretrain(session, task, candidate, folder)

@@ -116,7 +116,8 @@ def reference(session: Session, task: MomentumTask, settings: Validity) -> Refer
     folder = session.directory.cache / "validity" / _fingerprint(session, task, settings)
     path = folder / "reference.h5"
     with locked(folder / "lock", waiting=session.check_stop):
-        clean_cache(folder)
+        for line in clean_cache(folder):
+            session.progress.done(line)
         if not path.exists():
             session.check_stop()
             save_arrays(path, _trained(session, task, settings).arrays(), asdict(settings))

@@ -19,6 +19,7 @@ from msml.sweep.unit import tail
 
 Row = dict[str, Any]
 _TAIL = 8
+_SELECTED = ("chosen", "undetermined", "gradient_passes")
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def _measured(directory: Path) -> list[Row]:
 def _selection(directory: Path) -> Row:
     """What a search, or else the grid, chose."""
     for stage in ("search", "grid"):
-        if found := read_json_if_there(layout.selection(directory, stage), *layout.SELECTED):
+        if found := read_json_if_there(layout.selection(directory, stage), *_SELECTED):
             return {
                 "selected": chain_name(found["chosen"]),
                 "undetermined": ", ".join(found["undetermined"]),

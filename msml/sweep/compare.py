@@ -102,7 +102,7 @@ def results(plan: Plan, axis: str) -> Iterator[Result]:
     for values, directory in plan.points:
         run = plan.runs_folder / directory
         try:
-            selection = read_json(layout.selection(run), *layout.SELECTED)
+            selection = read_json(layout.selection(run), "strategy", "gradient_passes")
             record = read_records(layout.evaluation(run) / layout.RESULT, *layout.MEASURED)[-1]
             manifest = read_json(layout.manifest(run), "sessions")
         except DataError:

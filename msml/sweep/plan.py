@@ -11,7 +11,7 @@ from msml import digests
 from msml.errors import DataError
 from msml.files import atomic, fingerprint, is_locked
 from msml.runs.attempt import last_attempt
-from msml.runs.directory import read_json
+from msml.runs.directory import check_intact, read_json
 from msml.runs.status import STOPPED
 from msml.sweep.points import Point, points, settings
 
@@ -95,7 +95,7 @@ class Plan:
             return "not started"
         if is_locked(directory / "lock"):
             return "running"
-        if any(not digests.is_intact(directory / name) for name in unit.results):
+        if any(not digests.is_intact(p) for name in unit.results for p in directory.glob(name)):
             return "damaged"
         if attempt["error"] and attempt["error"]["exit_code"] not in STOPPED:
             return "failed"
@@ -188,15 +188,17 @@ def read(path: Path) -> Plan:
     Raises:
         DataError: If it is missing, broken, or of another format.
     """
-    content = read_json(path, "format", "units", "points")
+    content = read_json(path, checked=False)  # first of all whether it is a plan of ours
     try:
         if content.pop("format") != FORMAT:
             raise DataError(f"{path}: a plan of another version of msml; make it again")
         made = tuple(Unit(**_tuples(unit)) for unit in content.pop("units"))
         pairs = tuple((values, directory) for values, directory in content.pop("points"))
-        return Plan(**content, units=made, points=pairs)
+        plan = Plan(**content, units=made, points=pairs)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not a plan: {error!r}") from error
+    check_intact(path)
+    return plan
 
 
 def _exists(directory: Path, name: str) -> bool:

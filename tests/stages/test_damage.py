@@ -63,7 +63,9 @@ def status(folder: Path, *options: str) -> tuple[int, str]:
 def test_every_file_that_a_run_leaves_is_in_a_list(finished):
     """But the lists, the log, whose lines have checksums, and locks, which are empty."""
     found = {path for path in (finished / "runs").rglob("*") if path.is_file()}
-    known = {path for path in found if path.name in (LIST, "lock", "metrics.jsonl")}
+    known = {
+        path for path in found if path.name in (LIST, "lock", "metrics.jsonl", "metrics.crc32")
+    }
     assert found - known == set(listed(finished))
     assert {".h5", ".json", ".yaml", ".png"} <= {path.suffix for path in listed(finished)}
 

@@ -177,16 +177,17 @@ def test_an_unwritable_folder(work):
     assert "cannot be written: Not a directory" in message
 
 
-def test_a_broken_checkpoint(work):
+def test_a_broken_checkpoint_is_named_and_not_used(work, finished):
     command = Command(work, "pretrain", "tiny.yaml", limits=SLOW)
     until(lambda: lines(work) >= 1)
     command.signal(signal.SIGTERM)
     assert command.wait() == 85
     (checkpoint,) = (work / "runs").rglob("checkpoint.h5")
     checkpoint.write_bytes(checkpoint.read_bytes()[:500])
-    message = fails(3, work, "pretrain", "tiny.yaml")
-    assert f"{checkpoint.relative_to(work)}: not a complete checkpoint" in message
-    assert checkpoint.exists()
+    again = msml(work, "run", "tiny.yaml")
+    text = f"{checkpoint.relative_to(work)}: damaged, not as it was written; it is made again"
+    assert text in again.errors
+    check_same(work, finished)
 
 
 def test_a_loss_that_goes_to_nan(work):
