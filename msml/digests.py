@@ -120,7 +120,7 @@ def _home(path: Path) -> Path | None:
 def _holds(home: Path, name: str) -> bool:
     for _ in range(2):  # between our looks at both, another process may have written it anew
         try:
-            found = digest(home / name)
+            found = digest(home / name) if (home / name).is_file() else ""  # a pipe would never end
         except OSError:
             return False
         if found in _read(home).get(name, ()):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -100,7 +101,7 @@ def check_intact(path: Path) -> None:
     Raises:
         DataError: That is so.
     """
-    if path.is_file() and not digests.is_intact(path):
+    if os.path.lexists(path) and not digests.is_intact(path):
         raise DataError(f"{path}: damaged, not as it was written; run the same command again")
 
 
@@ -171,6 +172,8 @@ def _with_keys(found: Any, keys: Sequence[str], path: Path) -> dict[str, Any]:
 
 def _parsed(path: Path) -> Any:
     try:
+        if not path.is_file():
+            raise FileNotFoundError("no such file")
         return json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error

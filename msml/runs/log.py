@@ -38,7 +38,7 @@ def cut_torn(run: Path) -> None:
     """
     for path in (layout.checksums(run), layout.log(run)):
         try:
-            if path.exists() and not (lines := path.read_bytes()).endswith(b"\n"):
+            if path.is_file() and not (lines := path.read_bytes()).endswith(b"\n"):
                 os.truncate(path, lines.rfind(b"\n") + 1)
         except OSError as error:
             raise DataError(f"{path}: cannot be written: {error.strerror}") from error
@@ -78,8 +78,8 @@ def _lines(run: Path) -> Iterator[tuple[str, dict[str, Any] | None]]:
 
 def _read(path: Path) -> list[str]:
     try:
-        return path.read_text(errors="replace").splitlines(keepends=True)
-    except OSError:  # no such file, or one of somebody else
+        return path.read_text(errors="replace").splitlines(keepends=True) if path.is_file() else []
+    except OSError:  # one of somebody else
         return []
 
 

@@ -1,6 +1,7 @@
 """Finding what is damaged in runs and in what they share, and making room for making it again."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def verify(folder: Path) -> tuple[int, list[str]]:
     files, wrong = 0, []
     for path in sorted(folder.rglob(digests.LIST)):
         files += digests.count(path.parent)
-        wrong += [f"{each}: {_DAMAGED}" for each in damaged(path.parent)]
+        wrong += [f"{each}: {_state(each)}" for each in damaged(path.parent)]
         if lines := log.damaged(path.parent):
             wrong.append(f"{layout.log(path.parent)}: {_lines(lines)}")
     return files, wrong
@@ -65,7 +66,7 @@ def repair(run: Path) -> Iterator[str]:
         digests.add(manifest, manifest)
         yield f"{manifest}: {_DAMAGED}; it can still be read, and is kept"
     for path in found:
-        yield f"{path}: {_DAMAGED}; it is made again"
+        yield f"{path}: {_state(path)}; it is made again"
     if lines := log.damaged(run):
         yield f"{layout.log(run)}: {_lines(lines)}"
     try:
@@ -77,6 +78,10 @@ def repair(run: Path) -> Iterator[str]:
             digests.shorten(run)
     except OSError as error:
         raise DataError(f"{run}: cannot be written: {error.strerror}") from error
+
+
+def _state(path: Path) -> str:
+    return _DAMAGED if os.path.lexists(path) else "gone"
 
 
 def _is_readable(manifest: Path) -> bool:
@@ -115,13 +120,13 @@ def clean_cache(folder: Path) -> list[str]:
         DataError: It cannot be written.
     """
     remove_temporaries(folder)
-    found = damaged(folder)
+    lines = [f"{path}: {_state(path)}; it is made again" for path in damaged(folder)]
     try:
-        if found or not digests.has_list(folder):
+        if lines or not digests.has_list(folder):
             for path in folder.iterdir():
                 if path.name != "lock":
                     path.unlink()
     except OSError as error:
         raise DataError(f"{folder}: cannot be written: {error.strerror}") from error
     digests.start(folder)
-    return [f"{path}: {_DAMAGED}; it is made again" for path in found]
+    return lines

@@ -1,6 +1,7 @@
 """Damage on disk: whatever happens to a file of a run, it is named and made again."""
 
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -220,3 +221,25 @@ def test_a_list_that_is_a_link_is_not_followed(finished, tmp_path):
     msml(folder, "run", "tiny.yaml")
     assert not path.is_symlink()
     assert victim.read_bytes() == before
+
+
+def test_what_is_no_file_any_more_is_damaged(finished, tmp_path):
+    """A pipe, a folder, a link to nothing or to itself; and nothing at all. None is waited for."""
+    folder = copy_of(finished, tmp_path)
+    run = only_run(folder)
+    names = [path for path in listed(run) if path.name != "manifest.json"][:20:4]
+    pipe, folder_, nothing, itself, gone = names
+    for path in names:
+        path.unlink()
+    os.mkfifo(pipe)
+    folder_.mkdir()
+    nothing.symlink_to("/nonexistent")
+    itself.symlink_to(itself.name)
+    found = verify(run)[1]
+    assert sorted(found) == sorted(
+        [*(f"{path}: damaged, not as it was written" for path in names[:-1]), f"{gone}: gone"]
+    )
+    folder_.rmdir()
+    msml(folder, "run", "tiny.yaml")
+    assert results(run) == results(only_run(finished))
+    assert verify(run)[1] == []
