@@ -7,12 +7,14 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score, roc_curve
 
 from msml.metrics import (
+    EventMean,
     accuracy,
     auc,
     background_rejection,
     bce,
     bias,
     bootstrap,
+    doubt,
     ece,
     label_of,
     replicate,
@@ -217,3 +219,20 @@ def test_bootstrap_is_fast():
     start = time.process_time()
     bootstrap(auc, (label, score), weight, replicas=200)
     assert time.process_time() - start < 10  # it is about 0.4 s
+
+
+def test_doubt_is_the_spread_of_an_error_over_samples():
+    mean = EventMean(lambda target, _: target)
+    rng, ones = np.random.default_rng(1), np.ones(400)
+    samples = rng.exponential(size=(300, 400))
+    errors = samples.std(axis=1) / np.sqrt(400)
+    doubts = [doubt(mean, (sample, sample), ones) for sample in samples]
+    assert np.mean(doubts) == pytest.approx(errors.std() / errors.mean(), rel=0.15)
+    one = np.r_[1e3, np.ones(399)]
+    assert doubt(mean, (one, one), ones) == pytest.approx(0.5, abs=0.01)
+
+
+def test_there_is_no_doubt_where_none_can_be_known():
+    values = np.ones(5)
+    assert doubt(EventMean(lambda target, _: target), (values, values), values) == 0
+    assert doubt(auc, (values, values), values) == 0

@@ -14,6 +14,7 @@ from msml.metrics.uncertainty import (
     Metric,
     average,
     bootstrap,
+    doubt,
     estimate,
     replicate,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "bce",
     "bias",
     "bootstrap",
+    "doubt",
     "ece",
     "estimate",
     "facts_of",

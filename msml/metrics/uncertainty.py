@@ -103,6 +103,25 @@ def replicate(
     return np.array(values)
 
 
+def doubt(metric: Metric, arrays: Sequence[Array], weight: Array) -> float:
+    """How far a metric's error can be off, as a fraction of it: one standard deviation.
+
+    That of the standard deviation of a mean, from the fourth moment of what each event adds; large
+    where a few events carry most of it. 0 for a metric that is no mean over events.
+    """
+    whole = metric.func if isinstance(metric, partial) else metric
+    if not isinstance(whole, EventMean):
+        return 0.0
+    arguments = metric.keywords if isinstance(metric, partial) else {}
+    values = np.asarray(whole.per_event(*arrays, **arguments), np.float64)
+    parts = (weight * (values - average(values, weight))) ** 2
+    total = parts.sum()
+    if not (np.isfinite(total) and total > 0):
+        return 0.0
+    share = float(((parts / total) ** 2).sum())
+    return 0.5 * float(np.sqrt(max(share - 1 / len(parts), 0)))
+
+
 def average(values: Array, weight: Array | None) -> float:
     """Return the weighted mean over events; NaN where the weights sum to 0."""
     if weight is None:

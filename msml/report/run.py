@@ -67,6 +67,9 @@ def show_evaluated(records: Sequence[Record]) -> None:
     for mode in modes:
         say(f"{mode}: {_MEANING[mode]}")
     say("±: one standard deviation, from resampling the test events; differences are paired")
+    doubts = {name: most for record in records for name, most in record.get("doubts", {}).items()}
+    for name, most in doubts.items():
+        say(f"{name}: a few events carry most of it; its ± can be off by {100 * most:.0f} %")
 
 
 def _show_metric(records: Sequence[Record], modes: Sequence[str], task: str, metric: str) -> None:

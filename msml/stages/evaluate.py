@@ -9,7 +9,7 @@ import numpy as np
 
 from msml.chain import Chain
 from msml.data.kinematics import Array
-from msml.metrics import LOSS, EventMean, estimate, label_of, replicate
+from msml.metrics import LOSS, EventMean, doubt, estimate, label_of, replicate
 from msml.recipe.expand import chain_name
 from msml.runs import layout
 from msml.runs.directory import finite, read_json, read_records, write_json
@@ -26,6 +26,7 @@ from msml.training.variables import load_weights
 
 _BOOTSTRAP_SEED = 20210518
 _REPLICAS = "replicas"
+_MOST_DOUBT = 0.25  # of an error, without saying so
 PREDICTION = "prediction"
 
 Record = dict[str, Any]
@@ -66,9 +67,10 @@ def _evaluated(session: Session, judge: Judge | None, chosen: dict[str, str], mo
         chain = Chain(session.tasks, models)
         load_weights(chain, folder_of(session, chosen, mode) / layout.WEIGHTS)
         outputs = predict(session, chain, "test")
-        measured, replicas = _measure(session, judge, outputs)
+        measured, replicas, doubts = _measure(session, judge, outputs)
         _write_predictions(session, outputs, replicas, folder / layout.PREDICTIONS)
         record = {"chain": chosen, "mode": mode, "metrics": measured}
+        record |= {"doubts": doubts} if doubts else {}
         write_json(folder / layout.RESULT, record)
         session.progress.done(f"evaluate {chain_name(chosen)} {mode}")
     return read_json(folder / layout.RESULT, *layout.MEASURED)
@@ -80,12 +82,13 @@ def _folder(session: Session, chosen: dict[str, str], mode: str) -> Path:
 
 def _measure(
     session: Session, judge: Judge | None, outputs: dict[str, Outputs]
-) -> tuple[dict[str, dict[str, Any]], dict[str, Array]]:
-    """Metrics of each task's output, with bootstrap uncertainties, and their replicas."""
+) -> tuple[dict[str, dict[str, Any]], dict[str, Array], dict[str, float]]:
+    """Metrics of each task's output, with bootstrap uncertainties, their replicas, and `doubt`."""
     test = session.split("test")
     events, count = test.weight.astype(np.float64), session.values.evaluate.bootstrap
     measured: dict[str, dict[str, Any]] = {}
     replicas: dict[str, Array] = {}
+    doubts: dict[str, float] = {}
     for task, named in outputs.items():
         spec = session.tasks[task]
         seen = named[spec.output]
@@ -104,7 +107,9 @@ def _measure(
             drawn = replicate(*measure, count, _BOOTSTRAP_SEED)
             replicas[f"{task}/{name}"] = drawn
             measured[task][name] = estimate(measure.value(), drawn)._asdict()
-    return measured, replicas
+            if (unsure := doubt(*measure)) > _MOST_DOUBT:
+                doubts[f"{task}/{name}"] = round(unsure, 2)
+    return measured, replicas, doubts
 
 
 def _difference(session: Session, record: Record, other: Record) -> dict[str, dict[str, Any]]:
