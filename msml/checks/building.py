@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 
+from msml.checks.limits import few_weights
 from msml.checks.meaning import classes_of
 from msml.checks.state import state_problem
 from msml.checks.wiring import Columns, Shape, input_masks, input_shapes, output_shape
@@ -57,7 +57,8 @@ def check_models(recipe: TrainRecipe, columns: Columns, bad: set[str]) -> Iterat
                 continue
             try:
                 masks = input_masks(recipe, name, columns)
-                found = _build(spec, inputs, output, precision, task.output, masks)
+                about = (inputs, output, precision, task.output, masks)
+                found = _build(spec, *about, recipe.limits.weights)
             except RecipeError as error:
                 yield from _model_problems(here, candidate, spec, error, inputs)
                 continue
@@ -134,13 +135,27 @@ def _build(
     precision: str,
     seen: str,
     masks: Sequence[bool],
+    most: int,
 ) -> Outputs:
     """Build a candidate; whatever a user's own builder does wrong is a problem of the recipe.
+
+    Args:
+        spec: The candidate.
+        inputs: Shapes of its inputs.
+        output: Shape of what its loss sees.
+        precision: A Keras policy.
+        seen: Name of the output that its loss sees.
+        masks: Which inputs are boolean.
+        most: Most weights that it may have.
 
     Returns:
         The shapes of its outputs.
     """
-    make = partial(build, spec.model, inputs, output, spec.args, 0, precision, seen, masks)
+
+    def make() -> Any:
+        with few_weights(most):
+            return build(spec.model, inputs, output, spec.args, 0, precision, seen, masks)
+
     try:
         of_plugin = plugin_fingerprint(models.get(spec.model)) is not None
         if of_plugin and (why := state_problem(make, inputs, masks)):

@@ -1,9 +1,11 @@
 """Totals that have a limit, which `limits` of a recipe raises; counted before any is made."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from math import prod
 from typing import Any
 
+from msml.errors import RecipeError
 from msml.recipe.messages import Problem, too_many
 from msml.recipe.schema import Candidate, TrainRecipe
 
@@ -11,6 +13,31 @@ from msml.recipe.schema import Candidate, TrainRecipe
 def number_of(candidate: Candidate) -> int:
     """Count what a candidate becomes: the points of its grid, each so many times."""
     return prod(len(values) for values in candidate.grid.values()) * candidate.copies
+
+
+@contextmanager
+def few_weights(most: int) -> Iterator[None]:
+    """Refuse models of more weights while the block builds one, before there is memory for them.
+
+    Raises:
+        RecipeError: There would be more.
+    """
+    import keras
+
+    add, total = keras.layers.Layer.add_weight, 0
+
+    def counted(self: Any, shape: Any = None, *args: Any, **more: Any) -> Any:
+        nonlocal total
+        total += prod(shape) if isinstance(shape, tuple | list) else 1
+        if total > most:
+            raise RecipeError(f"has {too_many(total, 'weights or more', most, 'limits.weights')}")
+        return add(self, shape, *args, **more)
+
+    keras.layers.Layer.add_weight = counted
+    try:
+        yield
+    finally:
+        keras.layers.Layer.add_weight = add
 
 
 def check_candidates(recipe: TrainRecipe) -> Iterator[Problem]:

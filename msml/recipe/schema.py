@@ -250,11 +250,13 @@ class Limits:
         candidates: Most candidates of all tasks, grids and copies expanded.
         chains: Most chains that are trained: of a grid, a random search or the recipe's choice.
         replicas: Most bootstrap replicas.
+        weights: Most weights of a model: training takes about 24 bytes of memory for each.
     """
 
     candidates: Count = 1000
     chains: Count = 10_000
     replicas: Count = 10_000
+    weights: Count = 10**8
 
 
 @dataclass(frozen=True)

@@ -75,3 +75,13 @@ def test_chains_of_a_grid_are_counted():
     text = RECIPE + "strategy: {name: random}\n"
     load_valid(read_source(write(text), TrainRecipe), copies, fast=True)
     assert any("chains; expected" in line for line in mistakes(text, *copies, "strategy.n=300"))
+
+
+def test_a_model_too_large_for_memory_is_refused_before_it_is_made():
+    """A hundred layers of 16,384 units would take 100 GB."""
+    huge = RECIPE.replace("{model: tau_mlp}", "{model: mlp, args: {units: 16384, layers: 100}}", 1)
+    assert huge != RECIPE
+    (found,) = mistakes(huge, fast=False)
+    assert "weights or more; expected 100000000 at most, or also a larger `limits" in found
+    found = mistakes(RECIPE, "limits.weights=50", fast=False)
+    assert any("weights or more; expected 50 at most" in line for line in found)
