@@ -78,7 +78,7 @@ def digest(path: Path) -> str:
 def is_intact(path: Path) -> bool:
     """Whether a file is as it was written; that of a folder without a list is taken to be."""
     home = _home(path)
-    return home is None or _holds(home, path.relative_to(home).as_posix())
+    return home is None or _held(home, path.relative_to(home).as_posix()) is not None
 
 
 def damaged(folder: Path, endings: tuple[str, ...] = ("",)) -> list[Path]:
@@ -89,7 +89,7 @@ def damaged(folder: Path, endings: tuple[str, ...] = ("",)) -> list[Path]:
         endings: Only files whose names end so are looked at.
     """
     names = [name for name in _read(folder) if name.endswith(endings)]
-    return [folder / name for name in names if not _holds(folder, name)]
+    return [folder / name for name in names if _held(folder, name) is None]
 
 
 def count(folder: Path) -> int:
@@ -103,10 +103,10 @@ def shorten(folder: Path) -> None:
     Raises:
         DataError: It cannot be written.
     """
-    names = [name for name in _read(folder) if _holds(folder, name)]
+    lines = [f"{found}  {name}\n" for name in _read(folder) if (found := _held(folder, name))]
     temporary = folder / f".{LIST}.{os.getpid()}.tmp"
     try:
-        temporary.write_text("".join(f"{digest(folder / name)}  {name}\n" for name in names))
+        temporary.write_text("".join(lines))
         temporary.replace(folder / LIST)
     except OSError as error:
         raise DataError(f"{folder / LIST}: cannot be written: {error.strerror}") from error
@@ -117,15 +117,16 @@ def _home(path: Path) -> Path | None:
     return next((folder for folder in path.parents if has_list(folder)), None)
 
 
-def _holds(home: Path, name: str) -> bool:
+def _held(home: Path, name: str) -> str | None:
+    """Return the digest of a file that is as it was written; None of any other."""
     for _ in range(2):  # between our looks at both, another process may have written it anew
         try:
             found = digest(home / name) if (home / name).is_file() else ""  # a pipe would never end
         except OSError:
-            return False
+            return None
         if found in _read(home).get(name, ()):
-            return True
-    return False
+            return found
+    return None
 
 
 def _read(home: Path) -> Digests:

@@ -4,7 +4,7 @@ Means over events wrap the loss of the same name. All others see every number th
 with the weight of its event.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -192,6 +192,19 @@ def ece(
     place = np.minimum((values[:, 0] * bins).astype(int), bins - 1)
     gaps = np.bincount(place, weights * (values[:, 0] - values[:, 1]), bins)
     return float(np.abs(gaps).sum() / weights.sum())
+
+
+def quantiles(values: Array, probabilities: Sequence[float], weights: Array | None = None) -> Array:
+    """Return quantiles, interpolated; where weights differ, those of `weighted_quantiles`.
+
+    Args:
+        values: `(values,)`.
+        probabilities: Which.
+        weights: `(values,)`, or None.
+    """
+    if weights is None or (weights == weights[0]).all():
+        return np.asarray(np.quantile(values, probabilities))
+    return weighted_quantiles(values, weights, tuple(probabilities))
 
 
 def weighted_quantiles(values: Array, weights: Array, probabilities: tuple[float, ...]) -> Array:

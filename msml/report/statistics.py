@@ -3,14 +3,13 @@
 All intervals are central 68 % intervals (one standard deviation).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from msml.metrics.generic import weighted_quantiles
+from msml.metrics.generic import quantiles
 
 Array = npt.NDArray[np.float64]
 
@@ -77,19 +76,6 @@ def quantile_error(values: Array, probability: float, weights: Array | None = No
     ends = np.clip([probability - shift, probability + shift], 0, 1)
     low, high = quantiles(values, ends.tolist(), weights)
     return float(high - low) / 2
-
-
-def quantiles(values: Array, probabilities: Sequence[float], weights: Array | None = None) -> Array:
-    """Return quantiles, interpolated; where weights differ, those of `weighted_quantiles`.
-
-    Args:
-        values: `(values,)`.
-        probabilities: Which.
-        weights: `(values,)`, or None.
-    """
-    if weights is None or (weights == weights[0]).all():
-        return np.quantile(values, probabilities)
-    return weighted_quantiles(values, weights, tuple(probabilities))
 
 
 def median_and_width(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from msml.data.kinematics import Array, wrap_phi
-from msml.metrics.generic import weighted_quantiles
+from msml.metrics.generic import quantiles
 from msml.validity.bands import ANGLES, PHI, Bands
 
 JITTER = 1e-6
@@ -142,11 +142,7 @@ def robust_scaling(values: Array, weight: Array | None = None) -> Scaling:
         values: `(events, numbers)`.
         weight: `(events,)`; None where all events count the same.
     """
-    if weight is None or (weight == weight[0]).all():
-        low, centre, high = np.quantile(values, _QUARTILES, axis=0)
-    else:
-        each = [weighted_quantiles(column, weight, _QUARTILES) for column in values.T]
-        low, centre, high = np.transpose(each)
+    low, centre, high = np.transpose([quantiles(each, _QUARTILES, weight) for each in values.T])
     return Scaling(centre, np.where(high > low, high - low, 1.0))
 
 

@@ -470,25 +470,22 @@ def own_plugin(work: Path, model: str) -> tuple[str, ...]:
     return ("pretrain.epochs=1", "posttrain.epochs=1", "evaluate.bootstrap=3")
 
 
-def test_a_changed_module_of_a_plugin_is_trained_again(work):
-    fast = own_plugin(work, "{model: own}")
-    msml(work, "pretrain", "tiny.yaml", *fast)
-    before = cached(work)
-    (work / "numbers_of_mine.py").write_text("FACTOR = 2.0")
-    message = fails(3, work, "run", "tiny.yaml", *fast)
-    assert message.startswith("own.py: changed since runs/tiny/")
-    msml(work, "pretrain", "tiny.yaml", *fast, "name=other")
-    assert len(cached(work)) == len(before) + 1
-
-
-def test_a_changed_file_that_an_argument_names_is_trained_again(work):
-    fast = own_plugin(work, "{model: own, args: {numbers: mine.txt}}")
+@pytest.mark.parametrize(
+    ("model", "file", "text", "named"),
+    [
+        ("{model: own}", "numbers_of_mine.py", "FACTOR = 2.0", "own.py"),
+        ("{model: own, args: {numbers: mine.txt}}", "mine.txt", "2.0", "mine.txt"),
+    ],
+)
+def test_what_a_model_of_a_plugin_depends_on_is_trained_again(work, model, file, text, named):
+    """A module that it imports from its folder, a file that an argument names."""
+    fast = own_plugin(work, model)
     (work / "mine.txt").write_text("1.0")
     msml(work, "pretrain", "tiny.yaml", *fast)
     before = cached(work)
-    (work / "mine.txt").write_text("2.0")
+    (work / file).write_text(text)
     message = fails(3, work, "run", "tiny.yaml", *fast)
-    assert message.startswith("mine.txt: changed since runs/tiny/")
+    assert message.startswith(f"{named}: changed since runs/tiny/")
     msml(work, "pretrain", "tiny.yaml", *fast, "name=other")
     assert len(cached(work)) == len(before) + 1
 
