@@ -15,6 +15,7 @@ from pathlib import Path
 from msml.errors import DataError
 
 LIST = "msml.sha256"
+DAMAGED = "damaged, not as it was written"
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 
 Digests = dict[str, set[str]]
@@ -97,19 +98,9 @@ def count(folder: Path) -> int:
     return len(_read(folder))
 
 
-def shorten(folder: Path) -> None:
-    """Keep the lines that hold; nobody else may be at work in the folder.
-
-    Raises:
-        DataError: It cannot be written.
-    """
-    lines = [f"{found}  {name}\n" for name in _read(folder) if (found := _held(folder, name))]
-    temporary = folder / f".{LIST}.{os.getpid()}.tmp"
-    try:
-        temporary.write_text("".join(lines))
-        temporary.replace(folder / LIST)
-    except OSError as error:
-        raise DataError(f"{folder / LIST}: cannot be written: {error.strerror}") from error
+def holding(folder: Path) -> list[str]:
+    """Lines of a folder's list that hold, one for each file that is as it was written."""
+    return [f"{found}  {name}\n" for name in _read(folder) if (found := _held(folder, name))]
 
 
 def _home(path: Path) -> Path | None:

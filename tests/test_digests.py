@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from msml import digests
 from msml.errors import DataError
 from msml.files import atomic
+from msml.runs.repair import shorten
 
 
 def write(path: Path, text: str) -> Path:
@@ -53,7 +54,7 @@ def test_a_kill_between_line_and_file_leaves_the_old_one_intact(tmp_path, monkey
     assert len((tmp_path / digests.LIST).read_text().splitlines()) == 2
     assert digests.damaged(tmp_path) == []
     monkeypatch.undo()
-    digests.shorten(tmp_path)
+    shorten(tmp_path)
     assert digests.is_intact(path)
     assert digests.count(tmp_path) == len((tmp_path / digests.LIST).read_text().splitlines()) == 1
 

@@ -90,17 +90,14 @@ def replicate(
     """Return the metric of each bootstrap replica, `(replicas,)`; see `bootstrap`."""
     events = len(arrays[0])
     weights = np.ones(events) if weight is None else np.asarray(weight, dtype=np.float64)
-    measure = partial(metric, *arrays)
-    whole = metric.func if isinstance(metric, partial) else metric
-    if isinstance(whole, EventMean):  # what each event has by itself is computed once
-        arguments = metric.keywords if isinstance(metric, partial) else {}
-        measure = partial(average, whole.per_event(*arrays, **arguments))
+    values = _per_event(metric, arrays)  # computed once for all replicas
+    measure = partial(metric, *arrays) if values is None else partial(average, values)
     rng = np.random.default_rng(seed)
-    values = []
+    found = []
     for _ in range(replicas):
         count = np.bincount(rng.integers(events, size=events), minlength=events)
-        values.append(measure(count * weights))
-    return np.array(values)
+        found.append(measure(count * weights))
+    return np.array(found)
 
 
 def doubt(metric: Metric, arrays: Sequence[Array], weight: Array) -> float:
@@ -109,17 +106,25 @@ def doubt(metric: Metric, arrays: Sequence[Array], weight: Array) -> float:
     That of the standard deviation of a mean, from the fourth moment of what each event adds; large
     where a few events carry most of it. 0 for a metric that is no mean over events.
     """
-    whole = metric.func if isinstance(metric, partial) else metric
-    if not isinstance(whole, EventMean):
+    values = _per_event(metric, arrays)
+    if values is None:
         return 0.0
-    arguments = metric.keywords if isinstance(metric, partial) else {}
-    values = np.asarray(whole.per_event(*arrays, **arguments), np.float64)
+    values = values.astype(np.float64)
     parts = (weight * (values - average(values, weight))) ** 2
     total = parts.sum()
     if not (np.isfinite(total) and total > 0):
         return 0.0
     share = float(((parts / total) ** 2).sum())
     return 0.5 * float(np.sqrt(max(share - 1 / len(parts), 0)))
+
+
+def _per_event(metric: Metric, arrays: Sequence[Array]) -> Array | None:
+    """What each event adds to a metric that is a mean over events; None for any other."""
+    whole = metric.func if isinstance(metric, partial) else metric
+    if not isinstance(whole, EventMean):
+        return None
+    arguments = metric.keywords if isinstance(metric, partial) else {}
+    return whole.per_event(*arrays, **arguments)
 
 
 def average(values: Array, weight: Array | None) -> float:

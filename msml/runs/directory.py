@@ -102,7 +102,7 @@ def check_intact(path: Path) -> None:
         DataError: That is so.
     """
     if os.path.lexists(path) and not digests.is_intact(path):
-        raise DataError(f"{path}: damaged, not as it was written; run the same command again")
+        raise DataError(f"{path}: {digests.DAMAGED}; run the same command again")
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from msml import digests
 from msml.errors import DataError
-from msml.files import remove_temporaries
+from msml.files import atomic, remove_temporaries
 from msml.runs import layout, log
 from msml.runs.directory import read_json_if_there
 
-_DAMAGED = "damaged, not as it was written"
 # msml itself removes these.
 _PASSING = (layout.CHECKPOINT, layout.UNFINISHED, layout.TRANSFORMS)
 
@@ -59,12 +58,12 @@ def repair(run: Path) -> Iterator[str]:
     if manifest in found:
         if not _is_readable(manifest):
             raise DataError(
-                f"{manifest}: {_DAMAGED}, and what it says is known from nowhere else; remove that "
-                "folder, or give the recipe another name"
+                f"{manifest}: {digests.DAMAGED}, and what it says is known from nowhere else; "
+                "remove that folder, or give the recipe another name"
             )
         found.remove(manifest)
         digests.add(manifest, manifest)
-        yield f"{manifest}: {_DAMAGED}; it can still be read, and is kept"
+        yield f"{manifest}: {digests.DAMAGED}; it can still be read, and is kept"
     for path in found:
         yield f"{path}: {_state(path)}; it is made again"
     if lines := log.damaged(run):
@@ -75,13 +74,24 @@ def repair(run: Path) -> Iterator[str]:
                 record.unlink(missing_ok=True)
             path.unlink(missing_ok=True)
         if digests.has_list(run):
-            digests.shorten(run)
+            shorten(run)
     except OSError as error:
         raise DataError(f"{run}: cannot be written: {error.strerror}") from error
 
 
+def shorten(folder: Path) -> None:
+    """Keep of a folder's list the lines that hold; nobody else may be at work in it.
+
+    Raises:
+        DataError: It cannot be written.
+    """
+    lines = digests.holding(folder)
+    with atomic(folder / digests.LIST, listed=False) as temporary:
+        temporary.write_text("".join(lines))
+
+
 def _state(path: Path) -> str:
-    return _DAMAGED if os.path.lexists(path) else "gone"
+    return digests.DAMAGED if os.path.lexists(path) else "gone"
 
 
 def _is_readable(manifest: Path) -> bool:

@@ -21,7 +21,7 @@ from msml.runs import layout
 from msml.runs.attempt import attempt
 from msml.runs.directory import run_directory
 from msml.runs.manifest import earlier, recorded, versions
-from msml.runs.repair import repair
+from msml.runs.repair import repair, shorten
 from msml.signals import stop_requests
 from msml.stages.progress import EpochDisplay, OnEpoch, both
 from msml.stages.session import Progress, Session
@@ -64,7 +64,7 @@ def opened(
         session.write_recipe()
         with recorded(directory, _facts(session), _about(session)), attempt(directory, sys.argv):
             yield session
-        digests.shorten(directory.path)
+        shorten(directory.path)
 
 
 def _check_earlier(session: Session) -> None:

@@ -12,12 +12,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from msml import digests
 from msml.chain import Chain, frozen, output_columns
-from msml.files import atomic, locked
+from msml.files import atomic
 from msml.runs import layout
 from msml.runs.directory import read_json, write_json
-from msml.runs.repair import clean_cache
+from msml.runs.repair import shorten
 from msml.stages.session import Session
 from msml.stages.sharing import pretraining_mark
 from msml.stages.training import Training, build_model, train
@@ -47,14 +46,11 @@ def pretrained(session: Session, task: str, candidate: str) -> tuple[Path, dict[
     """
     settings = {"settings": asdict(session.values.pretrain), "format": FORMAT_VERSION}
     mark = pretraining_mark(session.tasks, task, candidate, {**session.facts(), **settings})
-    folder = session.directory.cache / "pretrain" / mark
-    with locked(folder / "lock", waiting=session.check_stop):
-        for line in clean_cache(folder):
-            session.progress.done(line)
+    with session.shared("pretrain", mark) as folder:
         if not (folder / layout.RESULT).exists():
             session.check_stop()
             _pretrain(session, task, candidate, folder)
-            digests.shorten(folder)
+            shorten(folder)
     metrics = read_json(folder / layout.RESULT, "valid_loss")
     own = layout.pretrained(session.directory.path, task, candidate)
     _link(folder / layout.WEIGHTS, own.with_suffix(".h5"))

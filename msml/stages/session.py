@@ -1,9 +1,11 @@
 """What all stages of a run share: recipe, data on the device, precision, progress, interruption."""
 
+import contextlib
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from msml.chain import WEIGHT, Chain
@@ -16,7 +18,7 @@ from msml.data.events import describe
 from msml.data.source import event_source
 from msml.data.transforms import Pipeline, label
 from msml.errors import StoppedError
-from msml.files import atomic, fingerprint
+from msml.files import atomic, fingerprint, locked
 from msml.models.build import build, output_shapes
 from msml.recipe import Recipe
 from msml.recipe.expand import PROBABILITIES, TaskSpec, expand, source_of
@@ -24,6 +26,7 @@ from msml.recipe.schema import TrainRecipe
 from msml.registry import plugin_hash
 from msml.runs import layout
 from msml.runs.directory import RunDirectory, read_json, write_json
+from msml.runs.repair import clean_cache
 from msml.stages.sharing import named_files, transform_sources
 from msml.training.environment import Environment, environment, resolve_precision
 from msml.training.epoch import Tensor, to_device
@@ -107,13 +110,14 @@ class Session:
     def facts(self) -> dict[str, Any]:
         """What every result depends on besides what was trained and how."""
         return {
-            "data": self._data_facts(),
+            "data": self._data_facts,
             "seed": self.values.seed,
             "precision": self.precision,
             "xla": self.values.xla,
             "environment": asdict(self.environment),
         }
 
+    @cached_property
     def _data_facts(self) -> list[Any]:
         """The events and how they are used, wherever their file lies."""
         facts = [self.data_fingerprint, asdict(self.values.data) | {"file": "", "files": None}]
@@ -185,7 +189,7 @@ class Session:
         if name not in self._splits:
             whole = Chain(self.tasks, dict.fromkeys(self.tasks))
             data, columns = self.values.data, whole.columns()
-            key = fingerprint(self._data_facts())[:20]
+            key = fingerprint(self._data_facts)[:20]
             unpacked = self.directory.cache / "unpacked" / key
             names = ["test"] if name == "test" else ["train", "valid"]
             splits = load_splits(data, names, columns, self.data_file, unpacked, self.pipelines)
@@ -230,6 +234,15 @@ class Session:
             split = self.split(name)
             self._device[name] = to_device({**split.columns, WEIGHT: split.weight})
         return self._device[name]
+
+    @contextlib.contextmanager
+    def shared(self, kind: str, mark: str) -> Iterator[Path]:
+        """Hold a folder of the shared cache, emptied if anything in it is damaged."""
+        folder = self.directory.cache / kind / mark
+        with locked(folder / "lock", waiting=self.check_stop):
+            for line in clean_cache(folder):
+                self.progress.done(line)
+            yield folder
 
     def write_recipe(self) -> None:
         """Keep the resolved recipe beside the results."""

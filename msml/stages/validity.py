@@ -7,12 +7,11 @@ from importlib.metadata import version
 import numpy as np
 
 from msml.data.dataset import load_split
-from msml.files import fingerprint, locked
+from msml.files import fingerprint
 from msml.metrics import EventMean, bootstrap
 from msml.recipe.schema import Validity
 from msml.runs import layout
 from msml.runs.directory import write_json
-from msml.runs.repair import clean_cache
 from msml.stages.measured import Judged
 from msml.stages.session import Session
 from msml.training.checkpoint import FORMAT_VERSION, load_arrays, save_arrays
@@ -113,11 +112,8 @@ class Judge:
 
 def reference(session: Session, task: MomentumTask, settings: Validity) -> Reference:
     """Find the reference in the cache, or train it there on the train split."""
-    folder = session.directory.cache / "validity" / _fingerprint(session, task, settings)
-    path = folder / "reference.h5"
-    with locked(folder / "lock", waiting=session.check_stop):
-        for line in clean_cache(folder):
-            session.progress.done(line)
+    with session.shared("validity", _fingerprint(session, task, settings)) as folder:
+        path = folder / "reference.h5"
         if not path.exists():
             session.check_stop()
             save_arrays(path, _trained(session, task, settings).arrays(), asdict(settings))
