@@ -29,8 +29,10 @@ def has_truth(spec: TaskSpec, output: str) -> bool:
     """Say whether the truth can stand in for a task's output: of the same shape and meaning.
 
     That is so for what a regression predicts, and for the probabilities of a classification, whose
-    truth is 1 for the true class.
+    truth is 1 for the true class; not where some of the objects have no truth.
     """
+    if spec.each and spec.mask != spec.real:
+        return False
     facts = losses.get(spec.loss).facts
     if facts.get("classification"):
         return output == PROBABILITIES
@@ -74,7 +76,7 @@ class Chain:
     def target_columns(self) -> list[str]:
         """Columns that the losses need besides."""
         specs = [self.tasks[name] for name in self.models]
-        needed = [column for spec in specs for column in (spec.target, spec.mask) if column]
+        needed = [c for spec in specs for c in (spec.target, spec.mask, spec.real) if c]
         return list(dict.fromkeys(needed))
 
     def outputs(self, batch: Batch, *, training: bool) -> dict[str, Named]:
@@ -118,7 +120,7 @@ class Chain:
                 return known[source.output]
             column = batch[self._column(source)]
             truth = source.output and source.name not in self.given
-            return as_output(column) if truth else column
+            return as_output(self.tasks[source.name], column) if truth else column
         spec = self.tasks[source.name]
         if source.name in done or source.name in self.given:
             return probabilities(spec, self._input(Source(source.name, spec.output), batch, done))
@@ -136,18 +138,52 @@ class Chain:
 
 
 def loss_of_each(spec: TaskSpec, columns: Batch, output: Tensor) -> Tensor:
-    """Loss of each event of what a task's loss sees, `(events,) float32`."""
-    arguments = dict(spec.loss_args)
-    if spec.mask:
-        arguments["mask"] = columns[spec.mask]
-    return losses.get(spec.loss).function(columns[spec.target], output, **arguments)
+    """Loss of each event of what a task's loss sees, `(events,) float32`.
 
-
-def as_output(target: Tensor) -> Tensor:
-    """Give a target of one number an event the shape of its output, `(events, 1)`."""
+    Of a task with `each` it is the sum over real objects in units of their mean number, weighted as
+    the events are: so that the mean over events is the mean over objects.
+    """
     from keras import ops
 
-    return ops.expand_dims(target, -1) if len(target.shape) == 1 else target
+    target, arguments = columns[spec.target], dict(spec.loss_args)
+    mask = columns[spec.mask] if spec.mask else None
+    real = real_objects(spec, columns)
+    if real is None:
+        arguments |= {} if mask is None else {"mask": mask}
+        return losses.get(spec.loss).function(target, output, **arguments)
+    from msml.models.layers import packed, pooled
+
+    if mask is not None and len(mask.shape) > 2:
+        arguments["mask"] = packed(mask, real)
+    found = losses.get(spec.loss).function(packed(target, real), packed(output, real), **arguments)
+    weight = ops.cast(columns[WEIGHT], "float32")
+    count = ops.sum(ops.cast(real, "float32"), axis=1)
+    total = ops.sum(weight * count)
+    scale = ops.sum(weight) / ops.where(total > 0, total, ops.ones_like(total))
+    return pooled(found, real, "sum") * scale
+
+
+def real_objects(spec: TaskSpec, columns: Batch) -> Tensor | None:
+    """Say which objects the loss of a task with `each` sees, `(events, objects)`; else None.
+
+    Those that are real, and have a target where a mask of it says so.
+    """
+    from keras import ops
+
+    if not spec.each:
+        return None
+    shape = ops.shape(columns[spec.target])[:2]
+    real = ops.not_equal(columns[spec.real], 0) if spec.real else ops.ones(shape, "bool")
+    if spec.mask and len(columns[spec.mask].shape) == 2:
+        real = ops.logical_and(real, ops.not_equal(columns[spec.mask], 0))
+    return real
+
+
+def as_output(spec: TaskSpec, target: Tensor) -> Tensor:
+    """Give a target of one number an event, or an object, the axis that its output has."""
+    from keras import ops
+
+    return ops.expand_dims(target, -1) if len(target.shape) == 1 + bool(spec.each) else target
 
 
 def probabilities(spec: TaskSpec, output: Tensor) -> Tensor:
@@ -164,7 +200,7 @@ def true_probabilities(spec: TaskSpec, target: Tensor) -> Tensor:
 
     if spec.classes:
         return ops.one_hot(ops.cast(target, "int32"), spec.classes)
-    return as_output(ops.cast(target, "float32"))
+    return as_output(spec, ops.cast(target, "float32"))
 
 
 def weighted_total(task_weights: Sequence[float], values: Sequence[Tensor]) -> Tensor:

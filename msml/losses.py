@@ -267,6 +267,22 @@ def bce_logits(target: Tensor, prediction: Tensor, *, mask: Tensor | None = None
     return binary(label, logit) if mask is None else event_mean(label, logit, mask, binary)
 
 
+@losses.register("brier", target="label", classification=True)
+def brier(target: Tensor, prediction: Tensor, *, mask: Tensor | None = None) -> Tensor:
+    """Squared difference of a label and a logit's probability, with the shapes of `bce_logits`.
+
+    Source: Brier 1950.
+    """
+    from keras import ops
+
+    def each(label: Tensor, logit: Tensor) -> Tensor:
+        return square(label, ops.sigmoid(logit))
+
+    label = ops.reshape(float32(target), (-1,))
+    logit = ops.reshape(float32(prediction), (-1,))
+    return each(label, logit) if mask is None else event_mean(label, logit, mask, each)
+
+
 @losses.register("cross_entropy", target="classes", classification=True, output=_logits)
 def cross_entropy(target: Tensor, prediction: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """Cross-entropy of logits and integer classes.

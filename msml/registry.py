@@ -156,7 +156,11 @@ def is_dummy(model: str) -> bool:
     return model in models.names() and bool(models.get(model).facts.get("dummy"))
 
 
-figures = Registry("figure", "figures", ("msml.report.loss_curves",))
+figures = Registry(
+    "figure",
+    "figures",
+    ("msml.report.loss_curves", "msml.report.points", "msml.report.weight_curves"),
+)
 event_pages = Registry("event page", "event_pages", ("msml.report.event_pages",))
 columns = Registry("column", "columns", ("msml.data.schema", "msml.simulation.columns"))
 importers = Registry("importer", "importers", ("msml.data.importers",))

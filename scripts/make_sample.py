@@ -1,4 +1,4 @@
-"""Make the shipped sample and its manifest, or the manifest alone where the sample is there.
+"""Make the shipped samples and their manifests, or a manifest alone where its sample is there.
 
     python scripts/make_sample.py
 
@@ -12,24 +12,29 @@ from pathlib import Path
 
 from msml.data.events import describe
 
-SAMPLE = Path("data/htautau_sample.h5")
-COMMAND = ["msml", "generate", "recipes/events/htautau.yaml", "events=10000", f"output={SAMPLE}"]
+SAMPLES = {
+    Path("data/htautau_sample.h5"): ["recipes/events/htautau.yaml", "events=10000"],
+    Path("data/tau_id_sample.h5"): ["recipes/events/tau_id.yaml", "events=5000"],
+}
 
 
 def main() -> None:
-    """Make the sample unless it is there, and write what it is beside it."""
-    subprocess.run(COMMAND, check=True)
-    made = describe(SAMPLE)
-    manifest = {
-        "file": SAMPLE.name,
-        "sha256": hashlib.sha256(SAMPLE.read_bytes()).hexdigest(),
-        "bytes": SAMPLE.stat().st_size,
-        "events": made.events,
-        "command": " ".join(COMMAND),
-        "seed": made.provenance["settings"]["seed"],
-        "versions": made.provenance["versions"],
-    }
-    SAMPLE.with_suffix(".json").write_text(json.dumps(manifest, indent=2) + "\n")
+    """Make each sample unless it is there, and write what it is beside it."""
+    for sample, arguments in SAMPLES.items():
+        command = ["msml", "generate", *arguments, f"output={sample}"]
+        if not sample.exists():
+            subprocess.run(command, check=True)
+        made = describe(sample)
+        manifest = {
+            "file": sample.name,
+            "sha256": hashlib.sha256(sample.read_bytes()).hexdigest(),
+            "bytes": sample.stat().st_size,
+            "events": made.events,
+            "command": " ".join(command),
+            "seed": made.provenance["settings"]["seed"],
+            "versions": made.provenance["versions"],
+        }
+        sample.with_suffix(".json").write_text(json.dumps(manifest, indent=2) + "\n")
 
 
 if __name__ == "__main__":

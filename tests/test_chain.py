@@ -174,3 +174,70 @@ def test_the_mask_of_a_target_goes_to_its_loss():
         assert seen["mask"] is batch["real"]
     finally:
         losses.forget(loss.__module__)
+
+
+def of_each(target, loss="bce_logits", mask="", real="real"):
+    given = replace(task("first", ["jets"], target, loss), each="jets", real=real, mask=mask)
+    return Chain({"first": given}, {"first": Recorder(1)})
+
+
+REAL = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 0]], np.float32)
+LABELS = np.array([[0, 1, 9], [1, 9, 9], [9, 9, 9]], np.float32)
+LOGITS = np.array([[0.0, 1.0, 5.0], [-2.0, 5.0, 5.0], [5.0, 5.0, 5.0]], np.float32)[..., None]
+OF_EACH = {
+    "real": REAL,
+    "label": LABELS,
+    "found": np.array([[1, 0, 0], [1, 0, 0], [0, 0, 0]], np.float32),
+    WEIGHT: np.array([0.5, 1.5, 1.0], np.float32),
+}
+
+
+def cross_entropy(logit, label):
+    return np.logaddexp(0, logit) - logit * label
+
+
+@pytest.mark.parametrize("mask", ["", "real", "found"])
+def test_the_loss_of_each_object_is_a_weighted_mean_over_real_ones(mask):
+    losses_, weights = zip(
+        (cross_entropy(0.0, 0), 1),
+        *([(cross_entropy(1.0, 1), 1)] if mask != "found" else []),
+        (cross_entropy(-2.0, 1), 3),
+        strict=True,
+    )
+    chain = of_each("label", mask=mask)
+    (value,) = chain.task_losses(OF_EACH, {"first": {"output": LOGITS}})
+    assert float(value) == pytest.approx(np.average(losses_, weights=weights), rel=1e-6)
+    assert set(chain.columns()) == {"jets", "label", "real", *filter(None, [mask])}
+
+
+def test_without_a_mask_all_objects_are_real():
+    columns = {**OF_EACH, "label": np.ones((3, 3), np.float32), WEIGHT: np.ones(3, np.float32)}
+    (value,) = of_each("label", real="").task_losses(columns, {"first": {"output": LOGITS}})
+    assert float(value) == pytest.approx(cross_entropy(LOGITS, 1).mean(), rel=1e-6)
+
+
+def test_a_batch_without_objects_has_no_loss():
+    columns = {**OF_EACH, "real": np.zeros_like(REAL)}
+    (value,) = of_each("label").task_losses(columns, {"first": {"output": LOGITS}})
+    assert float(value) == 0
+
+
+def test_a_mask_within_objects_goes_to_the_loss():
+    """Numbers of an object may have a mask of their own."""
+    target, inner = np.ones((3, 3, 2), np.float32), np.zeros((3, 3, 2), np.float32)
+    inner[0, 0], inner[1, 0, 0] = 1, 1
+    columns = {**OF_EACH, "taus": target, "inner": inner, WEIGHT: np.ones(3, np.float32)}
+    output = target + np.array([1.0, 3.0], np.float32)
+    (value,) = of_each("taus", "mse", mask="inner").task_losses(
+        columns, {"first": {"output": output}}
+    )
+    assert float(value) == pytest.approx((5 + 0 + 1) / 3)
+
+
+def test_where_the_truth_of_objects_can_stand_in():
+    """Not where some of them have none, as the momenta of jets that are no taus."""
+    spec = of_each("taus", "mse", mask="real").tasks["first"]
+    assert has_truth(spec, "output")
+    assert not has_truth(replace(spec, mask="found"), "output")
+    truth = true_probabilities(of_each("label").tasks["first"], REAL)
+    assert truth.shape == (3, 3, 1)

@@ -114,6 +114,12 @@ def arrays(name):
 GENERAL = [n for n in losses.names() if losses.get(n).facts["target"] != "momenta"]
 
 
+def test_brier_is_the_squared_difference_of_the_probability():
+    logit, label = np.array([0.0, 3.0, -40.0]), np.array([1.0, 0.0, 1.0])
+    found = losses.get("brier").function(label, logit[:, None])
+    assert np.allclose(found, (label - 1 / (1 + np.exp(-logit))) ** 2, rtol=1e-6)
+
+
 @pytest.mark.parametrize("name", GENERAL)
 def test_what_is_padding_changes_nothing(name):
     loss = losses.get(name).function

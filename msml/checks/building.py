@@ -9,11 +9,12 @@ import numpy as np
 from msml.checks.limits import few_weights
 from msml.checks.meaning import classes_of
 from msml.checks.state import state_problem
-from msml.checks.wiring import Columns, Shape, input_masks, input_shapes, output_shape
+from msml.checks.wiring import Columns, Shape, each_of, input_masks, input_shapes, output_shape
 from msml.errors import RecipeError, nearest
 from msml.metrics import facts_of
 from msml.metrics.named import bound
 from msml.models.build import build, output_shapes
+from msml.models.each import Each
 from msml.recipe.expand import PROBABILITIES, TOTAL, ModelSpec, candidates, metric_of, source_of
 from msml.recipe.messages import Problem
 from msml.recipe.schema import Fit, Task, TrainRecipe
@@ -48,16 +49,19 @@ def check_models(recipe: TrainRecipe, columns: Columns, bad: set[str]) -> Iterat
         output = output_shape(recipe, name, columns, classes)
         if inputs is None or output is None or missing:
             continue
-        target = columns.shapes[task.target] or ()
-        yield from _check_loss(f"{key}.loss", task, target, output)
-        yield from _check_metrics(recipe, name, target, output, bad)
+        target, seen = columns.shapes[task.target] or (), output
+        if task.each:  # loss and metrics see one object
+            target, seen = target[1:], output[1:]
+        yield from _check_loss(f"{key}.loss", task, target, seen)
+        yield from _check_metrics(recipe, name, target, seen, bad)
         for candidate, spec in _distinct(task):
             here = f"{key}.candidates.{spec.source}"
             if _any_below(bad, here):
                 continue
             try:
                 masks = input_masks(recipe, name, columns)
-                about = (inputs, output, precision, task.output, masks)
+                each = each_of(recipe, name, columns)
+                about = (inputs, output, precision, task.output, masks, each)
                 found = _build(spec, *about, recipe.limits.weights)
             except RecipeError as error:
                 yield from _model_problems(here, candidate, spec, error, inputs)
@@ -135,6 +139,7 @@ def _build(
     precision: str,
     seen: str,
     masks: Sequence[bool],
+    each: Each | None,
     most: int,
 ) -> Outputs:
     """Build a candidate; whatever a user's own builder does wrong is a problem of the recipe.
@@ -146,6 +151,7 @@ def _build(
         precision: A Keras policy.
         seen: Name of the output that its loss sees.
         masks: Which inputs are boolean.
+        each: The objects that it is applied to.
         most: Most weights that it may have.
 
     Returns:
@@ -154,7 +160,7 @@ def _build(
 
     def make() -> Any:
         with few_weights(most):
-            return build(spec.model, inputs, output, spec.args, 0, precision, seen, masks)
+            return build(spec.model, inputs, output, spec.args, 0, precision, seen, masks, each)
 
     try:
         of_plugin = plugin_fingerprint(models.get(spec.model)) is not None

@@ -72,6 +72,7 @@ def column_names(recipe: TrainRecipe) -> list[str]:
     for task in recipe.tasks.values():
         inputs = (source_of(text, recipe.tasks) for text in task.inputs)
         names += [task.target, *(source.name for source in inputs if not source.output)]
+        names += [task.each] if task.each else []
     return list(dict.fromkeys(names))
 
 

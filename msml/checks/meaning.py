@@ -9,7 +9,7 @@ from msml.arguments import wants
 from msml.checks.names import metric_problems
 from msml.checks.wiring import Columns, mask_of
 from msml.data.described import Source, paths
-from msml.data.events import file_state, read_blocks
+from msml.data.events import describe, file_state, read_blocks, read_masked
 from msml.data.kinematics import Array
 from msml.errors import DataError, RecipeError
 from msml.metrics import find
@@ -78,9 +78,14 @@ def _mismatch(metric: Entry, task: Task) -> str | None:
 
 
 def _no_mask(entry: Entry, task: Task, columns: Columns) -> str | None:
-    """Say that a loss or metric cannot leave out the padding of the target."""
+    """Say that a loss or metric cannot leave out the padding of the target.
+
+    Of a task with `each` it need not where the mask says of whole objects what is real.
+    """
     mask = mask_of(task, columns)
     if not mask or wants(entry, "mask"):
+        return None
+    if task.each and len(columns.described[mask].sizes) == 1:
         return None
     return f"'{entry.name}' takes no mask, but '{task.target}' has the mask '{mask}'"
 
@@ -139,11 +144,15 @@ def _wrong_classes(values: Array, kind: str) -> Iterator[str]:
 
 
 def _values(file: Source, column: str) -> Array:
-    """The different values of a column, sorted."""
+    """The different values of a column, those of padding left out, sorted."""
     return _values_of(file, column, tuple(map(file_state, paths(file))))
 
 
 @lru_cache(maxsize=64)
 def _values_of(file: Source, column: str, _states: tuple[tuple[int, int], ...]) -> Array:
-    found = [np.unique(block) for _, block in read_blocks(file, column)]
+    about = describe(file, [column])
+    if about.columns[column].mask:
+        found = [np.unique(block[real]) for _, block, real in read_masked(about, column)]
+    else:
+        found = [np.unique(block) for _, block in read_blocks(file, column)]
     return np.unique(np.concatenate(found)).astype(np.float64)

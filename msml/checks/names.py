@@ -110,9 +110,16 @@ def _check_weights(recipe: TrainRecipe) -> Iterator[Problem]:
         yield f"tasks.{name}.weight", f"'{REMAINDER}' is taken by the task '{left[0]}'"
     if left[1:] or not declared:
         return
+    if not recipe.free_weights:
+        for name, weight in declared.items():
+            if not isinstance(weight, str) and weight > 1:
+                yield f"tasks.{name}.weight", f"expected a number from 0 to 1, got {weight:g}"
+                return
     total = sum(weight for weight in declared.values() if not isinstance(weight, str))
     if left and total > 1 + TOLERANCE:
         message = f"the other weights sum to {total:.7g}, which leaves no remainder"
         yield f"tasks.{left[0]}.weight", message
-    if not left and abs(total - 1) > TOLERANCE:
-        yield "tasks", f"the weights sum to {total:.7g}, expected 1"
+    if not left and abs(total - 1) > TOLERANCE and not recipe.free_weights:
+        yield "tasks", f"the weights sum to {total:.7g}, expected 1; `free_weights: true` allows it"
+    if recipe.free_weights and not left and total == 0:
+        yield "tasks", "all weights are 0"

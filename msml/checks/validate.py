@@ -21,7 +21,7 @@ from msml.training.chatter import quiet
 from msml.training.environment import prepare, tensorflow
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
-ORIGINS = ("search", "pretrain")
+ORIGINS = ("search", "pretrain", "initial")
 
 
 def load_valid(

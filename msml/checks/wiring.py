@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from msml.data.described import Source
 from msml.data.schema import Column
 from msml.data.transforms import Pipeline
+from msml.models.each import Each
 from msml.recipe.expand import PROBABILITIES, source_of
 from msml.recipe.messages import Problem, unknown
 from msml.recipe.schema import Task, TrainRecipe
@@ -57,6 +58,7 @@ def check_wiring(recipe: TrainRecipe, columns: Columns) -> Iterator[Problem]:
         ):
             if column is not None and task.target == column:
                 yield f"{key}.target", f"'{column}' is data.{use}; expected another column"
+        yield from _check_each(name, recipe, columns)
         if task.output == PROBABILITIES:
             yield f"{key}.output", f"'{PROBABILITIES}' is made by msml; expected another name"
         if not task.inputs:
@@ -107,7 +109,7 @@ def input_shapes(
             losses see.
     """
     shapes = []
-    for text in recipe.tasks[name].inputs:
+    for text in inputs_of(recipe, name, columns):
         source = source_of(text, recipe.tasks)
         if not source.output:
             shape = columns.shapes.get(text)
@@ -126,23 +128,83 @@ def output_shape(
 ) -> Shape | None:
     """Return the shape of the output that a task's loss sees, without the event axis.
 
-    It is the target's, and `(1,)` for a number an event, unless the loss says otherwise.
+    It is the target's, and `(1,)` for a number an event, or an object of `each`, unless the loss
+    says otherwise.
     """
     task = recipe.tasks[name]
     shape = columns.shapes.get(task.target)
     if shape is None or str(task.loss.get("name")) not in losses.names():
         return shape
+    objects, shape = (shape[:1], shape[1:]) if task.each else ((), shape)
     wanted = losses.get(str(task.loss["name"])).facts.get("output")
     if wanted is None:
-        return (1,) if shape == () else shape
+        return (*objects, *(shape or (1,)))
     arguments = {key: value for key, value in task.loss.items() if key != "name"}
-    return tuple(wanted(shape, classes.get(name, 0), **arguments))
+    return (*objects, *wanted(shape, classes.get(name, 0), **arguments))
+
+
+def inputs_of(recipe: TrainRecipe, name: str, columns: Columns) -> tuple[str, ...]:
+    """Name the inputs of a task: those of the recipe, then the masks that are not among them.
+
+    These are the masks of columns, of the objects of `each`, and of those of earlier tasks.
+    """
+    task, found = recipe.tasks[name], list(recipe.tasks[name].inputs)
+    for text in [*task.inputs, *([task.each] if task.each else [])]:
+        source = source_of(text, recipe.tasks)
+        column = recipe.tasks[source.name].each if source.output else source.name
+        described = columns.described.get(column or "")
+        if described is not None and described.mask:
+            found.append(described.mask)
+    return tuple(dict.fromkeys(found))
 
 
 def input_masks(recipe: TrainRecipe, name: str, columns: Columns) -> tuple[bool, ...]:
-    """Say which inputs of a task are boolean columns."""
-    found = (columns.described.get(text) for text in recipe.tasks[name].inputs)
-    return tuple(column is not None and column.dtype == "bool" for column in found)
+    """Say which inputs of a task are masks: boolean columns, and those that other columns name."""
+    inputs = inputs_of(recipe, name, columns)
+    added = inputs[len(recipe.tasks[name].inputs) :]
+    found = {text: columns.described.get(text) for text in inputs}
+    return tuple(
+        text in added or (column is not None and column.dtype == "bool")
+        for text, column in found.items()
+    )
+
+
+def real_of(task: Task, columns: Columns) -> str:
+    """Name the column that says which objects of `each` are real; "" where all are."""
+    column = columns.described.get(task.each or "")
+    return "" if column is None else column.mask
+
+
+def each_of(recipe: TrainRecipe, name: str, columns: Columns) -> Each | None:
+    """Say which objects the models of a task are applied to; None where it has no `each`."""
+    task = recipe.tasks[name]
+    shape = columns.shapes.get(task.each or "")
+    if not task.each or not shape:
+        return None
+    real, inputs = real_of(task, columns), inputs_of(recipe, name, columns)
+    return Each(shape[0], inputs.index(real) if real else None)
+
+
+def _check_each(name: str, recipe: TrainRecipe, columns: Columns) -> Iterator[Problem]:
+    """Check that a column has objects, and that inputs and target are of them."""
+    task, key = recipe.tasks[name], f"tasks.{name}.each"
+    if task.each is None:
+        return
+    if task.each not in columns.shapes:
+        yield key, columns.unknown(task.each)
+        return
+    shape, target = columns.shapes[task.each], columns.shapes.get(task.target)
+    if shape is None:
+        return
+    if not shape:
+        yield key, f"'{task.each}' is a number an event; expected a column with an axis of objects"
+        return
+    mask = columns.described.get(real_of(task, columns))
+    if mask is not None and len(mask.sizes) != 1:
+        yield key, f"the mask of '{task.each}' is '{mask.name}', not of objects alone"
+    if target is not None and target[:1] != shape[:1]:
+        wanted = f"expected {shape[0]} objects, those of '{task.each}'"
+        yield f"tasks.{name}.target", f"'{task.target}' has shape {target}; {wanted}"
 
 
 def mask_of(task: Task, columns: Columns) -> str:

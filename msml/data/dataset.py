@@ -121,20 +121,27 @@ def load_split(
     return load_splits(data, [name], columns, path, unpacked)[name]
 
 
-def check_classes(split: SplitData, column: str, path: Source) -> None:
+def check_classes(split: SplitData, column: str, path: Source, mask: str = "") -> None:
     """Refuse a split in which a column of classes has a single one, or one without weight.
+
+    Args:
+        split: The split.
+        column: The column.
+        path: Where it is from.
+        mask: Column that says which of its numbers are real; all where empty.
 
     Raises:
         DataError: That is so.
     """
     values, events = split.columns[column], len(split)
+    values = values[split.columns[mask] != 0] if mask else values
     classes = np.unique(values)
     if len(classes) < 2:
         raise DataError(
             f"{path}: column '{column}': all {events} events of the {split.name} split "
             f"are of class {classes[0]:.12g}; expected at least two classes"
         )
-    if values.ndim == 1:
+    if split.columns[column].ndim == 1:
         _class_totals(f"{path}: column '{column}'", split.name, values, split.yields)
 
 

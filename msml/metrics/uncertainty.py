@@ -85,10 +85,19 @@ def estimate(value: float, replicas: Array) -> Estimate:
 
 
 def replicate(
-    metric: Metric, arrays: Sequence[Array], weight: Array | None, replicas: int, seed: int
+    metric: Metric,
+    arrays: Sequence[Array],
+    weight: Array | None,
+    replicas: int,
+    seed: int,
+    owner: Array | None = None,
 ) -> Array:
-    """Return the metric of each bootstrap replica, `(replicas,)`; see `bootstrap`."""
-    events = len(arrays[0])
+    """Return the metric of each bootstrap replica, `(replicas,)`; see `bootstrap`.
+
+    Arrays may have a row for each object instead of each event: then `owner` is the event of each
+    row, and `weight` that of the events, which are drawn with all of their objects.
+    """
+    events = len(arrays[0]) if weight is None else len(weight)
     weights = np.ones(events) if weight is None else np.asarray(weight, dtype=np.float64)
     values = _per_event(metric, arrays)  # computed once for all replicas
     measure = partial(metric, *arrays) if values is None else partial(average, values)
@@ -96,21 +105,27 @@ def replicate(
     found = []
     for _ in range(replicas):
         count = np.bincount(rng.integers(events, size=events), minlength=events)
-        found.append(measure(count * weights))
+        drawn = count * weights
+        found.append(measure(drawn if owner is None else drawn[owner]))
     return np.array(found)
 
 
-def doubt(metric: Metric, arrays: Sequence[Array], weight: Array) -> float:
+def doubt(
+    metric: Metric, arrays: Sequence[Array], weight: Array, owner: Array | None = None
+) -> float:
     """How far a metric's error can be off, as a fraction of it: one standard deviation.
 
     That of the standard deviation of a mean, from the fourth moment of what each event adds; large
-    where a few events carry most of it. 0 for a metric that is no mean over events.
+    where a few events carry most of it. 0 for a metric that is no mean over events. Arguments as
+    of `replicate`.
     """
     values = _per_event(metric, arrays)
     if values is None:
         return 0.0
     values = values.astype(np.float64)
-    parts = (weight * (values - average(values, weight))) ** 2
+    weights = weight if owner is None else weight[owner]
+    added = weights * (values - average(values, weights))
+    parts = (added if owner is None else np.bincount(owner, added, len(weight))) ** 2
     total = parts.sum()
     if not (np.isfinite(total) and total > 0):
         return 0.0

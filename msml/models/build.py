@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from msml.arguments import bind, wants
 from msml.errors import RecipeError, nearest
-from msml.recipe.expand import OUTPUT
+from msml.models.each import Each
+from msml.recipe.expand import BESIDE_OUTPUTS, OUTPUT, PREDICTION, PROBABILITIES
 from msml.registry import models
 
 if TYPE_CHECKING:
     import keras
 
 Shape = tuple[int, ...]
+RESERVED = (PROBABILITIES, PREDICTION, *BESIDE_OUTPUTS)
+"""What an output cannot be called: it is kept beside these, or read as one of them."""
 
 
 def build(
@@ -25,6 +28,7 @@ def build(
     precision: str = "float32",
     output: str = OUTPUT,
     masks: Sequence[bool] = (),
+    each: Each | None = None,
 ) -> "keras.Model":
     """Build a model with weights that follow from the seed.
 
@@ -42,6 +46,8 @@ def build(
             float32 under each.
         output: Name of the output that the loss sees, of a model that returns a dictionary.
         masks: Which inputs are boolean columns.
+        each: The objects that the model is applied to, where it is one of objects. Its builder is
+            given their shapes.
 
     Returns:
         A model of the list of inputs, or of the one there is, whose output has `output_shape`
@@ -54,6 +60,10 @@ def build(
     """
     import keras
 
+    if each is not None:
+        masks = each.given(masks)
+        event_shapes, input_shapes = input_shapes, each.of_one(input_shapes)
+        output_shape = output_shape[1:]
     entry = models.get(name)
     problems = bind(entry, len(input_shapes), arguments)
     if problems:
@@ -70,18 +80,21 @@ def build(
             message = f"is of type {type(model).__name__}, not a keras.Model"
             raise RecipeError(f"model '{name}' {message}")
         outputs = _outputs(model, input_shapes)
-    shapes = {key: tuple(each.shape[1:]) for key, each in outputs.items()}
+    shapes = {key: tuple(found.shape[1:]) for key, found in outputs.items()}
+    if taken := sorted({*shapes} & set(RESERVED)):
+        message = f"an output '{taken[0]}', a name that msml uses; expected another"
+        raise RecipeError(f"model '{name}' has {message}")
     if output not in shapes:
         message = f"no output '{output}'{nearest(output, list(shapes))}"
         raise RecipeError(f"model '{name}' has {message}")
     if shapes[output] != (tuple(output_shape) or (1,)):
         message = f"outputs of shape {shapes[output]}, the task's loss wants {tuple(output_shape)}"
         raise RecipeError(f"model '{name}' has {message}")
-    for key, each in outputs.items():
-        if keras.backend.standardize_dtype(each.dtype) != "float32":
-            message = f"the output '{key}' of {each.dtype}; expected a last layer of dtype float32"
+    for key, found in outputs.items():
+        if keras.backend.standardize_dtype(found.dtype) != "float32":
+            message = f"the output '{key}' of {found.dtype}; expected a last layer of dtype float32"
             raise RecipeError(f"model '{name}' has {message}")
-    return model
+    return model if each is None else each.apply(model, event_shapes)
 
 
 def output_shapes(model: "keras.Model", input_shapes: Sequence[Shape]) -> dict[str, Shape]:

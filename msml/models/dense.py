@@ -16,6 +16,7 @@ def mlp(
     output: Shape,
     units: Width = 64,
     layers: Depth1 = 3,
+    feature: Width | None = None,
     activation: str = "relu",
     norm: Norm | None = None,
     dropout: Fraction = 0.0,
@@ -28,6 +29,7 @@ def mlp(
         output: Shape of the prediction.
         units: Width of the hidden layers.
         layers: Number of them.
+        feature: Width of a last hidden layer that is an output too, `feature`; none where null.
         activation: Of the hidden layers.
         norm: How they are normalised, before the activation.
         dropout: Fraction left out after each of them.
@@ -35,7 +37,7 @@ def mlp(
     """
     given, style = declare(inputs), Style(activation, norm, dropout)
     x = style.stack(flat(given, embed), units, layers, "hidden")
-    return model("mlp", given, predicted(x, output))
+    return model("mlp", given, predicted(x, output, feature, activation))
 
 
 @models.register("residual_mlp")

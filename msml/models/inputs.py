@@ -4,12 +4,14 @@ Inputs are joined in the recipe's order, by one of two rules:
 
 - Dense models (`mlp`, `residual_mlp`, `dense_mlp`, `linear`) flatten each input of an event and
   concatenate all.
-- Models of objects (`deepsets`, `transformer`, `lstm`, `gru`) and of images (`cnn`) are made for
-  the first input, `(objects, ...)` or `(rows, columns, channels)`. For objects, each further input
-  with the same first axis is of the same objects: it is flattened for each object and concatenated
-  to its numbers. A boolean column of shape `(objects,)` is no number but the mask: false for
-  padding, which then changes nothing, whatever it holds. All other inputs are flattened and
-  concatenated to what the objects or images come to.
+- Models of objects (`deepsets`, `set_transformer`, `lstm`, `gru`) and of images (`cnn`) are made
+  for the first input, `(objects, ...)` or `(rows, columns, channels)`. For objects, each further
+  input with the same first axis is of the same objects: it is flattened for each object and
+  concatenated to its numbers. A boolean column of shape `(objects,)` is no number but the mask:
+  false for padding, which then changes nothing, whatever it holds. All other inputs are flattened
+  and concatenated to what the objects or images come to.
+
+Masks need not be listed: those of the columns among the inputs follow as further inputs.
 
 An input of categories, whole numbers from 0, is embedded: `embed: {1: [7, 3]}` puts three trained
 numbers in the place of each of the seven categories of the second input (the first is 0).
@@ -21,6 +23,7 @@ from math import prod
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msml.domains import Domain, Natural
+from msml.recipe.expand import OUTPUT
 
 if TYPE_CHECKING:
     import keras
@@ -29,6 +32,9 @@ Shape = tuple[int, ...]
 Tensor = Any
 Embed = Mapping[Natural, Sequence[Annotated[int, Domain(1, 10**6)]]]
 Norm = Literal["batch", "layer"]
+Pooling = Literal["mean", "sum", "max"]
+FEATURE = "feature"
+"""Name of the output that a model has beside its prediction, where it is asked for."""
 
 
 @dataclass(frozen=True)
@@ -45,27 +51,21 @@ class Style:
     norm: Norm | None
     dropout: float
 
-    def dense(self, x: Tensor, units: int, name: str, real: Tensor | None = None) -> Tensor:
-        """Apply a dense layer, then normalisation, activation and dropout as there are.
-
-        Of objects, `real` says which count when a batch is normalised: `(events, objects)`.
-        """
+    def dense(self, x: Tensor, units: int, name: str) -> Tensor:
+        """Apply a dense layer, then normalisation, activation and dropout as there are."""
         import keras
 
         x = keras.layers.Dense(units, name=name)(x)
         if self.norm is not None:
             kinds = {"batch": "BatchNormalization", "layer": "LayerNormalization"}
-            layer = getattr(keras.layers, kinds[self.norm])(name=f"{name}_norm")
-            x = layer(x, mask=real) if self.norm == "batch" and real is not None else layer(x)
+            x = getattr(keras.layers, kinds[self.norm])(name=f"{name}_norm")(x)
         x = keras.layers.Activation(self.activation, name=f"{name}_activation")(x)
         return keras.layers.Dropout(self.dropout, name=f"{name}_dropout")(x) if self.dropout else x
 
-    def stack(
-        self, x: Tensor, units: int, layers: int, name: str, real: Tensor | None = None
-    ) -> Tensor:
+    def stack(self, x: Tensor, units: int, layers: int, name: str) -> Tensor:
         """Apply `layers` of them, named `name_0`, `name_1`, ..."""
         for i in range(layers):
-            x = self.dense(x, units, f"{name}_{i}", real)
+            x = self.dense(x, units, f"{name}_{i}")
         return x
 
 
@@ -136,6 +136,33 @@ class Objects:
 
         return None if self.real is None else ops.expand_dims(self.real, -1)
 
+    @property
+    def rows(self) -> Tensor:
+        """What layers on each object see: of objects with padding, the real ones as of `Pack`."""
+        from msml.models.layers import Pack
+
+        return self.values if self.real is None else Pack(name="pack")(self.values, self.real)
+
+    def pooled(self, rows: Tensor, pooling: Pooling, name: str) -> Tensor:
+        """Pool what layers made of `rows` over the objects of each event: `(events, numbers)`."""
+        from keras import ops
+
+        from msml.models.layers import Pool
+
+        if self.real is None:
+            return {"mean": ops.mean, "sum": ops.sum, "max": ops.max}[pooling](rows, axis=1)
+        return Pool(pooling, name=name)(rows, self.real)
+
+    def spread(self, values: Tensor, name: str) -> Tensor:
+        """Give each of `rows` what its event has, `(events, numbers)`."""
+        from keras import ops
+
+        from msml.models.layers import Spread
+
+        if self.real is None:
+            return ops.expand_dims(values, 1)
+        return Spread(name=name)(values, self.real)
+
 
 def objects(inputs: Sequence[Tensor], masks: Sequence[bool], embed: Embed | None) -> Objects:
     """Tell the inputs of objects, their mask and all others apart.
@@ -178,17 +205,30 @@ def _without_padding(x: Tensor, real: Tensor | None) -> Tensor:
     return ops.where(mask, x, ops.zeros_like(x))
 
 
-def predicted(x: Tensor, output: Shape) -> Tensor:
-    """Predict numbers of the shape that a task wants, float32."""
+def predicted(
+    x: Tensor, output: Shape, feature: int | None = None, activation: str = "relu"
+) -> Tensor | dict[str, Tensor]:
+    """Predict numbers of the shape that a task wants, float32.
+
+    Args:
+        x: `(events, numbers)`.
+        output: Shape of the prediction.
+        feature: Width of a last hidden layer, which is an output too, `feature`, for a later task
+            to use; none where None.
+        activation: Of that layer.
+    """
     import keras
 
+    if feature is not None:
+        x = keras.layers.Dense(feature, activation, dtype="float32", name=FEATURE)(x)
+        return {OUTPUT: predicted(x, output), FEATURE: x}
     x = keras.layers.Dense(prod(output), dtype="float32", name="numbers")(x)
     if len(output) == 1:
         return x
     return keras.layers.Reshape(output, dtype="float32", name="output")(x)
 
 
-def model(name: str, inputs: Sequence[Tensor], result: Tensor) -> "keras.Model":
+def model(name: str, inputs: Sequence[Tensor], result: Any) -> "keras.Model":
     """Make a model of the list of inputs, or of the one there is."""
     import keras
 

@@ -48,6 +48,99 @@ class Unfold(keras.layers.Layer):
 
 
 @registered
+class Pack(keras.layers.Layer):
+    """Keep the real objects of all events, one below the other, so that padding costs nothing.
+
+    Called with objects, `(events, objects, ...)`, and which are `real`, `(events, objects)`; gives
+    `(real objects, ...)`. What is padding goes nowhere.
+    """
+
+    def compute_output_shape(self, inputs_shape: Shape, real_shape: Shape) -> Shape:
+        """Return the shape of the real objects."""
+        return (None, *inputs_shape[2:])
+
+    def call(self, inputs: Tensor, real: Tensor) -> Tensor:
+        """Gather."""
+        return packed(inputs, real)
+
+
+@registered
+class Spread(keras.layers.Layer):
+    """Repeat what each event has, `(events, ...)`, for its real objects, as `Pack` orders them."""
+
+    def compute_output_shape(self, inputs_shape: Shape, real_shape: Shape) -> Shape:
+        """Return the shape of the real objects."""
+        return (None, *inputs_shape[1:])
+
+    def call(self, inputs: Tensor, real: Tensor) -> Tensor:
+        """Gather."""
+        return ops.take(inputs, _places(real) // real.shape[1], axis=0)
+
+
+@registered
+class Unpack(keras.layers.Layer):
+    """Undo `Pack`: `(real objects, ...)` and `real` to `(events, objects, ...)`, 0 for padding."""
+
+    def compute_output_shape(self, inputs_shape: Shape, real_shape: Shape) -> Shape:
+        """Return the shape with the axes of events and objects."""
+        return (*real_shape, *inputs_shape[1:])
+
+    def call(self, inputs: Tensor, real: Tensor) -> Tensor:
+        """Scatter."""
+        objects, inner = real.shape[1], inputs.shape[1:]
+        shape = (ops.shape(real)[0] * objects, *inner)
+        found = ops.scatter(ops.expand_dims(_places(real), 1), inputs, shape)
+        return ops.reshape(found, (-1, objects, *inner))
+
+
+@registered
+class Pool(keras.layers.Layer):
+    """Pool the real objects of each event: `(real objects, n)` and `real` to `(events, n)`.
+
+    An event without any has 0.
+    """
+
+    def __init__(self, pooling: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.pooling = pooling
+
+    def compute_output_shape(self, inputs_shape: Shape, real_shape: Shape) -> Shape:
+        """Return the shape with one row for each event."""
+        return (real_shape[0], *inputs_shape[1:])
+
+    def call(self, inputs: Tensor, real: Tensor) -> Tensor:
+        """Pool."""
+        return pooled(inputs, real, self.pooling)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments, for saving."""
+        return {**super().get_config(), "pooling": self.pooling}
+
+
+def packed(inputs: Tensor, real: Tensor) -> Tensor:
+    """Do what `Pack` does."""
+    return ops.take(ops.reshape(inputs, (-1, *inputs.shape[2:])), _places(real), axis=0)
+
+
+def pooled(rows: Tensor, real: Tensor, pooling: str) -> Tensor:
+    """Do what `Pool` does."""
+    pool = ops.segment_max if pooling == "max" else ops.segment_sum
+    found = pool(rows, _places(real) // real.shape[1], sorted=True)
+    # There are no segments for events after the last one with objects.
+    missing = ops.shape(real)[0] - ops.shape(found)[0]
+    found = ops.pad(found, [[0, missing], *[[0, 0]] * (len(found.shape) - 1)])
+    count = ops.sum(ops.cast(real, found.dtype), axis=1, keepdims=True)
+    if pooling == "max":
+        return ops.where(count > 0, found, ops.zeros_like(found))
+    return found / ops.maximum(count, 1.0) if pooling == "mean" else found
+
+
+def _places(real: Tensor) -> Tensor:
+    """Positions of the real objects among those of all events, `(real objects,) int32`."""
+    return ops.cast(ops.nonzero(ops.reshape(real, (-1,)))[0], "int32")
+
+
+@registered
 class Zeros(keras.layers.Layer):
     """Zeros of the shape `output` for each event: `(events, ...)` to `(events, *output)`."""
 

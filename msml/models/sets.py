@@ -1,12 +1,13 @@
 """Models of sets of objects in any order; `msml.models.inputs` says how inputs are joined."""
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from msml.domains import Depth, Depth1, Fraction, Width
 from msml.models.inputs import (
     Embed,
     Norm,
     Objects,
+    Pooling,
     Shape,
     Style,
     declare,
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     import keras
 
 Tensor = Any
-Pooling = Literal["mean", "sum", "max"]
 
 
 @models.register("deepsets")
@@ -34,6 +34,7 @@ def deepsets(
     pooling: Pooling = "mean",
     head_units: Width = 64,
     head_layers: Depth = 2,
+    feature: Width | None = None,
     activation: str = "relu",
     norm: Norm | None = None,
     dropout: Fraction = 0.0,
@@ -50,6 +51,7 @@ def deepsets(
         pooling: Over the real objects.
         head_units: Width of the layers after the pooling.
         head_layers: Number of them.
+        feature: Width of a last hidden layer that is an output too, `feature`; none where null.
         activation: Of all hidden layers.
         norm: How they are normalised, before the activation.
         dropout: Fraction left out after each of them.
@@ -59,14 +61,14 @@ def deepsets(
     """
     given, style = declare(inputs), Style(activation, norm, dropout)
     found = objects(given, masks, embed)
-    x = style.stack(found.values, units, layers, "object", found.real)
-    x = joined([pooled(x, found.mask, pooling), *found.rest])
+    x = style.stack(found.rows, units, layers, "object")
+    x = joined([found.pooled(x, pooling, "pool"), *found.rest])
     x = style.stack(x, head_units, head_layers, "head")
-    return model("deepsets", given, predicted(x, output))
+    return model("deepsets", given, predicted(x, output, feature, activation))
 
 
-@models.register("transformer")
-def transformer(
+@models.register("set_transformer")
+def set_transformer(
     *inputs: Shape,
     output: Shape,
     masks: tuple[bool, ...] = (),
@@ -75,6 +77,7 @@ def transformer(
     heads: Width = 4,
     head_units: Width = 64,
     head_layers: Depth = 1,
+    feature: Width | None = None,
     activation: str = "relu",
     dropout: Fraction = 0.0,
     embed: Embed | None = None,
@@ -84,9 +87,12 @@ def transformer(
     Arguments as of `deepsets`; `units` is the width of an object, a multiple of the `heads` of the
     attention. There is no positional encoding: objects are in no order.
 
-    Source: Vaswani et al., 1706.03762; normalisation first, Xiong et al., 2002.04745.
+    Source: Lee et al., 1810.00825, without its inducing points, and with a mean at the end;
+    normalisation first, Xiong et al., 2002.04745.
     """
     import keras
+
+    from msml.models.layers import Pack
 
     if units % heads:
         raise ValueError(f"units: expected a multiple of the {heads} heads, got {units}")
@@ -97,36 +103,10 @@ def transformer(
         x = _attended(x, found, heads, f"attention_{i}", dropout)
         x = _changed(x, activation, f"change_{i}", dropout)
     x = keras.layers.LayerNormalization(name="last_norm")(x)
-    x = joined([pooled(x, found.mask, "mean"), *found.rest])
+    rows = x if found.real is None else Pack(name="pack")(x, found.real)
+    x = joined([found.pooled(rows, "mean", "pool"), *found.rest])
     x = Style(activation, None, dropout).stack(x, head_units, head_layers, "head")
-    return model("transformer", given, predicted(x, output))
-
-
-def pooled(x: Tensor, mask: Tensor | None, pooling: Pooling) -> Tensor:
-    """Pool over the real objects; 0 where there are none.
-
-    Args:
-        x: `(events, objects, numbers)`.
-        mask: `(events, objects, 1)` boolean, or None.
-        pooling: Mean, sum or maximum.
-
-    Returns:
-        `(events, numbers)`.
-    """
-    from keras import ops
-
-    if mask is None:
-        return {"mean": ops.mean, "sum": ops.sum, "max": ops.max}[pooling](x, axis=1)
-    real = ops.where(mask, x, ops.zeros_like(x))
-    if pooling == "max":
-        lowest = ops.where(mask, x, ops.full_like(x, -1e4))  # also of half precision
-        found = ops.max(lowest, axis=1)
-        return ops.where(ops.any(mask, axis=1), found, ops.zeros_like(found))
-    total = ops.sum(real, axis=1)
-    if pooling == "sum":
-        return total
-    count = ops.sum(ops.cast(mask, total.dtype), axis=1)
-    return total / ops.maximum(count, ops.ones_like(count))
+    return model("set_transformer", given, predicted(x, output, feature, activation))
 
 
 def _attended(x: Tensor, found: Objects, heads: int, name: str, dropout: float) -> Tensor:

@@ -16,6 +16,12 @@ OUTPUT = "output"
 PROBABILITIES = "probabilities"
 """Name of the probabilities that every classification offers beside its outputs."""
 
+PREDICTION = "prediction"
+"""Name, where outputs are kept, of the one that a task's loss sees."""
+
+BESIDE_OUTPUTS = ("target", "real", "replicas")
+"""Names of what is kept of a task beside its outputs."""
+
 TOTAL = "total"
 """Name of the weighted sum of the tasks' losses."""
 
@@ -61,6 +67,8 @@ class TaskSpec:
         output: Name of the output that loss and metrics see.
         classes: Number of classes of the target; 0 where it has none.
         mask: Column that says which of the target's numbers are real; none where empty.
+        each: Column of the objects to which the models are applied; none where empty.
+        real: Column that says which of these are real; all where empty.
     """
 
     name: str
@@ -74,6 +82,8 @@ class TaskSpec:
     output: str = OUTPUT
     classes: int = 0
     mask: str = ""
+    each: str = ""
+    real: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,6 +133,7 @@ def expand(recipe: TrainRecipe) -> dict[str, TaskSpec]:
             metrics=tuple(task.metrics),
             candidates=dict(candidates(task)),
             output=task.output,
+            each=task.each or "",
         )
         for name, task in recipe.tasks.items()
     }

@@ -6,7 +6,7 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from msml.domains import LARGEST, Count, Domain, Natural, Positive, Seed
+from msml.domains import LARGEST, Count, Domain, Natural, NotNegative, Positive, Seed
 
 MODES = ("connected", "sequential", "joint")
 """The ways to train a chain."""
@@ -111,19 +111,22 @@ class Task:
             of a classification.
         target: Column with the truth.
         loss: `name` of a registered loss and its arguments.
-        weight: The task weight v_t; `remainder` is 1 minus the others.
+        weight: The task weight v_t, 0 to 1; `remainder` is 1 minus the others.
         candidates: The models to choose from, by name.
         metrics: Metrics of the task's output; its loss is reported where there are none.
         output: Which output of a model that has several the loss and the metrics see.
+        each: A column whose first axis is one of objects: the models are applied to each object,
+            loss and metrics are of the real ones, as the column's mask says.
     """
 
     inputs: list[str]
     target: str
     loss: dict[str, Any]
-    weight: Annotated[float, Domain(0, 1)] | Literal["remainder"]
+    weight: NotNegative | Literal["remainder"]
     candidates: dict[str, Candidate]
     metrics: list[str] = field(default_factory=list)
     output: str = "output"
+    each: str | None = None
 
 
 @dataclass(frozen=True)
@@ -154,7 +157,8 @@ class Posttrain(Fit):
     Attributes:
         modes: Which of `connected`, `sequential` and `joint` to do; the last is the result.
         from_: Weights that `joint` starts from: `search`, those that the search ended with where
-            there was one that left any, or `pretrain`. The key is `from`.
+            there was one that left any, else those of `pretrain`; or `initial`, those before any
+            training. The key is `from`.
     """
 
     modes: list[str] = field(default_factory=lambda: ["joint"])
@@ -295,6 +299,7 @@ class TrainRecipe:
         evaluate: The measurement.
         weighting: What takes the place of the task weights v_t in joint training: `name` of a
             registered weighting and its arguments. Early stopping and ranking keep to v_t.
+        free_weights: Whether the task weights may have any sum, not 1 alone.
         sweep: Many runs of it; not part of a run's resolved recipe.
         report: Figures of its runs; not part of a run's resolved recipe.
         limits: The largest totals; not part of a run's resolved recipe.
@@ -314,6 +319,7 @@ class TrainRecipe:
     posttrain: Posttrain = field(default_factory=Posttrain)
     evaluate: Evaluate = field(default_factory=Evaluate)
     weighting: dict[str, Any] = field(default_factory=lambda: {"name": "fixed"})
+    free_weights: bool = False
     sweep: Sweep = field(default_factory=Sweep, metadata=UNRESOLVED)
     report: Report = field(default_factory=Report, metadata=UNRESOLVED)
     limits: Limits = field(default_factory=Limits, metadata=UNRESOLVED)

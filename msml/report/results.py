@@ -59,6 +59,8 @@ class Results:
         points: Number of runs in all.
         missing: What is not there, a line or more for each unit.
         overrides: Those of the command line.
+        rows: What the sweeps collected, a row for each point, chain and mode.
+        axes: Names of the sweeps' axes, which are columns of `rows`.
     """
 
     name: str
@@ -68,6 +70,8 @@ class Results:
     points: int
     missing: tuple[str, ...]
     overrides: tuple[str, ...] = ()
+    rows: tuple[Row, ...] = ()
+    axes: tuple[str, ...] = ()
 
     @cached_property
     def selections(self) -> dict[Path, Mapping[str, Any]]:
@@ -96,6 +100,7 @@ def of_recipe(recipe: str, overrides: Sequence[str], runs: Path) -> Results:
         found, undone = collect(plan)
         rows += [{**row, "directory": str(plan.runs_folder / row["run"])} for row in found]
         lines += missing_lines(undone)
+    axes = dict.fromkeys(name for plan in plans for values, _ in plan.points for name in values)
     directories = dict.fromkeys(d for plan in plans for d in _directories(plan))
     return Results(
         name=recipe,
@@ -105,6 +110,8 @@ def of_recipe(recipe: str, overrides: Sequence[str], runs: Path) -> Results:
         points=len(directories),
         missing=tuple(lines),
         overrides=tuple(overrides),
+        rows=tuple(rows),
+        axes=tuple(axes),
     )
 
 

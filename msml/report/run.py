@@ -11,7 +11,7 @@ from msml.validity.bands import COMPONENTS, VALIDITY, is_validity
 _MEANING = {
     "connected": "pre-trained candidates joined, nothing trained",
     "sequential": "each task trained on the frozen outputs of the one before, no re-optimisation",
-    "joint": "pre-trained, joined and re-optimised under the weighted sum of the task losses",
+    "joint": "all tasks trained together under the weighted sum of their losses",
 }
 Record = Mapping[str, Any]
 
@@ -22,6 +22,7 @@ def show_pretrained(result: Mapping[str, Mapping[str, Record]]) -> None:
         (
             task,
             name,
+            ", ".join(f"frozen {earlier}" for earlier in metrics.get("frozen", [])) or "data",
             f"{metrics['parameters']:,}",
             plain(metrics["valid_loss"]),
             str(metrics["best_epoch"]),
@@ -30,8 +31,8 @@ def show_pretrained(result: Mapping[str, Mapping[str, Record]]) -> None:
         for task, candidates in result.items()
         for name, metrics in candidates.items()
     ]
-    headings = ("task", "candidate", "weights", "valid loss", "best epoch", "epochs")
-    show("Pre-trained alone, on truth inputs", headings, rows, numbers=range(2, len(headings)))
+    headings = ("task", "candidate", "inputs", "weights", "valid loss", "best epoch", "epochs")
+    show("Pre-trained alone", headings, rows, numbers=range(3, len(headings)))
 
 
 def show_posttrained(result: Mapping[str, Mapping[str, Record]]) -> None:

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from msml.data.schema import COLUMNS
 from msml.errors import RecipeError, nearest
 from msml.recipe.messages import Problem, name_problem
+from msml.simulation.columns import COLLECTIONS
 from msml.simulation.generator import Generator, PythiaError, refused_settings
 from msml.simulation.selections import build_selection
 from msml.simulation.settings import EventRecipe
 
 _SOURCES = ("towers", "energy_flow")
 _RING = 4
-_COLLECTIONS = ("all_jets", "all_jets_tau", "constituents", "constituent_charges")
 
 
 def check(recipe: EventRecipe) -> list[Problem]:
@@ -63,8 +63,10 @@ def _names(recipe: EventRecipe) -> Iterator[Problem]:
     for column in recipe.columns or []:
         if column not in COLUMNS:
             yield "columns", f"unknown column '{column}'{nearest(column, list(COLUMNS))}"
-        elif column in _COLLECTIONS and recipe.collections.jets == 0:
+        elif column in COLLECTIONS and recipe.collections.jets == 0:
             yield "columns", f"'{column}' needs collections.jets above 0"
+        elif (mask := COLUMNS[column].mask) and mask not in (recipe.columns or []):
+            yield "columns", f"'{column}' needs '{mask}', which says what is real in it"
     try:
         build_selection(recipe.selection)
     except RecipeError as error:

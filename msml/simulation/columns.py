@@ -4,6 +4,84 @@ from msml.data.schema import FOUR_VECTOR_UNITS, PT_ETA_PHI_M, Column, register
 
 _TAU_AXIS = "tau jet, leading in jet pt first"
 
+_JETS = "jet, leading first"
+_MEMBERS = (_JETS, "constituent, leading first")
+
+COLLECTIONS = {
+    column.name: column
+    for column in (
+        Column(
+            "all_jets",
+            "float32",
+            (_JETS, "component"),
+            (None, 4),
+            PT_ETA_PHI_M,
+            FOUR_VECTOR_UNITS,
+            "jets of the event within the acceptance; m has the sign of its square",
+            mask="all_jets_real",
+        ),
+        Column(
+            "all_jets_real",
+            "bool",
+            (_JETS,),
+            (None,),
+            (),
+            ("1",),
+            "false for rows past the last jet",
+        ),
+        Column(
+            "all_jets_tau",
+            "int8",
+            (_JETS,),
+            (None,),
+            (),
+            ("1",),
+            "1 if a true visible hadronic tau is matched to the jet",
+            mask="all_jets_real",
+        ),
+        Column(
+            "all_jets_taus",
+            "float32",
+            (_JETS, "component"),
+            (None, 3),
+            ("pt", "eta", "phi"),
+            ("GeV", "1", "rad"),
+            "the true tau lepton of each jet that has one, neutrino included",
+            mask="all_jets_tau",
+        ),
+        Column(
+            "constituents",
+            "float32",
+            (*_MEMBERS, "component"),
+            (None, None, 3),
+            ("pt", "delta_eta", "delta_phi"),
+            ("GeV", "1", "rad"),
+            "energy-flow objects of each jet, angles from its axis; rounded",
+            mask="constituents_real",
+        ),
+        Column(
+            "constituents_real",
+            "bool",
+            _MEMBERS,
+            (None, None),
+            (),
+            ("1",),
+            "false for rows past the last constituent",
+        ),
+        Column(
+            "constituent_charges",
+            "int8",
+            _MEMBERS,
+            (None, None),
+            (),
+            ("1",),
+            "electric charge of each constituent",
+            mask="constituents_real",
+        ),
+    )
+}
+"""Columns for hierarchical studies: jets with their constituents."""
+
 register(
     Column(
         "jets",
@@ -79,40 +157,5 @@ register(
         ("GeV",),
         "pile-up transverse momentum per unit area at |eta| < 2.5",
     ),
-    Column(
-        "all_jets",
-        "float32",
-        ("jet, leading first", "component"),
-        (None, 4),
-        PT_ETA_PHI_M,
-        FOUR_VECTOR_UNITS,
-        "all jets of the event; rows past the last jet are 0",
-    ),
-    Column(
-        "all_jets_tau",
-        "int8",
-        ("jet, leading first",),
-        (None,),
-        (),
-        ("1",),
-        "1 if a true visible tau is matched to the jet, 0 if not, -1 where there is no jet",
-    ),
-    Column(
-        "constituents",
-        "float32",
-        ("jet, leading first", "constituent, leading first", "component"),
-        (None, None, 4),
-        PT_ETA_PHI_M,
-        FOUR_VECTOR_UNITS,
-        "energy-flow objects of each jet; rows past the last one are 0",
-    ),
-    Column(
-        "constituent_charges",
-        "int8",
-        ("jet, leading first", "constituent, leading first"),
-        (None, None),
-        (),
-        ("1",),
-        "electric charge of each constituent",
-    ),
+    *COLLECTIONS.values(),
 )

@@ -6,11 +6,12 @@ truth level before the detector is simulated, and after reconstruction.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, get_type_hints
+from typing import Annotated, Any, Protocol, get_type_hints
 
 import numpy as np
 
 from msml.data.kinematics import Array
+from msml.domains import Domain, NotNegative, Positive
 from msml.errors import RecipeError, nearest
 from msml.hints import mismatch
 from msml.simulation.detector import Measurement
@@ -106,6 +107,50 @@ class TwoHadronicTaus:
         return Selected(events, columns)
 
 
+@dataclass(frozen=True)
+class JetCuts:
+    """Cuts on the jets of an event. Units: GeV.
+
+    Attributes:
+        least: Jets that an event has at least.
+        jet_pt_min: Least transverse momentum of such a jet, pile-up subtracted.
+        jet_eta_max: Largest |eta| of one.
+    """
+
+    least: Annotated[int, Domain(0, 100)] = 2
+    jet_pt_min: NotNegative = 20.0
+    jet_eta_max: Positive = 2.5
+
+
+class SomeJets:
+    """A number of jets, whatever they come from; its columns are those of `collections`.
+
+    Args:
+        cuts: The cuts.
+    """
+
+    cuts = ("no cut at truth level", "enough jets")
+
+    def __init__(self, cuts: JetCuts) -> None:
+        self._cuts = cuts
+
+    def may_pass(self, pt: Sequence[float], eta: Sequence[float]) -> bool:
+        """Jets may come from pile-up: no event is hopeless."""
+        return True
+
+    def truth(self, taus: TrueTaus) -> Array:
+        """Every event."""
+        return np.ones(len(taus.full), bool)
+
+    def select(
+        self, taus: TrueTaus, measurement: Measurement, jets: EventJets, images: Images
+    ) -> Selected:
+        """Count the jets."""
+        pt, eta = jets.jets[..., 0], jets.jets[..., 1]
+        found = (pt > self._cuts.jet_pt_min) & (np.abs(eta) < self._cuts.jet_eta_max)
+        return Selected(np.flatnonzero(found.sum(axis=1) >= self._cuts.least), {})
+
+
 def largest_tau_eta(visible_pt_min: float, visible_eta_max: float) -> float:
     """Largest |eta| of a tau whose visible products can be fiducial.
 
@@ -143,9 +188,10 @@ def _images(
     )
 
 
-# Name, its cuts and the class that applies them; the neighbouring studies add theirs here.
-_SELECTIONS: dict[str, tuple[type[TauPairCuts], Callable[[TauPairCuts], Selection]]] = {
+# Name, its cuts and the class that applies them.
+_SELECTIONS: dict[str, tuple[type[Any], Callable[[Any], Selection]]] = {
     "two_hadronic_taus": (TauPairCuts, TwoHadronicTaus),
+    "jets": (JetCuts, SomeJets),
 }
 
 

@@ -74,15 +74,25 @@ class Images:
 class Collections:
     """Optional columns for hierarchical studies.
 
+    Constituents are rounded: finer than the detector resolves, so that they take less space.
+
     Attributes:
         jets: Jets kept of each event; 0 leaves these columns out.
         constituents: Energy-flow objects kept of each jet.
         delta_r_max: Largest distance between a jet and a visible tau that labels it.
+        jet_eta_max: Largest |eta| of a jet.
+        pt_bits: Binary digits of a constituent's pt; 8 are 0.4 % at most, as good as the best
+            tracks.
+        angle_bits: Its eta and phi are multiples of 2 to minus so many; 10 are 0.001, a twentieth
+            of a tower.
     """
 
     jets: Annotated[int, Domain(0, 1000)] = 0
     constituents: Annotated[int, Domain(1, 10_000)] = 50
     delta_r_max: Positive = 0.3
+    jet_eta_max: Positive = 2.5
+    pt_bits: Annotated[int, Domain(1, 24)] = 8
+    angle_bits: Annotated[int, Domain(0, 24)] = 10
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from msml.data.kinematics import Array
 from msml.metrics import Estimate, auc, bootstrap
-from msml.recipe.expand import chain_name
+from msml.recipe.expand import BESIDE_OUTPUTS, PREDICTION, chain_name
 from msml.runs import layout
 from msml.stages.figures import draw_figures
 from msml.stages.measured import Measured, TestEvents
@@ -50,11 +50,19 @@ def _measured(
         chain = chain_name(record["chain"])
         folder = layout.evaluated(session.directory.path, chain, record["mode"])
         with h5py.File(folder / layout.PREDICTIONS) as file:
-            outputs = {task: np.asarray(file[task]["prediction"]) for task in session.tasks}
+            found = {task: dict(_outputs(file[task])) for task in session.tasks}
+        outputs = {task: named.pop(PREDICTION) for task, named in found.items()}
         area = None
         if events.label is not None:
             area = _area(session, events, outputs[events.final], record)
-        yield Measured(chain, record["mode"], outputs, area)
+        yield Measured(chain, record["mode"], outputs, area, found)
+
+
+def _outputs(group: h5py.Group) -> Iterator[tuple[str, Array]]:
+    """Yield the outputs of a task by name, as `evaluate` has kept them."""
+    for name, each in group.items():
+        if name not in BESIDE_OUTPUTS:
+            yield name, np.asarray(each)
 
 
 def _area(

@@ -7,10 +7,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from msml.chain import Chain
+from msml.chain import Chain, real_objects
 from msml.data.kinematics import Array
-from msml.metrics import LOSS, EventMean, doubt, estimate, label_of, replicate
-from msml.recipe.expand import chain_name
+from msml.metrics import LOSS, EventMean, estimate, label_of
+from msml.recipe.expand import PREDICTION, chain_name
 from msml.runs import layout
 from msml.runs.directory import finite, read_json, read_records, write_json
 from msml.stages.drawing import draw
@@ -27,7 +27,6 @@ from msml.training.variables import load_weights
 _BOOTSTRAP_SEED = 20210518
 _REPLICAS = "replicas"
 _MOST_DOUBT = 0.25  # of an error, without saying so
-PREDICTION = "prediction"
 
 Record = dict[str, Any]
 
@@ -104,10 +103,10 @@ def _measure(
             judged = judge.metrics(task).items()
             found |= {name: Measure(each, arrays, events) for name, each in judged}
         for name, measure in found.items():
-            drawn = replicate(*measure, count, _BOOTSTRAP_SEED)
+            drawn = measure.replicas(count, _BOOTSTRAP_SEED)
             replicas[f"{task}/{name}"] = drawn
             measured[task][name] = estimate(measure.value(), drawn)._asdict()
-            if (unsure := doubt(*measure)) > _MOST_DOUBT:
+            if (unsure := measure.doubt()) > _MOST_DOUBT:
                 doubts[f"{task}/{name}"] = round(unsure, 2)
     return measured, replicas, doubts
 
@@ -144,7 +143,8 @@ def _write_predictions(
 ) -> None:
     """Keep the outputs of all tasks on the test split, with each event's row in the file.
 
-    What the loss sees is `prediction`; other outputs keep their names.
+    What the loss sees is `prediction`; other outputs keep their names. Of a task with `each`,
+    `real` says which objects are measured.
     """
     test = session.split("test")
     with new_hdf5(path) as file:
@@ -156,6 +156,9 @@ def _write_predictions(
                 seen = name == session.tasks[task].output
                 group.create_dataset(PREDICTION if seen else name, data=output)
             group.create_dataset("target", data=test.columns[session.tasks[task].target])
+            real = real_objects(session.tasks[task], test.columns)
+            if real is not None:
+                group.create_dataset("real", data=np.asarray(real))
             group.attrs["target"] = session.tasks[task].target
             group.attrs["transform"] = session.transforms.get(session.tasks[task].target, "")
         for name, drawn in replicas.items():

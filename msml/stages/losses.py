@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from msml.chain import loss_of_each
+from msml.chain import WEIGHT, loss_of_each, real_objects
 from msml.data.dataset import SplitData
 from msml.data.kinematics import Array
-from msml.metrics import Metric, facts_of
+from msml.metrics import Metric, doubt, facts_of, replicate
 from msml.metrics.named import bound
 from msml.registry import losses
 from msml.stages.session import Session
@@ -15,19 +15,37 @@ from msml.stages.session import Session
 
 def event_losses(session: Session, task: str, split: SplitData, output: Array) -> Array:
     """Loss of each event, `(events,) float64`, of what a task's loss sees."""
-    return np.asarray(loss_of_each(session.tasks[task], split.columns, output), np.float64)
+    columns = {**split.columns, WEIGHT: split.weight}
+    return np.asarray(loss_of_each(session.tasks[task], columns, output), np.float64)
 
 
 class Measure(NamedTuple):
-    """A metric, its arrays, target and prediction, and the event weights, `(events,) float64`."""
+    """A metric and what it is taken of.
+
+    Attributes:
+        metric: The metric.
+        arrays: Target and prediction, with a row for each event or for each object.
+        weight: `(events,) float64`.
+        owner: Event of each object, `(objects,)`; None where rows are events.
+    """
 
     metric: Metric
     arrays: tuple[Array, ...]
     weight: Array
+    owner: Array | None = None
 
     def value(self) -> float:
         """Take the metric of all events."""
-        return float(self.metric(*self.arrays, self.weight))
+        weight = self.weight if self.owner is None else self.weight[self.owner]
+        return float(self.metric(*self.arrays, weight))
+
+    def replicas(self, count: int, seed: int) -> Array:
+        """Take it of so many bootstrap replicas, `(count,)`."""
+        return replicate(self.metric, self.arrays, self.weight, count, seed, self.owner)
+
+    def doubt(self) -> float:
+        """How far its error can be off; see `msml.metrics.doubt`."""
+        return doubt(*self)
 
 
 def metric_on(session: Session, task: str, text: str, split: SplitData, output: Array) -> Measure:
@@ -43,6 +61,12 @@ def metric_on(session: Session, task: str, text: str, split: SplitData, output: 
     if facts.get("physical") and spec.target in session.pipelines:
         inverse = session.pipelines[spec.target].inverse
         target, prediction = inverse(target), inverse(np.reshape(prediction, target.shape))
-    more = {"mask": split.columns[spec.mask]} if spec.mask else {}
+    mask = split.columns[spec.mask] if spec.mask else None
     weight = split.yields if facts.get("yields") else split.weight.astype(np.float64)
-    return Measure(bound(text, **more), (target, prediction), weight)
+    real, owner = real_objects(spec, split.columns), None
+    if real is not None:
+        kept = np.asarray(real)
+        target, prediction, owner = target[kept], prediction[kept], np.nonzero(kept)[0]
+        mask = None if mask is None or mask.ndim == 2 else mask[kept]
+    more = {} if mask is None else {"mask": mask}
+    return Measure(bound(text, **more), (target, prediction), weight, owner)

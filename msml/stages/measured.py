@@ -1,7 +1,7 @@
 """What the figures of an evaluation show."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from msml.data.kinematics import Array
 from msml.metrics import Estimate
@@ -16,14 +16,16 @@ class Measured:
     Attributes:
         chain: Names of its candidates.
         mode: How it was trained.
-        outputs: Output of each task on the test split.
+        outputs: Output of each task on the test split, that its loss sees.
         area: Area under the ROC curve of the final task; None where it has none.
+        others: The other outputs of each task by name.
     """
 
     chain: str
     mode: str
     outputs: Mapping[str, Array]
     area: Estimate | None
+    others: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,9 @@ def joint_training(
 
 
 def _joint(session: Session, chosen: dict[str, str], folder: Path) -> dict[str, Any]:
-    """Re-optimise from where the recipe says: the search's weights, or the pre-trained ones."""
+    """Optimise from where the recipe says: weights of the search, of pre-training, or of none."""
+    if session.values.posttrain.from_ == "initial":
+        return joint_training(session, _built(session, chosen, {}), chosen, folder)
     from_search = session.values.strategy and session.values.posttrain.from_ == "search"
     found = search(session) if from_search else None
     if found is None or not found.weights:

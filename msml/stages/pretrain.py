@@ -77,10 +77,12 @@ def _pretrain(session: Session, task: str, candidate: str, folder: Path) -> None
         "epochs": history.epochs,
         "best_epoch": history.best_epoch + 1,
         "valid_loss": best.get(task),
+        **({"frozen": earlier} if earlier else {}),
     }
+    inputs = f" on frozen outputs of {', '.join(earlier)}" if earlier else ""
     write_json(folder / layout.RESULT, metrics)
     session.progress.done(
-        f"pretrain {task}/{candidate}: valid loss {best.get(task, math.nan):.5f} "
+        f"pretrain {task}/{candidate}{inputs}: valid loss {best.get(task, math.nan):.5f} "
         f"in epoch {metrics['best_epoch']} of {metrics['epochs']}"
     )
 

@@ -14,6 +14,13 @@ def run(session: Session) -> list[dict[str, Any]]:
     Returns:
         The records of `evaluate`.
     """
-    pretrain(session)
+    if _starts_from_pretraining(session):
+        pretrain(session)
     posttrain(session)
     return evaluate(session)
+
+
+def _starts_from_pretraining(session: Session) -> bool:
+    """Say whether all candidates must be pre-trained; else post-training does what it needs."""
+    fit = session.values.posttrain
+    return bool(session.values.strategy) or fit.from_ != "initial" or "connected" in fit.modes

@@ -11,7 +11,16 @@ from typing import Any
 from msml.chain import WEIGHT, Chain
 from msml.checks.data import check_data, column_names
 from msml.checks.meaning import classes_of, kind_of
-from msml.checks.wiring import Columns, input_masks, input_shapes, mask_of, output_shape
+from msml.checks.wiring import (
+    Columns,
+    each_of,
+    input_masks,
+    input_shapes,
+    inputs_of,
+    mask_of,
+    output_shape,
+    real_of,
+)
 from msml.data.dataset import SplitData, check_classes, load_splits, make_pipelines
 from msml.data.described import EventFile, paths
 from msml.data.events import describe
@@ -20,6 +29,7 @@ from msml.data.transforms import Pipeline, label
 from msml.errors import StoppedError
 from msml.files import atomic, fingerprint, locked
 from msml.models.build import build, output_shapes
+from msml.models.each import Each
 from msml.recipe import Recipe
 from msml.recipe.expand import PROBABILITIES, TaskSpec, expand, source_of
 from msml.recipe.schema import TrainRecipe
@@ -80,6 +90,8 @@ class Session:
                 spec,
                 classes=classes_of(recipe.values.tasks[name], self._columns),
                 mask=mask_of(recipe.values.tasks[name], self._columns),
+                real=real_of(recipe.values.tasks[name], self._columns),
+                inputs=inputs_of(recipe.values, name, self._columns),
             )
             for name, spec in expand(recipe.values).items()
         }
@@ -138,6 +150,10 @@ class Session:
         """Which inputs of a task are boolean columns."""
         return input_masks(self.values, task, self._columns)
 
+    def each(self, task: str) -> Each | None:
+        """The objects that a task's models are applied to."""
+        return each_of(self.values, task, self._columns)
+
     def _with_named_outputs(self, task: str) -> list[str]:
         """Earlier tasks of which a task sees an output that only their models know."""
         sources = [source_of(text, self.tasks) for text in self.tasks[task].inputs]
@@ -154,7 +170,7 @@ class Session:
             spec = self.tasks[task]
             candidate = next(iter(spec.candidates.values()))
             inputs, output = self.shapes(task)
-            named = (spec.output, self.masks(task))
+            named = (spec.output, self.masks(task), self.each(task))
             model = build(candidate.model, inputs, output, candidate.args, 0, "float32", *named)
             self._outputs[task] = output_shapes(model, inputs)
         return self._outputs[task]
@@ -204,7 +220,8 @@ class Session:
     def _check_test(self) -> None:
         """Refuse labels and weights of test now, not after hours; nothing else of it is read."""
         data, file, pipelines = self.values.data, self.data_file, self.pipelines
-        self._check(load_splits(data, ["test"], self._labels, file, None, pipelines)["test"])
+        columns = [*self._labels, *self._masks.values()]
+        self._check(load_splits(data, ["test"], columns, file, None, pipelines)["test"])
 
     @property
     def task_weights(self) -> dict[str, float]:
@@ -217,10 +234,16 @@ class Session:
         kinds = {name: kind_of(task) for name, task in self.values.tasks.items()}
         return [self.tasks[name].target for name in kinds if kinds[name] in ("label", "classes")]
 
+    @property
+    def _masks(self) -> dict[str, str]:
+        """The masks of these targets, where they have one."""
+        labels = [spec for spec in self.tasks.values() if spec.target in self._labels]
+        return {spec.target: spec.mask for spec in labels if spec.mask}
+
     def _check(self, split: SplitData) -> None:
         """Check the classes of a split."""
         for column in self._labels:
-            check_classes(split, column, self.data_file)
+            check_classes(split, column, self.data_file, self._masks.get(column, ""))
 
     def _note_negative(self, split: SplitData) -> None:
         """Say how many weights are negative."""

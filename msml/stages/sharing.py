@@ -60,6 +60,8 @@ def pretraining_mark(
         "candidate": [candidate, model.model],
         "arguments": dict(model.args),
     }
+    if spec.each:
+        described["each"] = [spec.each, spec.real, spec.mask]
     sources = map(plugin_fingerprint, (models.get(model.model), losses.get(spec.loss)))
     if plugins := [mark for mark in sources if mark is not None]:
         described["plugins"] = plugins

@@ -64,15 +64,16 @@ def build_model(session: Session, task: str, candidate: str, *, fresh: str = "")
     inputs, output = session.shapes(task)
     seed = model_seed(session.values.seed, task, candidate, fresh)
     seen = session.tasks[task].output
-    masks = session.masks(task)
-    return build(spec.model, inputs, output, spec.args, seed, session.precision, seen, masks)
+    about = (session.precision, seen, session.masks(task), session.each(task))
+    return build(spec.model, inputs, output, spec.args, seed, *about)
 
 
 def use_xla(session: Session, models: Iterable[Any], steps: int) -> bool:
     """XLA by a fixed rule: not for convolutions on a CPU, whose gradients it makes far slower.
 
-    Nor for pooling by maxima anywhere, of whose gradient it has no deterministic form; nor, on a
-    CPU, where a training ends before the time to compile it is won back.
+    Nor for pooling by maxima anywhere, of whose gradient it has no deterministic form, nor where
+    objects are packed, as their number differs from batch to batch; nor, on a CPU, where a training
+    ends before the time to compile it is won back.
 
     Args:
         session: The run.
@@ -82,7 +83,7 @@ def use_xla(session: Session, models: Iterable[Any], steps: int) -> bool:
     if session.values.xla is not None:
         return session.values.xla
     kinds = {type(layer).__name__ for model in models for layer in model._flatten_layers()}
-    if any(kind.startswith("MaxPooling") for kind in kinds):
+    if "Pack" in kinds or any(kind.startswith("MaxPooling") for kind in kinds):
         return False
     worth = steps >= _WORTH_COMPILING and not any("Conv" in kind for kind in kinds)
     return session.environment.gpu or worth

@@ -8,7 +8,7 @@ import numpy as np
 
 from msml.chain import weighted_total
 from msml.data.kinematics import Array
-from msml.metrics import average, facts_of, replicate
+from msml.metrics import average, facts_of
 from msml.recipe.expand import TOTAL, metric_of
 from msml.stages.losses import Measure, event_losses, metric_on
 from msml.stages.session import Session
@@ -58,7 +58,7 @@ def score(session: Session, outputs: Mapping[str, Outputs], *, replicas: bool = 
         measure = metric_on(session, task, name, split, seen[task])
     return Score(
         value=measure.value(),
-        replicas=replicate(*measure, _REPLICAS * replicas, _SEED),
+        replicas=measure.replicas(_REPLICAS * replicas, _SEED),
         losses={task: average(values, weight) for task, values in per_event.items()},
     )
 

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from nested import write_nested
 from recipe_schema import write
 from training import RECIPE, mistakes, write_events
 
@@ -117,9 +118,16 @@ def test_a_good_recipe_is_good():
 
 @pytest.mark.parametrize("path", TRAINING, ids=lambda p: p.stem)
 def test_every_shipped_recipe_is_good(path, events):
-    found = report(str(path), [f"data.file={events}", "data.events=null"], fast=False)
+    nested = "hierarchy" in (path.parent.name, path.stem) or path.stem == "three_steps"
+    file = write_nested(Path("nested.h5")) if nested else events
+    found = report(str(path), [f"data.file={file}", "data.events=null"], fast=False)
     assert found.problems == []
-    chains = {"htautau_reoptimise": 9, "htautau_cnn_lstm": 1, "fig2": 9}
+    chains = {
+        "htautau_reoptimise": 9,
+        "htautau_cnn_lstm": 1,
+        "fig2": 9,
+        **dict.fromkeys(("joint", "hierarchy", "feature_size", "loss_weights"), 1),
+    }
     assert found.chains == chains.get(path.stem, 0)
     strategies = {
         "quick": "darts",
@@ -131,7 +139,7 @@ def test_every_shipped_recipe_is_good(path, events):
     }
     strategies |= {f"htautau_{name}": name for name in ("spos", "asng", "random")}
     strategies |= {"model_size": "grid", "end_to_end": "grid"}
-    strategies["sweep"] = "darts"
+    strategies["sweep"] = strategies["search"] = "darts"
     strategies["htautau_darts_published"] = "darts"
     assert found.strategy == strategies.get(path.stem)
 
@@ -139,11 +147,11 @@ def test_every_shipped_recipe_is_good(path, events):
 @pytest.mark.parametrize(
     ("first", "second", "problem"),
     [
-        (0.3, 0.6, "tasks: the weights sum to 0.9, expected 1"),
-        (0.3, 0.7000021, "tasks: the weights sum to 1.000002, expected 1"),
+        (0.3, 0.6, "tasks: the weights sum to 0.9, expected 1; `free_weights: true` allows it"),
+        (0.3, 0.7000021, "tasks: the weights sum to 1.000002, expected 1; "),
         (0.3, 0.7000009, None),
-        (1.2, "remainder", "expected a number from 0 to 1 or 'remainder', got 1.2"),
-        (".nan", "remainder", "expected a number from 0 to 1 or 'remainder', got nan"),
+        (1.2, "remainder", "weight: expected a number from 0 to 1, got 1.2"),
+        (".nan", "remainder", "expected 0 or more or 'remainder', got nan"),
         ("rest", 0.4, "expected a number or 'remainder', got the text 'rest'"),
         ("remainder", "remainder", "'remainder' is taken by the task 'momentum'"),
         (1, "remainder", None),
@@ -155,7 +163,25 @@ def test_weights(first, second, problem):
     overrides = [f"tasks.momentum.weight={first}", f"tasks.label_of.weight={second}"]
     found = report(str(write(RECIPE)), overrides, fast=True).problems
     assert len(found) == (problem is not None)
-    assert problem is None or found[0].endswith(problem)
+    assert problem is None or problem in found[0]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "problem"),
+    [
+        (10, 1, None),
+        (0, 1, None),
+        (0.1, 1, None),
+        (0, 0, "tasks: all weights are 0"),
+        (10, "remainder", "the other weights sum to 10, which leaves no remainder"),
+    ],
+)
+@pytest.mark.usefixtures("events")
+def test_weights_of_any_sum_are_an_explicit_choice(first, second, problem):
+    overrides = [f"tasks.momentum.weight={first}", f"tasks.label_of.weight={second}"]
+    found = report(str(write(RECIPE)), [*overrides, "free_weights=true"], fast=True).problems
+    assert len(found) == (problem is not None)
+    assert problem is None or problem in found[0]
 
 
 def test_three_weights_that_leave_no_remainder(events):

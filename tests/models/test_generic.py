@@ -9,13 +9,13 @@ from msml.errors import RecipeError
 from msml.models.build import build
 
 DENSE = ["mlp", "residual_mlp", "dense_mlp", "linear"]
-SETS = ["deepsets", "transformer"]
+SETS = ["deepsets", "set_transformer"]
 SEQUENCES = ["lstm", "gru"]
 OBJECTS, IMAGES, EVENT = (5, 3), (9, 9, 2), (4,)
 SMALL = {
     "cnn": {"filters": [3, 4], "units": 8},
     "deepsets": {"units": 8, "head_units": 8},
-    "transformer": {"units": 8, "heads": 2, "head_units": 8},
+    "set_transformer": {"units": 8, "heads": 2, "head_units": 8},
     **{name: {"units": 6, "head_units": 8} for name in SEQUENCES},
     **{name: {"units": 8} for name in DENSE[:3]},
     "linear": {},
@@ -184,18 +184,16 @@ def test_more_numbers_of_the_same_objects_are_joined():
 
 @pytest.mark.parametrize("pooling", ["mean", "sum", "max"])
 def test_pooling_against_numpy(pooling):
-    from msml.models.sets import pooled
+    from msml.models.layers import Pack, Pool
 
     rng = np.random.default_rng(4)
     x, real = rng.normal(size=(6, 4, 3)).astype("float32"), rng.random((6, 4)) > 0.4
-    real[0] = False
-    found = pooled(tf.constant(x), tf.constant(real[..., None]), pooling)
+    real[[0, -1]] = False
+    found = Pool(pooling)(Pack()(tf.constant(x), tf.constant(real)), tf.constant(real))
     for event, expected in enumerate(found.numpy()):
         kept = x[event][real[event]]
         wanted = getattr(np, pooling)(kept, axis=0) if len(kept) else np.zeros(3)
         assert expected == pytest.approx(wanted, abs=1e-6)
-    whole = pooled(tf.constant(x), None, pooling)
-    assert whole.numpy() == pytest.approx(getattr(np, pooling)(x, axis=1), abs=1e-6)
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
@@ -226,7 +224,7 @@ def test_categories_are_embedded(precision):
         ("deepsets", {"masks": [True]}, "masks: is set by msml, not by a recipe"),
         ("mlp", {"activation": "rellu"}, "model 'mlp' cannot be built: "),
         (
-            "transformer",
+            "set_transformer",
             {"units": 9, "heads": 2},
             "units: expected a multiple of the 2 heads, got 9",
         ),

@@ -10,7 +10,7 @@ TAU_MODELS = ["tau_mlp", "tau_cnn", "tau_scale_factor"]
 HIGGS_MODELS = ["higgs_mlp", "higgs_lstm", "higgs_mass"]
 GENERIC = {
     *("mlp", "residual_mlp", "dense_mlp", "linear"),
-    *("cnn", "deepsets", "transformer", "lstm", "gru"),
+    *("cnn", "deepsets", "set_transformer", "lstm", "gru"),
 }
 """Tested by themselves, in `test_generic.py`."""
 INPUTS = {"tau": TAU_INPUTS, "higgs": HIGGS_INPUTS, "whole": TAU_INPUTS}

@@ -21,6 +21,10 @@ OBJECTS = np.array(
 CHARGES = np.array([1, 0, -1, 0, 1], dtype=np.int8)
 
 
+# Event, jet and place of each object.
+MEMBERS = [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0), (1, 0, 1)]
+
+
 def hand_made() -> tuple[EventJets, FlowObjects, TrueTaus]:
     flow = FlowObjects(np.array([0, 0, 0, 1, 1]), px_py_pz_e(OBJECTS), CHARGES)
     jets = np.array(
@@ -42,11 +46,19 @@ def test_a_hand_made_case() -> None:
     jets, _, _ = hand_made()
     np.testing.assert_array_equal(columns["all_jets"][:, :2], jets.jets)
     assert not columns["all_jets"][:, 2].any()
-    np.testing.assert_array_equal(columns["all_jets_tau"], [[0, 1, -1], [1, -1, -1]])
-    assert columns["constituents"].shape == (2, 3, 3, 4)
-    expected = np.zeros((2, 3, 3, 4))
-    expected[0, 0, :2], expected[0, 1, 0], expected[1, 0, :2] = OBJECTS[:2], OBJECTS[2], OBJECTS[3:]
-    np.testing.assert_allclose(columns["constituents"], expected, atol=1e-6)
+    np.testing.assert_array_equal(columns["all_jets_real"], [[1, 1, 0], [1, 0, 0]])
+    np.testing.assert_array_equal(columns["all_jets_tau"], [[0, 1, 0], [1, 0, 0]])
+    truth = [[[0] * 3, [20, 1.05, -3.1], [0] * 3], [[30, 0, 0.9], [0] * 3, [0] * 3]]
+    np.testing.assert_array_equal(columns["all_jets_taus"], truth)
+    assert columns["constituents"].shape == (2, 3, 3, 3)
+    expected = np.zeros((2, 3, 3, 3))
+    for (event, jet, number), row in zip(MEMBERS, OBJECTS, strict=True):
+        expected[event, jet, number] = row[:3] - [0, *jets.jets[event, jet, 1:3]]
+    # To 8 binary digits of pt, and to steps of 2^-10 in angle.
+    np.testing.assert_allclose(columns["constituents"][..., 0], expected[..., 0], rtol=2**-8)
+    np.testing.assert_allclose(columns["constituents"], expected, atol=0.5**11 + 1e-9, rtol=2**-8)
+    assert not (columns["constituents"][..., 1:] * 2**10 % 1).any()
+    np.testing.assert_array_equal(columns["constituents_real"], expected[..., 0] > 0)
     charges = [[[1, 0, 0], [-1, 0, 0], [0] * 3], [[0, 1, 0], [0] * 3, [0] * 3]]
     np.testing.assert_array_equal(columns["constituent_charges"], charges)
 
@@ -55,13 +67,35 @@ def test_only_the_leading_jets_and_constituents_are_kept() -> None:
     columns = jet_collections(*hand_made(), Collections(jets=1, constituents=1))
     assert columns["all_jets"].shape == (2, 1, 4)
     assert columns["all_jets"][:, 0, 0].tolist() == [50.0, 51.0]
-    np.testing.assert_allclose(columns["constituents"][:, 0, 0], OBJECTS[[0, 3]], atol=1e-6)
+    np.testing.assert_allclose(columns["constituents"][:, 0, 0, 0], OBJECTS[[0, 3], 0], rtol=2**-8)
     np.testing.assert_array_equal(columns["all_jets_tau"], [[0], [1]])
 
 
 def test_the_label_needs_the_distance_of_the_settings() -> None:
     near = jet_collections(*hand_made(), Collections(jets=2, delta_r_max=0.05))
-    np.testing.assert_array_equal(near["all_jets_tau"], [[0, 0], [0, -1]])
+    np.testing.assert_array_equal(near["all_jets_tau"], [[0, 0], [0, 0]])
+
+
+def test_jets_outside_the_acceptance_make_room_for_others() -> None:
+    central = jet_collections(*hand_made(), Collections(jets=1, jet_eta_max=0.5))
+    assert central["all_jets"][:, 0, 0].tolist() == [50.0, 51.0]
+    jets, flow, taus = hand_made()
+    jets.jets[0, 0, 1] = 0.6
+    central = jet_collections(jets, flow, taus, Collections(jets=2, jet_eta_max=1.5))
+    assert central["all_jets"][0, :, 0].tolist() == [50.0, 25.0]
+    central = jet_collections(jets, flow, taus, Collections(jets=2, jet_eta_max=0.55))
+    assert not central["all_jets_real"][0].any()
+    jets.jets[0, 1, 1] = 0.1
+    central = jet_collections(jets, flow, taus, Collections(jets=2, jet_eta_max=0.55))
+    assert central["all_jets"][0, :, 0].tolist() == [25.0, 0.0]
+    assert central["constituents"][0, 0, :2, 0].tolist() == [25.0, 0.0]
+
+
+def test_angles_are_taken_the_short_way_round() -> None:
+    jets, flow, taus = hand_made()
+    jets.jets[0, 1, 2] = -3.1  # its constituent is at 3.1
+    relative = jet_collections(jets, flow, taus, Collections(jets=2))["constituents"][0, 1, 0, 2]
+    assert relative == pytest.approx(6.2 - 2 * np.pi, abs=0.5**11 + 1e-9)
 
 
 @pytest.mark.parametrize("events", [0, 2])
@@ -75,8 +109,9 @@ def test_without_jets(events: int) -> None:
     for flow in (objects,) if events else (objects, empty):
         columns = jet_collections(jets, flow, taus, Collections(jets=4, constituents=5))
         assert columns["all_jets"].shape == (events, 4, 4)
-        assert columns["constituents"].shape == (events, 4, 5, 4)
-        assert (columns["all_jets_tau"] == -1).all()
+        assert columns["constituents"].shape == (events, 4, 5, 3)
+        assert not columns["all_jets_real"].any()
+        assert not columns["all_jets_tau"].any()
         assert not columns["constituents"].any()
 
 

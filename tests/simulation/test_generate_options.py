@@ -26,9 +26,10 @@ def test_collections(tmp_path: Path) -> None:
     events = read(output)
     jets, labels = events["all_jets"], events["all_jets_tau"]
     assert jets.shape == (4, 8, 4)
-    assert events["constituents"].shape == (4, 8, 20, 4)
+    assert events["constituents"].shape == (4, 8, 20, 3)
     assert events["constituent_charges"].shape == (4, 8, 20)
-    np.testing.assert_array_equal(labels == -1, jets[..., 0] == 0)
+    np.testing.assert_array_equal(events["all_jets_real"], jets[..., 0] > 0)
+    np.testing.assert_array_equal(events["constituents_real"], events["constituents"][..., 0] > 0)
     np.testing.assert_array_equal((labels == 1).sum(axis=1), 2)
     assert (np.diff(jets[..., 0], axis=1) <= 0).all()
     # The tau jets are those of the pair.

@@ -143,6 +143,23 @@ def test_may_pass_asks_for_two() -> None:
     assert selection.may_pass([20.0, 10.0, 30.0], [2.0, 0.0, 1.0])
 
 
+# Jets
+
+
+def test_some_jets_counts_those_within_the_cuts() -> None:
+    selection = build_selection({"name": "jets", "least": 2, "jet_pt_min": 25, "jet_eta_max": 2.0})
+    jets = np.zeros((4, 3, 4))
+    jets[0, :2] = [[50, 1.9, 0, 1], [26, -1.9, 1, 1]]
+    jets[1, :2] = [[50, 1.9, 0, 1], [24, -1.9, 1, 1]]
+    jets[2] = [[50, 1.9, 0, 1], [40, 2.1, 1, 1], [30, 0, 1, 1]]
+    found = selection.select(None, None, EventJets(jets, None, np.zeros(4)), None)
+    assert found.events.tolist() == [0, 2]
+    assert found.columns == {}
+    taus = TrueTaus(*np.zeros((2, 4, 2, 4)), np.zeros((4, 2), np.int8))
+    assert selection.truth(taus).all()
+    assert selection.may_pass([], [])
+
+
 # Building
 
 

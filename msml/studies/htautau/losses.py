@@ -16,7 +16,7 @@ def momentum_mse(target: Tensor, prediction: Tensor, *, scale: Positive = 100.0)
     100 this is 1e-4/6 of the paper's loss. An angle and the same angle plus 2 pi are the same.
 
     Args:
-        target: `(events, taus, 3)` log pt, eta, phi.
+        target: `(events, taus, 3)` log pt, eta, phi; `(taus, 3)` where each tau is by itself.
         prediction: The same.
         scale: Unit of momenta, in GeV.
 
@@ -27,7 +27,8 @@ def momentum_mse(target: Tensor, prediction: Tensor, *, scale: Positive = 100.0)
     """
     from keras import ops
 
-    return ops.mean(_squares(target, prediction, scale), axis=(-2, -1))
+    found = _squares(target, prediction, scale)
+    return ops.mean(found, axis=_inner(found))
 
 
 @losses.register("momentum_mse_sum", target="momenta")
@@ -41,7 +42,13 @@ def momentum_mse_sum(target: Tensor, prediction: Tensor, *, scale: Positive = 10
     """
     from keras import ops
 
-    return ops.sum(_squares(target, prediction, scale), axis=(-2, -1))
+    found = _squares(target, prediction, scale)
+    return ops.sum(found, axis=_inner(found))
+
+
+def _inner(found: Tensor) -> tuple[int, ...]:
+    """All axes but the first."""
+    return tuple(range(1, len(found.shape)))
 
 
 def _squares(target: Tensor, prediction: Tensor, scale: float) -> Tensor:

@@ -17,7 +17,7 @@ def momentum_mse(target: Array, prediction: Array) -> Array:
     1/(3 taus) sum_taus |p_pred - p_true|^2, averaged over events: the loss of the same name.
 
     Args:
-        target: `(events, taus, 3)` log pt, eta, phi.
+        target: `(events, taus, 3)` log pt, eta, phi; `(taus, 3)` where each tau is by itself.
         prediction: The same.
 
     Returns:
@@ -25,7 +25,8 @@ def momentum_mse(target: Array, prediction: Array) -> Array:
 
     Source: the published code of the paper.
     """
-    return _squares(target, prediction).mean(axis=(-2, -1)) / 100**2
+    found = _squares(target, prediction)
+    return found.mean(axis=tuple(range(1, found.ndim))) / 100**2
 
 
 @metrics.register("momentum_mse_gev2", target="momenta", better="lower", unit="GeV^2")
@@ -40,7 +41,8 @@ def momentum_mse_gev2(target: Array, prediction: Array) -> Array:
 
     Source: paper, section 4.1, L_1, and Fig. 3 and 6.
     """
-    return _squares(target, prediction).sum(axis=(-2, -1))
+    found = _squares(target, prediction)
+    return found.sum(axis=tuple(range(1, found.ndim)))
 
 
 def _squares(target: Array, prediction: Array) -> Array:

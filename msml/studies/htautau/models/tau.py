@@ -109,6 +109,31 @@ def tau_cnn(
     return _corrected("tau_cnn", inputs, described, units, layers)
 
 
+@models.register("tau_residual")
+def tau_residual(jets: Shape, *more: Shape, units: Width = 32, layers: Depth1 = 2) -> "keras.Model":
+    """Dense layers on a jet and more numbers of it, which correct its momentum.
+
+    Args:
+        jets: Shape of the jets, `(jets, 4)`; `(4,)` where each jet is by itself.
+        more: Shapes of more numbers of each jet, such as what an earlier task says of it.
+        units: Width of the hidden layers.
+        layers: Number of them.
+
+    Returns:
+        A model of the jets and the rest.
+    """
+    import keras
+
+    from msml.studies.htautau.models.layers import Correct
+
+    inputs = [keras.Input(shape, name=f"input_{i}") for i, shape in enumerate((jets, *more))]
+    x = keras.layers.Concatenate(name="jet")(inputs) if more else inputs[0]
+    x = dense_stack(x, units, layers, "correction")
+    x = keras.layers.Dense(3, dtype="float32", name="correction")(x)
+    output = Correct(dtype="float32", name="taus")([x, inputs[0]])
+    return keras.Model(inputs if more else inputs[0], output, name="tau_residual")
+
+
 @models.register("tau_scale_factor", parameters=6)
 def tau_scale_factor(jets: Shape, *others: Shape) -> "keras.Model":
     """Return a x + b for each of log pt, eta and phi of the jet, from a = 1 and b = 0.
