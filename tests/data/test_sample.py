@@ -20,6 +20,7 @@ from msml.simulation.shard import make_shard
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "data" / "htautau_sample.h5"
+TAU_ID = ROOT / "data" / "tau_id_sample.h5"
 TAU_MASS = 1.777
 REGENERATED = 60
 
@@ -40,20 +41,22 @@ def auc(features, label):
     return roc_auc_score(label[~train], score)
 
 
-def test_manifest():
-    manifest = json.loads(SAMPLE.with_suffix(".json").read_text())
-    content = SAMPLE.read_bytes()
-    made = describe(SAMPLE)
+@pytest.mark.parametrize(("path", "events"), [(SAMPLE, 20_000), (TAU_ID, 10_000)])
+def test_manifest(path, events):
+    manifest = json.loads(path.with_suffix(".json").read_text())
+    content = path.read_bytes()
+    made = describe(path)
     assert manifest["sha256"] == hashlib.sha256(content).hexdigest()
     assert manifest["bytes"] == len(content) <= 8_000_000
-    assert manifest["events"] == made.events == 20_000
+    assert manifest["events"] == made.events == events
     assert manifest["seed"] == made.provenance["settings"]["seed"]
     assert manifest["versions"] == made.provenance["versions"]
-    assert manifest["command"].endswith("output=data/htautau_sample.h5")
+    assert manifest["command"].endswith(f"output=data/{path.name}")
 
 
-def test_all_of_it_has_checksums():
-    with h5py.File(SAMPLE) as file:
+@pytest.mark.parametrize("path", [SAMPLE, TAU_ID])
+def test_all_of_it_has_checksums(path):
+    with h5py.File(path) as file:
         assert all(dataset.fletcher32 for dataset in file.values())
 
 
@@ -92,6 +95,23 @@ def test_classifiers_reach_what_the_physics_gives(sample):
 
 
 @pytest.mark.xdist_group("generation")
+def test_first_jets_come_out_of_the_generator_again(pool_of_the_sample):
+    recipe = load(ROOT / "recipes" / "events" / "tau_id.yaml", EventRecipe).values
+    again = make_shard(recipe, "higgs", 0, REGENERATED, pool_of_the_sample).columns
+    shipped = read(TAU_ID, events=slice(0, recipe.shard_size))
+    same = (again["seed"][:, None] == shipped["seed"]) & np.isclose(
+        again["all_jets"][:, None], shipped["all_jets"], rtol=1e-3, atol=1e-2
+    ).all(axis=(2, 3))
+    mine, theirs = np.nonzero(same)
+    assert len(mine) >= 0.9 * REGENERATED
+    members = np.isclose(
+        again["constituents"][mine], shipped["constituents"][theirs], rtol=1e-2, atol=2e-3
+    )
+    assert members.all(axis=(1, 2, 3)).mean() > 0.9
+    assert (again["all_jets_tau"][mine] == shipped["all_jets_tau"][theirs]).all()
+
+
+@pytest.mark.xdist_group("generation")
 @pytest.mark.parametrize("process", ["higgs", "z"])
 def test_first_events_come_out_of_the_generator_again(sample, process, pool_of_the_sample):
     recipe = load(ROOT / "recipes" / "events" / "htautau.yaml", EventRecipe).values
@@ -112,6 +132,27 @@ def test_first_events_come_out_of_the_generator_again(sample, process, pool_of_t
     images = np.isclose(again["calo_images"][mine], shipped["calo_images"][theirs], rtol=1e-3)
     assert images.all(axis=(1, 2, 3, 4)).mean() > 0.9
     assert (again["decay_modes"][mine] == shipped["decay_modes"][theirs]).all()
+
+
+def test_jets_and_their_constituents():
+    events = read(TAU_ID)
+    real, present, tau = (events[n] for n in ("all_jets_real", "constituents_real", "all_jets_tau"))
+    assert np.bincount(events["label"]).tolist() == [5_000, 5_000]
+    assert (real.sum(axis=1) >= 2).all()
+    assert (present.any(axis=2) == real).all()
+    assert not tau[~real].any()
+    assert (tau.sum(axis=1) <= 2).all()
+    assert (events["all_jets"][real][:, 0] > 20).all()
+    assert (np.abs(events["all_jets"][real][:, 1]) < 2.5).all()
+    distance = np.hypot(*np.moveaxis(events["constituents"][present][:, 1:], -1, 0))
+    assert np.quantile(distance, 0.99) < 0.52  # the jets' radius
+    matched = tau == 1
+    jet, true = events["all_jets"][matched], events["all_jets_taus"][matched]
+    assert np.median(delta_r(jet[:, 1], jet[:, 2], true[:, 1], true[:, 2])) < 0.05
+    # Taus have fewer constituents, of which the first carries more.
+    count, first = present.sum(axis=2), events["constituents"][..., 0, 0]
+    features = np.column_stack([count[real], first[real], events["all_jets"][real]])
+    assert auc(features, tau[real]) > 0.87
 
 
 @pytest.fixture(scope="module")
