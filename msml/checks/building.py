@@ -64,7 +64,8 @@ def check_models(recipe: TrainRecipe, columns: Columns, bad: set[str]) -> Iterat
                 about = (inputs, output, precision, task.output, masks, each)
                 found = _build(spec, *about, recipe.limits.weights)
             except RecipeError as error:
-                yield from _model_problems(here, candidate, spec, error, inputs)
+                shown = _shown(inputs, input_masks(recipe, name, columns))
+                yield from _model_problems(here, candidate, spec, error, shown)
                 continue
             first = outputs.setdefault(name, found)
             if found != first:
@@ -124,12 +125,17 @@ def check_weighting(recipe: TrainRecipe, bad: set[str]) -> Iterator[Problem]:
 
 
 def _model_problems(
-    key: str, candidate: str, spec: ModelSpec, error: RecipeError, inputs: Sequence[Shape]
+    key: str, candidate: str, spec: ModelSpec, error: RecipeError, inputs: str
 ) -> Iterator[Problem]:
-    shapes = ", ".join(map(str, inputs))
     which = "" if candidate == spec.source else f"'{candidate}': "
     for problem in error.problems:
-        yield key, f"{which}{_short(problem)} (inputs {shapes})"
+        yield key, f"{which}{_short(problem)} (inputs {inputs})"
+
+
+def _shown(shapes: Sequence[Shape], masks: Sequence[bool]) -> str:
+    """Write the inputs of a task for messages."""
+    pairs = zip(shapes, masks, strict=True)
+    return ", ".join(f"{shape}, a mask" if mask else str(shape) for shape, mask in pairs)
 
 
 def _build(

@@ -15,8 +15,13 @@ TOLERANCE = 1e-6
 """How far weights and fractions may be from a sum of 1."""
 
 
-def check_names(recipe: TrainRecipe) -> Iterator[Problem]:
-    """Check the tasks one by one, their weights together, and the weighting."""
+def check_names(recipe: TrainRecipe, inputs: Mapping[str, int]) -> Iterator[Problem]:
+    """Check the tasks one by one, their weights together, and the weighting.
+
+    Args:
+        recipe: The recipe.
+        inputs: How many inputs the models of each task get.
+    """
     if not recipe.tasks:
         yield "tasks", "there are none"
     for name, task in recipe.tasks.items():
@@ -28,7 +33,7 @@ def check_names(recipe: TrainRecipe) -> Iterator[Problem]:
         yield from _check_named(f"{key}.loss", task.loss, losses, 2)
         for i, metric in enumerate(task.metrics):
             yield from ((f"{key}.metrics.{i}", text) for text in metric_problems(metric))
-        yield from _check_candidates(f"{key}.candidates", task)
+        yield from _check_candidates(f"{key}.candidates", task, inputs[name])
     yield from _check_weights(recipe)
     yield from _check_named("weighting", recipe.weighting, weightings, 1)
 
@@ -60,7 +65,7 @@ def _check_named(
             yield f"{key}.{argument or 'name'}", message
 
 
-def _check_candidates(key: str, task: Task) -> Iterator[Problem]:
+def _check_candidates(key: str, task: Task, inputs: int) -> Iterator[Problem]:
     if not task.candidates:
         yield key, "there are none"
     for name, candidate in task.candidates.items():
@@ -73,7 +78,7 @@ def _check_candidates(key: str, task: Task) -> Iterator[Problem]:
         except RecipeError as error:
             yield f"{here}.model", str(error)
         else:
-            yield from _check_arguments(here, entry, candidate, len(task.inputs))
+            yield from _check_arguments(here, entry, candidate, inputs)
     for name in duplicates([name for name, _ in candidates(task)]):
         yield key, f"grids and copies give more than one candidate named '{name}'"
 

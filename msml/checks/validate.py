@@ -8,7 +8,7 @@ from msml.checks.meaning import check_meaning
 from msml.checks.names import check_names
 from msml.checks.search import check_search
 from msml.checks.validity import check_momentum_task
-from msml.checks.wiring import check_wiring
+from msml.checks.wiring import check_wiring, count_inputs
 from msml.errors import DataError, RecipeError
 from msml.recipe.expand import NO_CHAIN, candidates, duplicates
 from msml.recipe.load import Recipe, Source
@@ -73,7 +73,8 @@ def validate(
     problems = [*_check_plugins(recipe), *_check_settings(values)]
     columns, data_problems = check_data(recipe)
     problems += data_problems
-    problems += [*check_names(values), *check_wiring(values, columns)]
+    inputs = {name: count_inputs(values, name, columns) for name in values.tasks}
+    problems += [*check_names(values, inputs), *check_wiring(values, columns)]
     problems += check_meaning(values, columns)
     problems += [*_check_chain(values), *check_search(values)]
     problems += check_momentum_task(values, columns.shapes)

@@ -185,6 +185,12 @@ def each_of(recipe: TrainRecipe, name: str, columns: Columns) -> Each | None:
     return Each(shape[0], inputs.index(real) if real else None)
 
 
+def count_inputs(recipe: TrainRecipe, name: str, columns: Columns) -> int:
+    """Count what the models of a task are given."""
+    inputs, each = inputs_of(recipe, name, columns), each_of(recipe, name, columns)
+    return len(inputs if each is None else each.given(inputs))
+
+
 def _check_each(name: str, recipe: TrainRecipe, columns: Columns) -> Iterator[Problem]:
     """Check that a column has objects, and that inputs and target are of them."""
     task, key = recipe.tasks[name], f"tasks.{name}.each"

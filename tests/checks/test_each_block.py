@@ -111,3 +111,29 @@ def test_a_column_of_objects_without_a_mask():
 def test_files_without_the_columns_say_so():
     write_events(Path("nested.h5"))
     assert any("unknown column 'all_jets'" in line for line in mistakes(RECIPE))
+
+
+PLUGIN = """
+import keras
+from msml.registry import models
+
+@models.register("own")
+def own(constituents, jet, mask, *, units: int = 4):
+    \"\"\"Takes values and mask by position.\"\"\"
+    given = [keras.Input(shape) for shape in (constituents, jet, mask)]
+    x = keras.layers.Flatten()(given[0])
+    x = keras.layers.Concatenate()([x, given[1], given[2]])
+    return keras.Model(given, keras.layers.Dense(1, dtype="float32")(x))
+"""
+
+
+def test_a_builder_of_a_plugin_gets_the_mask_as_one_more_input():
+    Path("own.py").write_text(PLUGIN)
+    head = RECIPE[: RECIPE.index("      sets: {model: deepsets")].replace(
+        "weight: 0.5", "weight: 1"
+    )
+    text = head + "      own: {model: own}\nplugins: [own.py]\n"
+    validate(load(write(text), TrainRecipe))
+    less = text.replace("[constituents, all_jets]", "[constituents]")
+    (line,) = mistakes(less)
+    assert "model 'own' takes 3 inputs (constituents, jet, mask), got 2" in line
