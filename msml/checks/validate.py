@@ -14,14 +14,14 @@ from msml.recipe.expand import NO_CHAIN, candidates, duplicates
 from msml.recipe.load import Recipe, Source
 from msml.recipe.messages import Problem, name_problem, unknown
 from msml.recipe.optimizers import check_optimizer
-from msml.recipe.schema import MODES, Fit, TrainRecipe
+from msml.recipe.schema import INITIAL, MODES, Fit, TrainRecipe
 from msml.recipe.tree import line
 from msml.registry import load_plugins
 from msml.training.chatter import quiet
 from msml.training.environment import prepare, tensorflow
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
-ORIGINS = ("search", "pretrain", "initial")
+ORIGINS = ("search", "pretrain", INITIAL)
 
 
 def load_valid(

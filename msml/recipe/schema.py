@@ -11,6 +11,9 @@ from msml.domains import LARGEST, Count, Domain, Natural, NotNegative, Positive,
 MODES = ("connected", "sequential", "joint")
 """The ways to train a chain."""
 
+INITIAL = "initial"
+"""What training starts from where nothing was trained before."""
+
 UNRESOLVED = {"resolved": False}
 """Metadata of a field that a run does not depend on: it is left out of the resolved recipe."""
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from msml.chain import Chain, output_columns
 from msml.recipe.expand import TOTAL, chain_name, upstream
+from msml.recipe.schema import INITIAL
 from msml.runs import layout
 from msml.runs.directory import read_json, write_json
 from msml.stages.pretrain import pretrained
@@ -92,7 +93,7 @@ def joint_training(
 
 def _joint(session: Session, chosen: dict[str, str], folder: Path) -> dict[str, Any]:
     """Optimise from where the recipe says: weights of the search, of pre-training, or of none."""
-    if session.values.posttrain.from_ == "initial":
+    if session.values.posttrain.from_ == INITIAL:
         return joint_training(session, _built(session, chosen, {}), chosen, folder)
     from_search = session.values.strategy and session.values.posttrain.from_ == "search"
     found = search(session) if from_search else None

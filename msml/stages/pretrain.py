@@ -26,15 +26,15 @@ from msml.training.measure import predictor
 from msml.training.variables import load_weights
 
 
-def pretrain(session: Session) -> dict[str, dict[str, Any]]:
-    """Pre-train every candidate of every task.
+def pretrain(session: Session, tasks: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
+    """Pre-train every candidate of every task, or of some.
 
     Returns:
         Metrics by task and candidate.
     """
     return {
-        task: {name: pretrained(session, task, name)[1] for name in spec.candidates}
-        for task, spec in session.tasks.items()
+        task: {name: pretrained(session, task, name)[1] for name in session.tasks[task].candidates}
+        for task in (session.tasks if tasks is None else tasks)
     }
 
 

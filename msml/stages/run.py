@@ -6,6 +6,7 @@ from msml.stages.evaluate import evaluate
 from msml.stages.posttrain import posttrain
 from msml.stages.pretrain import pretrain
 from msml.stages.session import Session
+from msml.stages.sharing import pretrained_tasks
 
 
 def run(session: Session) -> list[dict[str, Any]]:
@@ -14,13 +15,6 @@ def run(session: Session) -> list[dict[str, Any]]:
     Returns:
         The records of `evaluate`.
     """
-    if _starts_from_pretraining(session):
-        pretrain(session)
+    pretrain(session, pretrained_tasks(session.values))
     posttrain(session)
     return evaluate(session)
-
-
-def _starts_from_pretraining(session: Session) -> bool:
-    """Say whether all candidates must be pre-trained; else post-training does what it needs."""
-    fit = session.values.posttrain
-    return bool(session.values.strategy) or fit.from_ != "initial" or "connected" in fit.modes

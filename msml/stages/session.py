@@ -139,7 +139,7 @@ class Session:
     def shapes(self, task: str) -> tuple[list[tuple[int, ...]], tuple[int, ...]]:
         """Shapes of a task's inputs and of its output, without the event axis."""
         recipe, classes = self.values, {name: spec.classes for name, spec in self.tasks.items()}
-        outputs = {name: self._output_shapes(name) for name in self._with_named_outputs(task)}
+        outputs = {name: self.output_shapes(name) for name in self._with_named_outputs(task)}
         inputs = input_shapes(recipe, task, self._columns, classes, outputs)
         output = output_shape(recipe, task, self._columns, classes)
         assert inputs is not None
@@ -164,7 +164,7 @@ class Session:
             and source.output != self.tasks[source.name].output
         ]
 
-    def _output_shapes(self, task: str) -> dict[str, tuple[int, ...]]:
+    def output_shapes(self, task: str) -> dict[str, tuple[int, ...]]:
         """Shapes of a task's outputs by name: those of its first candidate, as of all others."""
         if task not in self._outputs:
             spec = self.tasks[task]

@@ -9,7 +9,7 @@ from msml.data.transforms.pipeline import named
 from msml.digests import digest
 from msml.files import fingerprint
 from msml.recipe.expand import TaskSpec, upstream
-from msml.recipe.schema import Data
+from msml.recipe.schema import INITIAL, Data, TrainRecipe
 from msml.registry import losses, models, plugin_fingerprint, transforms
 
 
@@ -39,6 +39,19 @@ def transform_sources(data: Data) -> dict[str, Any]:
             found[name] = mark
         found |= named_files(arguments)
     return found
+
+
+def pretrained_tasks(recipe: TrainRecipe) -> list[str]:
+    """Name the tasks whose candidates a run pre-trains.
+
+    Chains that are trained from the beginning need none, and in sequence those that see columns.
+    """
+    fit = recipe.posttrain
+    if recipe.strategy or fit.from_ != INITIAL or "connected" in fit.modes:
+        return list(recipe.tasks)
+    if "sequential" not in fit.modes:
+        return []
+    return [name for name, task in recipe.tasks.items() if not upstream(task.inputs, recipe.tasks)]
 
 
 def pretraining_mark(

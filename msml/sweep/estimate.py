@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from msml.chain import WEIGHT, Chain
+from msml.chain import WEIGHT, Chain, frozen, output_column
 from msml.checks.validate import validate
 from msml.recipe import load
 from msml.recipe.schema import TrainRecipe
@@ -129,9 +129,10 @@ def time_steps(
 
 
 def _time(session: Session, example: Example, batch_size: int) -> Step:
-    task = example.task
-    chain = Chain(session.tasks, {task: build_model(session, task, example.candidate)})
-    events = session.on_device("train")
+    task, given = example.task, frozen(session.tasks, example.task)
+    models = {task: build_model(session, task, example.candidate)}
+    chain = Chain(session.tasks, models, frozenset(given))
+    events = {**session.on_device("train"), **_outputs(session, given, batch_size)}
     some = {name: events[name][:batch_size] for name in [*chain.columns(), WEIGHT]}
     fit = replace(session.values.pretrain, batch_size=batch_size)
     optimizer = make_optimizer(fit, chain.variables(), session.precision)
@@ -149,6 +150,15 @@ def _time(session: Session, example: Example, batch_size: int) -> Step:
         epoch(order)
         times.append(time.perf_counter() - began)
     return Step(min(times) / _STEPS, operations)
+
+
+def _outputs(session: Session, tasks: Sequence[str], events: int) -> dict[str, Any]:
+    """Zeros in the place of what frozen tasks give."""
+    return {
+        output_column(task, name): np.zeros((events, *shape), np.float32)
+        for task in tasks
+        for name, shape in session.output_shapes(task).items()
+    }
 
 
 def _operations(step: Any, batch: Mapping[str, Any]) -> int:

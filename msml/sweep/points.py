@@ -19,7 +19,7 @@ from msml.recipe.schema import Sweep, TrainRecipe
 from msml.recipe.tree import COMMAND_LINE, line
 from msml.runs import layout
 from msml.runs.directory import run_directory
-from msml.stages.sharing import pretraining_mark
+from msml.stages.sharing import pretrained_tasks, pretraining_mark
 from msml.sweep.axes import SETTINGS, Space, space, split_settings
 
 STAGES = ("search", "grid", "posttrain", "evaluate", "run")
@@ -162,8 +162,8 @@ def pretraining(recipe: Recipe[TrainRecipe]) -> dict[str, tuple[str, str]]:
     }
     return {
         pretraining_mark(tasks, task, candidate, facts): (task, candidate)
-        for task, spec in tasks.items()
-        for candidate in spec.candidates
+        for task in pretrained_tasks(values)
+        for candidate in tasks[task].candidates
     }
 
 

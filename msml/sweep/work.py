@@ -14,7 +14,7 @@ from msml.data.source import event_source
 from msml.data.splits import divide
 from msml.errors import RecipeError
 from msml.recipe import Recipe
-from msml.recipe.expand import ModelSpec, TaskSpec, chains, expand
+from msml.recipe.expand import ModelSpec, TaskSpec, chains, expand, upstream
 from msml.recipe.schema import Fit, TrainRecipe
 from msml.registry import strategies
 from msml.sweep.points import pretraining
@@ -137,7 +137,7 @@ def _sequential(values: TrainRecipe, tasks: Mapping[str, TaskSpec]) -> _Training
     """Trainings of each candidate on the outputs of earlier tasks, with settings of pretrain."""
     if "sequential" not in values.posttrain.modes:
         return Counter()
-    return _chosen(values, {t: spec for t, spec in tasks.items() if set(spec.inputs) & set(tasks)})
+    return _chosen(values, {t: spec for t, spec in tasks.items() if upstream(spec.inputs, tasks)})
 
 
 def _joint(values: TrainRecipe, tasks: Mapping[str, TaskSpec]) -> _Trainings:

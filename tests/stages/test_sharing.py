@@ -3,10 +3,13 @@
 from dataclasses import replace
 
 import pytest
+from tiny import RECIPE, write_recipe
 
 import msml.losses  # noqa: F401
+from msml.recipe import load
 from msml.recipe.expand import ModelSpec, TaskSpec
-from msml.stages.sharing import pretraining_mark
+from msml.recipe.schema import TrainRecipe
+from msml.stages.sharing import pretrained_tasks, pretraining_mark
 
 FACTS = {"seed": 0, "settings": {"epochs": 3}}
 
@@ -57,3 +60,18 @@ def test_models_before_count_only_where_no_truth_stands_in_for_what_they_give():
     assert mark(chain(size=8)) == mark(chain(size=9))
     # The output of a classification is no label: the best candidate's is taken, frozen.
     assert mark(chain("bce_logits", 8)) != mark(chain("bce_logits", 9))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "tasks"),
+    [
+        ([], ["momentum", "higgs"]),
+        (["posttrain.from=initial", "posttrain.modes=[joint]"], []),
+        (["posttrain.from=initial", "posttrain.modes=[sequential]"], ["momentum"]),
+        (["posttrain.from=initial", "posttrain.modes=[connected]"], ["momentum", "higgs"]),
+        (["posttrain.from=initial", "strategy.name=darts"], ["momentum", "higgs"]),
+    ],
+)
+def test_what_is_pre_trained_is_what_is_needed(tmp_path, overrides, tasks):
+    recipe = load(write_recipe(tmp_path, RECIPE), TrainRecipe, overrides)
+    assert pretrained_tasks(recipe.values) == tasks

@@ -128,3 +128,12 @@ def test_events_have_a_page_of_their_own(events):
         assert jets["parts"][0]["minimum"] == pytest.approx(
             file["all_jets"][..., 0][file["all_jets_real"][...]].min()
         )
+
+
+def test_an_estimate_times_models_on_features_of_earlier_tasks(events):
+    path = str(shipped() / "hierarchy" / "joint.yaml")
+    shown = run("plan", path, f"data.file={events}", "--estimate", "--json")
+    parts = {part["name"]: part for part in json.loads(shown.stdout)["estimate"]}
+    assert parts["pretrain"]["passes"] == 0
+    assert parts["posttrain"]["passes"] == 200
+    assert parts["posttrain"]["seconds"] > 0
