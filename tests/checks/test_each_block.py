@@ -13,6 +13,7 @@ from msml.data.events import EventWriter
 from msml.data.schema import Column
 from msml.recipe import load
 from msml.recipe.schema import TrainRecipe
+from msml.registry import models
 from msml.simulation.columns import COLLECTIONS
 
 RECIPE = """\
@@ -127,8 +128,14 @@ def own(constituents, jet, mask, *, units: int = 4):
 """
 
 
-def test_a_builder_of_a_plugin_gets_the_mask_as_one_more_input():
-    Path("own.py").write_text(PLUGIN)
+@pytest.fixture
+def plugin():
+    yield Path("own.py")
+    models.forget(str(Path("own.py").resolve()))
+
+
+def test_a_builder_of_a_plugin_gets_the_mask_as_one_more_input(plugin):
+    plugin.write_text(PLUGIN)
     head = RECIPE[: RECIPE.index("      sets: {model: deepsets")].replace(
         "weight: 0.5", "weight: 1"
     )

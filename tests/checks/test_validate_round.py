@@ -37,13 +37,13 @@ tasks:
 pretrain: {batch_size: many}
 """
     assert found(text) == [
-        "r.yaml:2: epochs: unknown key; known: chain, data, evaluate, limits, name, plugins, "
-        "posttrain, precision, pretrain, report, seed, select, strategy, sweep, tasks, weighting, "
-        "xla",
+        "r.yaml:2: epochs: unknown key; known: chain, data, evaluate, free_weights, limits, name, "
+        "plugins, posttrain, precision, pretrain, report, seed, select, strategy, sweep, tasks, "
+        "weighting, xla",
         "r.yaml:17: pretrain.batch_size: expected a whole number, got the text 'many'",
         "r.yaml:10: tasks.momentum.candidates.mlp.model: unknown model 'tau_mpl'; "
         "did you mean 'tau_mlp'?",
-        "r.yaml:4: tasks: the weights sum to 0.9, expected 1",
+        "r.yaml:4: tasks: the weights sum to 0.9, expected 1; `free_weights: true` allows it",
         "r.yaml:6: tasks.momentum.inputs.1: unknown column 'calo_image'; "
         "did you mean 'calo_images'? (columns of events.h5)",
         "r.yaml:7: tasks.momentum.target: 'taus' is not transformed; expected "

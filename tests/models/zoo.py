@@ -13,6 +13,10 @@ GENERIC = {
     *("cnn", "deepsets", "set_transformer", "lstm", "gru"),
 }
 """Tested by themselves, in `test_generic.py`."""
+
+OF_OBJECTS = {"tau_deepsets", "event_deepsets", "tau_residual"}
+"""Tested with the hierarchical study."""
+
 INPUTS = {"tau": TAU_INPUTS, "higgs": HIGGS_INPUTS, "whole": TAU_INPUTS}
 ALL = [
     *((name, "tau") for name in (*TAU_MODELS, "zeros", "noise")),

@@ -107,3 +107,19 @@ def test_the_label_is_a_side_branch():
         assert gradient is None if in_head else np.abs(gradient).max() > 0
     assert all(np.abs(gradient).max() > 0 for gradient in tape.gradient(jets, variables))
     assert tape.gradient(jets, chain.models["higgs_id"].trainable_variables)[0] is None
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 4)])
+def test_the_momentum_of_a_jet_is_corrected_from_more_numbers(shape):
+    """Of one jet, or of all jets of an event: the same weights; phi is wrapped."""
+    more = (*shape[:-1], 16)
+    model = build("tau_residual", [shape, more], (*shape[:-1], 3), {"units": 8, "layers": 1}, 1)
+    assert model.count_params() == 20 * 8 + 8 + 8 * 3 + 3
+    for weight in model.layers[-2].weights:
+        weight.assign(np.zeros(weight.shape))
+    jets = np.random.default_rng(1).uniform(-3, 3, (5, *shape)).astype("f")
+    numbers = np.zeros((5, *more), "f")
+    assert np.allclose(model([jets, numbers]), jets[..., :3], atol=1e-6)
+    model.layers[-2].bias.assign([0.1, 0, 2 * np.pi])
+    expected = jets[..., :3] + [0.1, 0, 0]
+    assert np.allclose(model([jets, numbers]), expected, atol=1e-5)
