@@ -213,7 +213,11 @@ class Paths:
             factors = [tf.convert_to_tensor(f, tf.float32) for f in factors]
             none = tf.UnconnectedGradients.ZERO
             found = tape.gradient(targets, sources, factors, unconnected_gradients=none)
-        found = [tf.convert_to_tensor(gradient) / scale for gradient in found]
+        # Where objects are packed, TensorFlow does not see what shape a gradient has.
+        found = [
+            tf.ensure_shape(gradient, source.shape) / scale
+            for gradient, source in zip(map(tf.convert_to_tensor, found), sources, strict=True)
+        ]
         return [loss, part, self._flat(task, found[: len(values)]), *found[len(values) :]]
 
     def _apply(
