@@ -260,11 +260,7 @@ def bce_logits(target: Tensor, prediction: Tensor, *, mask: Tensor | None = None
 
     Source: paper, section 4.1, L_2.
     """
-    from keras import ops
-
-    label = ops.reshape(float32(target), (-1,))
-    logit = ops.reshape(float32(prediction), (-1,))
-    return binary(label, logit) if mask is None else event_mean(label, logit, mask, binary)
+    return _of_logit(target, prediction, mask, binary)
 
 
 @losses.register("brier", target="label", classification=True)
@@ -277,6 +273,18 @@ def brier(target: Tensor, prediction: Tensor, *, mask: Tensor | None = None) -> 
 
     def each(label: Tensor, logit: Tensor) -> Tensor:
         return square(label, ops.sigmoid(logit))
+
+    return _of_logit(target, prediction, mask, each)
+
+
+def _of_logit(
+    target: Tensor,
+    prediction: Tensor,
+    mask: Tensor | None,
+    each: Callable[[Tensor, Tensor], Tensor],
+) -> Tensor:
+    """Take a loss of a label and a logit an event, `(events,)`."""
+    from keras import ops
 
     label = ops.reshape(float32(target), (-1,))
     logit = ops.reshape(float32(prediction), (-1,))

@@ -54,18 +54,16 @@ def check_models(recipe: TrainRecipe, columns: Columns, bad: set[str]) -> Iterat
             target, seen = target[1:], output[1:]
         yield from _check_loss(f"{key}.loss", task, target, seen)
         yield from _check_metrics(recipe, name, target, seen, bad)
+        masks, each = input_masks(recipe, name, columns), each_of(recipe, name, columns)
+        about = (inputs, output, precision, task.output, masks, each)
         for candidate, spec in _distinct(task):
             here = f"{key}.candidates.{spec.source}"
             if _any_below(bad, here):
                 continue
             try:
-                masks = input_masks(recipe, name, columns)
-                each = each_of(recipe, name, columns)
-                about = (inputs, output, precision, task.output, masks, each)
                 found = _build(spec, *about, recipe.limits.weights)
             except RecipeError as error:
-                shown = _shown(inputs, input_masks(recipe, name, columns))
-                yield from _model_problems(here, candidate, spec, error, shown)
+                yield from _model_problems(here, candidate, spec, error, _shown(inputs, masks))
                 continue
             first = outputs.setdefault(name, found)
             if found != first:

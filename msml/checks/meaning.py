@@ -82,7 +82,7 @@ def _no_mask(entry: Entry, task: Task, columns: Columns) -> str | None:
 
     Of a task with `each` it need not where the mask says of whole objects what is real.
     """
-    mask = mask_of(task, columns)
+    mask = mask_of(task.target, columns)
     if not mask or wants(entry, "mask"):
         return None
     if task.each and len(columns.described[mask].sizes) == 1:

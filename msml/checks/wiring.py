@@ -152,9 +152,8 @@ def inputs_of(recipe: TrainRecipe, name: str, columns: Columns) -> tuple[str, ..
     for text in [*task.inputs, *([task.each] if task.each else [])]:
         source = source_of(text, recipe.tasks)
         column = recipe.tasks[source.name].each if source.output else source.name
-        described = columns.described.get(column or "")
-        if described is not None and described.mask:
-            found.append(described.mask)
+        if mask := mask_of(column, columns):
+            found.append(mask)
     return tuple(dict.fromkeys(found))
 
 
@@ -169,19 +168,13 @@ def input_masks(recipe: TrainRecipe, name: str, columns: Columns) -> tuple[bool,
     )
 
 
-def real_of(task: Task, columns: Columns) -> str:
-    """Name the column that says which objects of `each` are real; "" where all are."""
-    column = columns.described.get(task.each or "")
-    return "" if column is None else column.mask
-
-
 def each_of(recipe: TrainRecipe, name: str, columns: Columns) -> Each | None:
     """Say which objects the models of a task are applied to; None where it has no `each`."""
     task = recipe.tasks[name]
     shape = columns.shapes.get(task.each or "")
     if not task.each or not shape:
         return None
-    real, inputs = real_of(task, columns), inputs_of(recipe, name, columns)
+    real, inputs = mask_of(task.each, columns), inputs_of(recipe, name, columns)
     return Each(shape[0], inputs.index(real) if real else None)
 
 
@@ -205,7 +198,7 @@ def _check_each(name: str, recipe: TrainRecipe, columns: Columns) -> Iterator[Pr
     if not shape:
         yield key, f"'{task.each}' is a number an event; expected a column with an axis of objects"
         return
-    mask = columns.described.get(real_of(task, columns))
+    mask = columns.described.get(mask_of(task.each, columns))
     if mask is not None and len(mask.sizes) != 1:
         yield key, f"the mask of '{task.each}' is '{mask.name}', not of objects alone"
     if target is not None and target[:1] != shape[:1]:
@@ -213,7 +206,7 @@ def _check_each(name: str, recipe: TrainRecipe, columns: Columns) -> Iterator[Pr
         yield f"tasks.{name}.target", f"'{task.target}' has shape {target}; {wanted}"
 
 
-def mask_of(task: Task, columns: Columns) -> str:
-    """Name the column that says which numbers of a task's target are real; "" where all are."""
-    column = columns.described.get(task.target)
-    return "" if column is None else column.mask
+def mask_of(column: str | None, columns: Columns) -> str:
+    """Name the column that says which numbers of a column are real; "" where all are."""
+    described = columns.described.get(column or "")
+    return "" if described is None else described.mask

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from msml.metrics import facts_of
 from msml.plotting import COLOURS, LINES, MARKERS
 from msml.registry import figures
 from msml.report.looks import NothingToDraw, mean_and_error, new_figure
 from msml.report.results import Results
+from msml.report.run import heading
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -124,6 +124,8 @@ def _listed(
     ax: "Axes", table: "DataFrame", axes: list[str], metric: str, *, labelled: bool
 ) -> None:
     """Draw points with names, the first at the top."""
+    from matplotlib.ticker import MaxNLocator
+
     places = np.arange(len(table))[::-1]
     look: dict[str, Any] = {"color": COLOURS[0]}
     x = table[metric]
@@ -134,13 +136,7 @@ def _listed(
     ax.tick_params(axis="y", which="minor", left=False, right=False)
     ax.set_xlabel(_label(metric))
     ax.set_ylim(-0.7, len(table) - 0.3)
-    ax.xaxis.set_major_locator(_few_ticks())
-
-
-def _few_ticks() -> Any:
-    from matplotlib.ticker import MaxNLocator
-
-    return MaxNLocator(3)
+    ax.xaxis.set_major_locator(MaxNLocator(3))
 
 
 def _even(ax: "Axes", values: "Any") -> None:
@@ -158,5 +154,4 @@ def _even(ax: "Axes", values: "Any") -> None:
 
 def _label(metric: str) -> str:
     task, _, name = metric.rpartition("/")
-    unit = str(facts_of(name).get("unit", "1")).replace("^2", "²")
-    return f"{name} of {task}" + (f" [{unit}]" if unit != "1" else "")
+    return f"{heading(name)} of {task}"

@@ -54,11 +54,11 @@ def curves(results: Results) -> list[Curve]:
 
 
 def _of_run(run: Path) -> Iterator[Curve]:
-    weighting = str(kept_recipe(run).values.weighting["name"])
     units: dict[str, list[Mapping[str, float]]] = {}
     for record in log.records(run):
         if weights := record.get("weighting", {}).get("coefficients"):
             units.setdefault(record["unit"], []).append(weights)
+    weighting = str(kept_recipe(run).values.weighting["name"]) if units else ""
     for epochs in units.values():
         for task in epochs[0]:
             yield Curve(weighting, task, np.array([epoch[task] for epoch in epochs], float))

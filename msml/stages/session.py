@@ -19,7 +19,6 @@ from msml.checks.wiring import (
     inputs_of,
     mask_of,
     output_shape,
-    real_of,
 )
 from msml.data.dataset import SplitData, check_classes, load_splits, make_pipelines
 from msml.data.described import EventFile, paths
@@ -89,8 +88,8 @@ class Session:
             name: replace(
                 spec,
                 classes=classes_of(recipe.values.tasks[name], self._columns),
-                mask=mask_of(recipe.values.tasks[name], self._columns),
-                real=real_of(recipe.values.tasks[name], self._columns),
+                mask=mask_of(recipe.values.tasks[name].target, self._columns),
+                real=mask_of(recipe.values.tasks[name].each, self._columns),
                 inputs=inputs_of(recipe.values, name, self._columns),
             )
             for name, spec in expand(recipe.values).items()
@@ -220,7 +219,7 @@ class Session:
     def _check_test(self) -> None:
         """Refuse labels and weights of test now, not after hours; nothing else of it is read."""
         data, file, pipelines = self.values.data, self.data_file, self.pipelines
-        columns = [*self._labels, *self._masks.values()]
+        columns = [*self._labels, *filter(None, self._labels.values())]
         self._check(load_splits(data, ["test"], columns, file, None, pipelines)["test"])
 
     @property
@@ -229,21 +228,16 @@ class Session:
         return {name: spec.weight for name, spec in self.tasks.items()}
 
     @property
-    def _labels(self) -> list[str]:
-        """The targets that are classes."""
+    def _labels(self) -> dict[str, str]:
+        """The targets that are classes, each with its mask, "" where there is none."""
         kinds = {name: kind_of(task) for name, task in self.values.tasks.items()}
-        return [self.tasks[name].target for name in kinds if kinds[name] in ("label", "classes")]
-
-    @property
-    def _masks(self) -> dict[str, str]:
-        """The masks of these targets, where they have one."""
-        labels = [spec for spec in self.tasks.values() if spec.target in self._labels]
-        return {spec.target: spec.mask for spec in labels if spec.mask}
+        labels = [self.tasks[name] for name in kinds if kinds[name] in ("label", "classes")]
+        return {spec.target: spec.mask for spec in labels}
 
     def _check(self, split: SplitData) -> None:
         """Check the classes of a split."""
-        for column in self._labels:
-            check_classes(split, column, self.data_file, self._masks.get(column, ""))
+        for column, mask in self._labels.items():
+            check_classes(split, column, self.data_file, mask)
 
     def _note_negative(self, split: SplitData) -> None:
         """Say how many weights are negative."""

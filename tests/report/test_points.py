@@ -106,3 +106,11 @@ def test_a_report_of_fixed_weights_has_none():
 
     with pytest.raises(NothingToDraw, match="no weighting was at work"):
         curves(Results("made", (), pd.DataFrame(), (), 0, ()))
+
+
+def test_a_validity_is_no_registered_metric_and_has_a_panel():
+    rows = [{**row(0.7, seed=0, size=n), "first/validity": 0.9} for n in (1, 2)]
+    rows = [{**each, "first/validity error": 0.1} for each in rows]
+    with style():
+        figure = draw(points(results(rows, ("seed", "size"))))
+    assert figure.axes[2].get_ylabel() == "validity of first"
