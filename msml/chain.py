@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from msml.models.build import named
+from msml.models.outputs import named
 from msml.recipe.expand import OUTPUT, PROBABILITIES, Source, TaskSpec, source_of
 from msml.registry import losses
 

@@ -9,16 +9,14 @@ Times are medians without the first epoch. The most memory that msml's process t
 
 import json
 import resource
-import subprocess
 import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from sides import apart, engine, median_seconds
 
 _RECIPE = "recipes/base/hierarchy.yaml"
 _EVENTS, _BATCH = 6000, 256
@@ -44,12 +42,7 @@ def time_msml() -> Callable[[], None]:
     from msml.models.build import build
     from msml.models.each import Each
     from msml.recipe.expand import TaskSpec
-    from msml.recipe.schema import Fit
     from msml.training.environment import tensorflow
-    from msml.training.epoch import Stream, compile_epoch, epoch_order, to_device
-    from msml.training.steps import make_optimizer
-    from msml.weighting.rule import make_weighting, tasks_of
-    from msml.weighting.step import make_chain_step
 
     tensorflow()
     real = {"each": "all_jets", "real": "all_jets_real", "mask": "all_jets_real"}
@@ -68,15 +61,9 @@ def time_msml() -> Callable[[], None]:
             "event_deepsets", [(_JETS, 4), (_JETS, 16), (_JETS,)], (1,), {}, 1, **of_event
         ),
     }
-    chain = Chain(tasks, models)
-    optimizer = make_optimizer(Fit(), chain.variables(), "float32")
-    tensors = to_device({**arrays(), WEIGHT: np.ones(_EVENTS, np.float32)})
+    events = {**arrays(), WEIGHT: np.ones(_EVENTS, np.float32)}
     weights = {"tau_id": 1.0, "higgs_id": 1.0}
-    fixed = make_weighting({"name": "fixed"}, tasks_of(chain, weights, 0))
-    step = make_chain_step(chain, weights, optimizer, fixed)
-    epoch = compile_epoch(step, Stream(tensors, _BATCH), losses=3, xla=False)
-    numbers = iter(range(1000))
-    return lambda: (epoch(epoch_order(_EVENTS, 1, "bench", next(numbers))), None)[1]
+    return engine(Chain(tasks, models), weights, events, _BATCH, xla=False)
 
 
 def time_keras() -> Callable[[], None]:
@@ -130,14 +117,9 @@ def time_keras() -> Callable[[], None]:
 def measure(side: str, epochs: int) -> None:
     """Time one side in this process, and print seconds and the most memory it took."""
     epoch = {"msml": time_msml, "keras": time_keras}[side]()
-    epoch()
-    seconds = []
-    for _ in range(epochs):
-        began = time.perf_counter()
-        epoch()
-        seconds.append(time.perf_counter() - began)
+    seconds = median_seconds(epoch, epochs)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    print(json.dumps([float(np.median(seconds)), memory]))
+    print(json.dumps([seconds, memory]))
 
 
 def main() -> None:
@@ -146,11 +128,7 @@ def main() -> None:
         measure(sys.argv[1], int(sys.argv[2]))
         return
     epochs = sys.argv[1] if len(sys.argv) > 1 else "7"
-    found = {}
-    for side in ("keras", "msml"):
-        command = [sys.executable, str(Path(__file__)), side, epochs]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-        found[side] = json.loads(done.stdout.splitlines()[-1])
+    found = {side: apart(__file__, side, epochs) for side in ("keras", "msml")}
     table = Table(title=f"one epoch of {_EVENTS} events with jets, batch {_BATCH}", box=None)
     for heading in ("trained", "fit [s]", "msml [s]", "fit/msml", "msml [MB]"):
         table.add_column(heading, justify="right")

@@ -7,16 +7,13 @@ defaults, from arrays in memory; msml with its settings. Times are medians witho
 """
 
 import json
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
+from sides import apart, engine, median_seconds
 
 _RECIPE = "recipes/base/htautau.yaml"
 _EVENTS = 10_000
@@ -70,24 +67,11 @@ def models_of(tasks: Any, chosen: dict[str, str]) -> dict[str, Any]:
 
 def time_msml(tasks: Any, arrays: dict[str, Any], chosen: dict[str, str]) -> Callable[[], None]:
     """One epoch of msml's engine."""
-    from msml.chain import WEIGHT, Chain
-    from msml.recipe.schema import Fit
-    from msml.training.epoch import Stream, compile_epoch, epoch_order, to_device
-    from msml.training.steps import make_optimizer
-    from msml.weighting.rule import make_weighting, tasks_of
-    from msml.weighting.step import make_chain_step
+    from msml.chain import Chain
 
     chain = Chain(tasks, models_of(tasks, chosen))
-    optimizer = make_optimizer(Fit(), chain.variables(), "float32")
-    tensors = to_device({name: arrays[name] for name in [*chain.columns(), WEIGHT]})
     weights = _WEIGHTS if len(chosen) > 1 else dict.fromkeys(chosen, 1.0)
-    fixed = make_weighting({"name": "fixed"}, tasks_of(chain, weights, 0))
-    step = make_chain_step(chain, weights, optimizer, fixed)
-    convolution = "cnn" in chosen.values()
-    stream = Stream(tensors, _BATCH)
-    epoch = compile_epoch(step, stream, losses=len(chosen) + 1, xla=not convolution)
-    numbers = iter(range(1000))
-    return lambda: (epoch(epoch_order(_EVENTS, 1, "bench", next(numbers))), None)[1]
+    return engine(chain, weights, arrays, _BATCH, xla="cnn" not in chosen.values())
 
 
 def time_keras(tasks: Any, arrays: dict[str, Any], chosen: dict[str, str]) -> Callable[[], None]:
@@ -131,13 +115,7 @@ def measure(side: str, number: int, epochs: int) -> None:
         tensorflow()
     tasks, arrays = prepare()
     epoch = {"msml": time_msml, "keras": time_keras}[side](tasks, arrays, chosen)
-    epoch()
-    seconds = []
-    for _ in range(epochs):
-        began = time.perf_counter()
-        epoch()
-        seconds.append(time.perf_counter() - began)
-    print(json.dumps(float(np.median(seconds))))
+    print(json.dumps(median_seconds(epoch, epochs)))
 
 
 def main() -> None:
@@ -152,9 +130,7 @@ def main() -> None:
     for number, (name, _) in enumerate(work()):
         seconds = {}
         for side in ("keras", "msml"):
-            command = [sys.executable, str(Path(__file__)), side, str(number), epochs]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            seconds[side] = float(done.stdout.splitlines()[-1])
+            seconds[side] = apart(__file__, side, str(number), epochs)
         ratio = seconds["keras"] / seconds["msml"]
         table.add_row(name, f"{seconds['keras']:.3f}", f"{seconds['msml']:.4f}", f"{ratio:.1f}")
     Console().print(table)

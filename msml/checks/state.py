@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from msml.data.kinematics import Array
-from msml.models.build import Shape, named
+from msml.models.build import Shape
+from msml.models.outputs import named
 from msml.models.stateless import call
 from msml.training.environment import tensorflow
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msml.arguments import bind, wants
 from msml.errors import RecipeError, nearest
 from msml.models.each import Each
+from msml.models.outputs import named
 from msml.recipe.expand import BESIDE_OUTPUTS, OUTPUT, PREDICTION, PROBABILITIES
 from msml.registry import models
 
@@ -113,18 +114,6 @@ def _outputs(model: "keras.Model", input_shapes: Sequence[Shape]) -> Mapping[str
         zeros = [ops.zeros((1, *shape)) for shape in input_shapes]
         result = model(zeros if len(zeros) > 1 else zeros[0], training=False)
     return named(result)
-
-
-def named(result: Any) -> Mapping[str, Any]:
-    """Name what a model returns: a dictionary has names, anything else is `output`.
-
-    Keras's masks end here: a later model must not see more than is in the outputs.
-    """
-    outputs = result if isinstance(result, Mapping) else {OUTPUT: result}
-    for each in outputs.values():
-        if getattr(each, "_keras_mask", None) is not None:
-            each._keras_mask = None
-    return outputs
 
 
 @contextmanager

@@ -1,12 +1,12 @@
 """A model of one object, applied to each object of an event with the same weights."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from msml.models.inputs import Shape, declare
-from msml.recipe.expand import OUTPUT
+from msml.models.outputs import named
 
 if TYPE_CHECKING:
     import keras
@@ -65,9 +65,8 @@ class Each:
             (Pack if self._of_objects(x.shape[1:]) else Spread)(dtype="float32")(x, real)
             for x in self.given(inputs)
         ]
-        found = model(rows if len(rows) > 1 else rows[0])
-        named = found if isinstance(found, Mapping) else {OUTPUT: found}
-        outputs = {name: Unpack(dtype="float32")(each, real) for name, each in named.items()}
+        found = named(model(rows if len(rows) > 1 else rows[0]))
+        outputs = {name: Unpack(dtype="float32")(each, real) for name, each in found.items()}
         return keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs, name=model.name)
 
     def _of_objects(self, shape: Shape) -> bool:

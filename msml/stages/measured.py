@@ -70,3 +70,9 @@ def best(measured: Sequence[Measured], most: int) -> list[Measured]:
     """Return those with the largest areas, largest first; in their order where there are none."""
     ranked = sorted(measured, key=lambda m: -m.area.value if m.area else 0.0)
     return ranked[:most]
+
+
+def best_chains(measured: Sequence[Measured], most: int) -> list[Measured]:
+    """Return the best of the last mode in which chains were trained."""
+    modes = list(dict.fromkeys(m.mode for m in measured))
+    return best([m for m in measured if m.mode == modes[-1]], most)

@@ -12,7 +12,7 @@ from math import ceil
 from typing import Any
 
 from msml.chain import Chain, Named, weighted_total
-from msml.models.build import named
+from msml.models.outputs import named
 from msml.models.stateless import Called, call, penalised
 from msml.recipe.expand import upstream
 from msml.strategies.supernet import Supernet

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from msml.chain import Chain, Named
-from msml.models.build import named
+from msml.models.outputs import named
 from msml.models.stateless import Called, call
 from msml.recipe.expand import TaskSpec
 from msml.strategies.relaxation import SOFTMAX, Relaxation

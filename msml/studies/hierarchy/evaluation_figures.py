@@ -11,7 +11,7 @@ from msml.data.kinematics import Array
 from msml.plotting import COLOURS, new_figure
 from msml.registry import evaluation_figures, losses
 from msml.runs import layout
-from msml.stages.measured import Measured, TestEvents, best
+from msml.stages.measured import Measured, TestEvents, best_chains
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,8 +26,7 @@ def latent_spaces(
 ) -> "dict[str, Callable[[], Figure]]":
     """The feature of each event or object, coloured by its label, of each of the best chains."""
     planned: dict[str, Callable[[], Figure]] = {}
-    modes = list(dict.fromkeys(m.mode for m in measured))
-    for top in best([m for m in measured if m.mode == modes[-1]], _MOST_CHAINS):
+    for top in best_chains(measured, _MOST_CHAINS):
         for task, named in top.others.items():
             for name, feature in named.items():
                 if feature.shape[-1] == 2 and _is_label(events, task):

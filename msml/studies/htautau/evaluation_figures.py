@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msml.registry import evaluation_figures
 from msml.runs import layout
-from msml.stages.measured import Measured, TestEvents, best
+from msml.stages.measured import Measured, TestEvents, best_chains
 from msml.studies.htautau.figures.measured import tau_events
 from msml.studies.htautau.figures.momentum import draw_mass, draw_response
 from msml.studies.htautau.figures.validity import draw_bands, draw_calibration
@@ -28,8 +28,7 @@ def tau_momenta(
         return planned
     if taus.judged is not None:
         planned["validity"] = partial(draw_calibration, taus)
-    modes = list(dict.fromkeys(m.mode for m in measured))
-    for top in best([m for m in measured if m.mode == modes[-1]], _MOST_CHAINS):
+    for top in best_chains(measured, _MOST_CHAINS):
         same = [m for m in measured if m.chain == top.chain]
         planned[f"{layout.part(top.chain)}/response"] = partial(draw_response, taus, same)
         if taus.label is not None:

@@ -128,8 +128,7 @@ def tau_residual(jets: Shape, *more: Shape, units: Width = 32, layers: Depth1 = 
 
     inputs = [keras.Input(shape, name=f"input_{i}") for i, shape in enumerate((jets, *more))]
     x = keras.layers.Concatenate(name="jet")(inputs) if more else inputs[0]
-    x = dense_stack(x, units, layers, "correction")
-    x = keras.layers.Dense(3, dtype="float32", name="correction")(x)
+    x = _correction(x, units, layers)
     output = Correct(dtype="float32", name="taus")([x, inputs[0]])
     return keras.Model(inputs if more else inputs[0], output, name="tau_residual")
 
@@ -164,6 +163,14 @@ def dense_stack(x: Tensor, units: int, layers: int, name: str) -> Tensor:
     return x
 
 
+def _correction(x: Tensor, units: int, layers: int) -> Tensor:
+    """Correct log pt, eta and phi from what is seen of a jet, `(..., numbers)` to `(..., 3)`."""
+    import keras
+
+    x = dense_stack(x, units, layers, "correction")
+    return keras.layers.Dense(3, dtype="float32", name="correction")(x)
+
+
 def _inputs(jets: Shape, images: Shape, *more: Shape) -> list[Tensor]:
     import keras
 
@@ -192,7 +199,6 @@ def _corrected(
     own = [Fold(name=f"each_more_{i}")(x) for i, x in enumerate(inputs[2:])]
     seen = [features, Fold(name="each_jet")(jets), *own]
     x = keras.layers.Concatenate(name="features_and_jet")(seen)
-    x = dense_stack(x, units, layers, "correction")
-    x = keras.layers.Dense(3, dtype="float32", name="correction")(x)
+    x = _correction(x, units, layers)
     x = Unfold(jets.shape[1], dtype="float32", name="event")(x)
     return keras.Model(inputs, Correct(dtype="float32", name="taus")([x, jets]), name=name)

@@ -1,0 +1,18 @@
+"""What a model returns."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from msml.recipe.expand import OUTPUT
+
+
+def named(result: Any) -> Mapping[str, Any]:
+    """Name what a model returns: a dictionary has names, anything else is `output`.
+
+    Keras's masks end here: a later model must not see more than is in the outputs.
+    """
+    outputs = result if isinstance(result, Mapping) else {OUTPUT: result}
+    for each in outputs.values():
+        if getattr(each, "_keras_mask", None) is not None:
+            each._keras_mask = None
+    return outputs
