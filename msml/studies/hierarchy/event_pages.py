@@ -31,7 +31,7 @@ def draw_page(path: Path, output: Path) -> None:
     wanted = [*_COLUMNS, *({_LABEL} & set(file.columns))]
     total = file.events
     shown = slice(None, None, max(1, -(-total // MOST_EVENTS)))
-    columns = {name: column[shown] for name, column in read(path, wanted).items()}
+    columns = read(path, wanted, shown)
     drawn = len(columns["all_jets"])
     title = f"{path.name}: {total:,} events" + (f", {drawn:,} drawn" if drawn < total else "")
     with style():

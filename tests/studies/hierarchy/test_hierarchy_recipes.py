@@ -19,7 +19,7 @@ from msml.recipe.schema import TrainRecipe
 from msml.report.inspection_page import compose
 from msml.stages.measured import Measured, TestEvents
 from msml.studies.hierarchy.evaluation_figures import latent_spaces
-from msml.studies.hierarchy.event_pages import _panels
+from msml.studies.hierarchy.event_pages import _panels, draw_page
 from msml.sweep.plan import make
 
 RECIPES = sorted((shipped() / "hierarchy").glob("*.yaml"))
@@ -128,6 +128,17 @@ def test_events_have_a_page_of_their_own(events):
         assert jets["parts"][0]["minimum"] == pytest.approx(
             file["all_jets"][..., 0][file["all_jets_real"][...]].min()
         )
+
+
+def test_of_many_events_some_at_equal_distances_are_drawn(events, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("msml.studies.hierarchy.event_pages.MOST_EVENTS", 100)
+    monkeypatch.setattr("msml.studies.hierarchy.event_pages.compose", lambda *a: drawn.append(a))
+    monkeypatch.setattr("msml.studies.hierarchy.event_pages.save", lambda *_: None)
+    draw_page(events, Path("page.png"))
+    ((title, panels),) = drawn
+    assert title == "nested.h5: 300 events, 100 drawn"
+    assert panels[0].values.tolist() == read(events)["all_jets_real"][::3].sum(axis=1).tolist()
 
 
 def test_an_estimate_times_models_on_features_of_earlier_tasks(events):
