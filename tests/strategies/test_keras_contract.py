@@ -205,6 +205,7 @@ def by_hand(tasks, models, columns, weights, alphas, penalised):
         for model in some.values():
             count = len(model.trainable_variables)
             own, rest = rest[:count], rest[count:]
+            model._clear_losses()  # it knows them by their `id`, which earlier ones may have had
             called = model.stateless_call(own, [], mixed, return_losses=True)
             outputs.append(called[0])
             if penalised:
