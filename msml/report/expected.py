@@ -98,6 +98,11 @@ def verdicts(
 ) -> list[Verdict]:
     """Judge the statements about some figures.
 
+    Args:
+        statements: All.
+        figures: Names of figures.
+        table: All rows, see `msml.report.results.described`.
+
     Raises:
         RecipeError: One names a column that there is not, or none is about these figures.
     """

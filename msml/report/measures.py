@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from msml.errors import RecipeError, nearest
 from msml.report.looks import first_of_each_run, mean_and_error
 from msml.report.power import fit
+from msml.report.results import once
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -98,7 +99,7 @@ def measure(
     """Carry out a measurement on the rows that fit.
 
     Args:
-        table: All rows.
+        table: All rows, see `msml.report.results.described`.
         settings: `kind` and its arguments.
         where: A value, a list of values, or `{least: …, most: …}` for some columns.
 
@@ -112,6 +113,7 @@ def measure(
         raise RecipeError(f"unknown column '{wrong[0]}'{nearest(wrong[0], list(table.columns))}")
     for column, wanted in where.items():
         table = table[_fits(table[column], wanted)]
+    table = once(table, named)  # recipes of a report may share runs
     return list(KINDS[settings["kind"]](table, **arguments))
 
 

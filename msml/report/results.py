@@ -14,7 +14,7 @@ from msml.recipe.tree import line
 from msml.report.facts import Facts, facts
 from msml.runs import layout
 from msml.runs.directory import read_json, read_records
-from msml.sweep.collect import Row, collect, run_rows
+from msml.sweep.collect import Row, collect, columns, run_rows
 from msml.sweep.plan import Plan, make
 from msml.sweep.tables import missing_lines
 
@@ -161,19 +161,29 @@ def tidy(rows: Sequence[Row]) -> "DataFrame":
         `gradient_passes`, `train_seconds`, `seconds`, `mse` (GeV² where the recipe has that),
         `validity`, `auc`, each with `… error`, and `valid_loss` of the last task.
     """
+    return once(described(rows))[list(COLUMNS)]
+
+
+def described(rows: Sequence[Row]) -> "DataFrame":
+    """Add to every row the columns of `tidy` and `identity`, the same for runs of one recipe."""
     from pandas import DataFrame, to_numeric
 
     known: dict[str, Facts] = {}
-    made: dict[tuple[str, str, str], Row] = {}
+    made: list[Row] = []
     for row in rows:
         directory = row["directory"]
         about = known[directory] = known.get(directory) or facts(Path(directory))
-        key = about.identity, str(row.get("chain")), str(row.get("mode"))
-        made.setdefault(key, _tidied(row, about))
-    table = DataFrame(list(made.values()), columns=list(COLUMNS))
+        made.append({**row, **_tidied(row, about), "identity": about.identity})
+    names = dict.fromkeys((*COLUMNS, "identity", *columns(made)))
+    table = DataFrame(made, columns=list(names))
     for name in _NUMBERS:
         table[name] = to_numeric(table[name], errors="coerce")
     return table
+
+
+def once(table: "DataFrame", along: Sequence[str] = ()) -> "DataFrame":
+    """Keep a row for each run, chain and mode; for each place along some columns, if asked."""
+    return table.drop_duplicates(["identity", "chain", "mode", *along])
 
 
 def _tidied(row: Row, about: Facts) -> Row:

@@ -15,7 +15,7 @@ from msml.registry import losses, models
 TRAINING = [
     path
     for path in shipped().rglob("*.yaml")
-    if path.parent.name != "events" and path.name != "expected.yaml"
+    if path.parent.name != "events" and not path.name.endswith("expected.yaml")
 ]
 
 

@@ -10,7 +10,7 @@ FIRST, LAST = ("mlp", "cnn", "sf"), ("mlp", "lstm", "mass")
 
 
 def table(rows):
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=COLUMNS).assign(identity=lambda made: made["directory"])
 
 
 def row(**facts):
