@@ -118,7 +118,7 @@ def test_a_good_recipe_is_good():
 
 @pytest.mark.parametrize("path", TRAINING, ids=lambda p: p.stem)
 def test_every_shipped_recipe_is_good(path, events):
-    nested = "hierarchy" in (path.parent.name, path.stem) or path.stem == "three_steps"
+    nested = "hierarchy" in (path.parent.name, path.stem) or "three_steps" in path.stem
     file = write_nested(Path("nested.h5")) if nested else events
     found = report(str(path), [f"data.file={file}", "data.events=null"], fast=False)
     assert found.problems == []
@@ -139,7 +139,7 @@ def test_every_shipped_recipe_is_good(path, events):
     }
     strategies |= {f"htautau_{name}": name for name in ("spos", "asng", "random")}
     strategies |= {"model_size": "grid", "end_to_end": "grid"}
-    strategies["sweep"] = strategies["search"] = "darts"
+    strategies |= dict.fromkeys(("sweep", "search", "compare_three_steps"), "darts")
     strategies["htautau_darts_published"] = "darts"
     assert found.strategy == strategies.get(path.stem)
 

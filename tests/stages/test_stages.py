@@ -384,7 +384,7 @@ GENERAL = ("decay_modes.yaml", "regression.yaml", "three_steps.yaml")
 
 def test_every_shipped_training_recipe_is_tested():
     bases = {"base/htautau.yaml", "base/htautau_dummies.yaml", "base/hierarchy.yaml"}
-    sweeps = {"compare_strategies.yaml", "darts_validity.yaml"}  # these choose at their points
+    sweeps = {"compare_strategies.yaml", "darts_validity.yaml", "compare_three_steps.yaml"}
     found = {str(path.relative_to(shipped())) for path in shipped().rglob("*.yaml")}
     others = ("events/", "paper/", "hierarchy/")  # those of the studies have their own tests
     trained = {name for name in found if not name.startswith(others)}
@@ -436,6 +436,16 @@ def test_shipped_recipes_of_other_problems(tmp_path, recipe, strategy):
     assert all(np.isfinite(m["value"]) for task in found.values() for m in task.values())
     if recipe == "regression.yaml":
         assert 0.5 < found["density"]["mae"]["value"] < 6  # GeV
+
+
+@pytest.mark.slow
+def test_three_steps_beside_two(tmp_path):
+    short = ["data.events=1000", "seed=0", "evaluate.bootstrap=5"]
+    short += ["pretrain.epochs=1", "posttrain.epochs=1", "xla=false", "steps=two_grid,three_darts"]
+    command = msml(tmp_path, "compare", "compare_three_steps.yaml", *short)
+    assert "two_grid" in command.output
+    (three,) = (line for line in command.output.splitlines() if "three_darts" in line)
+    assert three.split()[2].count("+") == 2
 
 
 @pytest.mark.parametrize("recipe", ["base/htautau.yaml", "base/htautau_dummies.yaml"])
