@@ -131,7 +131,7 @@ models = Registry(
     ("msml.models.dense", "msml.models.sets", "msml.models.ordered", "msml.models.dummies"),
 )
 losses = Registry("loss", "losses", ("msml.losses",))
-metrics = Registry("metric", "metrics", ("msml.metrics.generic",))
+metrics = Registry("metric", "metrics", ("msml.metrics.generic", "msml.metrics.significance"))
 transforms = Registry(
     "transform",
     "transforms",
