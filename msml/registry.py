@@ -151,6 +151,9 @@ weightings = Registry(
 )
 
 
+schedules = Registry("schedule", "schedules", ("msml.training.schedules",))
+
+
 def is_dummy(model: str) -> bool:
     """Say whether a model is registered as one that passes on nothing of its input."""
     return model in models.names() and bool(models.get(model).facts.get("dummy"))
@@ -175,6 +178,7 @@ REGISTRIES = {
         transforms,
         strategies,
         weightings,
+        schedules,
         figures,
         evaluation_figures,
         event_pages,

@@ -142,6 +142,7 @@ class Fit:
         epochs: Most passes over the training events.
         patience: Epochs without improvement after which training stops.
         clip_norm: Largest global norm of the gradients; not clipped where null.
+        schedule: `name` of a schedule of the learning rate and its arguments.
     """
 
     optimizer: dict[str, Any] = field(
@@ -151,6 +152,7 @@ class Fit:
     epochs: Count = 100
     patience: Count = 10
     clip_norm: Positive | None = None
+    schedule: dict[str, Any] = field(default_factory=lambda: {"name": "constant"})
 
 
 @dataclass(frozen=True)
