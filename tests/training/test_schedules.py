@@ -43,7 +43,7 @@ def test_cosine_with_restarts():
     assert rates(transfer, [0.9, 25, 50.5, 75, 99.99], epochs=100) == pytest.approx(
         expected, rel=1e-5
     )
-    assert expected == pytest.approx([0.01, 0.00855, 0.00505, 0.00155, 1.02e-4], rel=2e-3)
+    assert expected == pytest.approx([0.01, 0.00855, 0.00505, 0.00155, 1.02e-4], rel=5e-3)
 
 
 def test_warmup():
