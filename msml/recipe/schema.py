@@ -156,6 +156,26 @@ class Fit:
 
 
 @dataclass(frozen=True)
+class Augment:
+    """Events turned and mirrored anew each time that they train; all momenta of one together.
+
+    Attributes:
+        columns: Columns of momenta, with components pt, eta, phi or px, py, pz.
+        rotate: Whether to rotate around the beam, by any angle.
+        flip_phi: Whether to mirror in φ.
+        flip_eta: Whether to mirror in η.
+        rotations: Angles around the circle at test, where the predictions of all copies are
+            averaged: each angle, mirrored or not. 0 for the event alone.
+    """
+
+    columns: list[str] = field(default_factory=list)
+    rotate: bool = True
+    flip_phi: bool = True
+    flip_eta: bool = True
+    rotations: Natural = 0
+
+
+@dataclass(frozen=True)
 class Posttrain(Fit):
     """Training of the connected chain.
 
