@@ -133,7 +133,9 @@ def new_figure(
 
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(len(heights), columns, sharex=True, squeeze=False, height_ratios=heights)
+    axes = figure.subplots(
+        len(heights), columns, sharex="col", squeeze=False, height_ratios=heights
+    )
     return figure, list(axes.T.ravel())
 
 

@@ -6,7 +6,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 FORMATS = (".csv", ".md", ".tex")
-_ERROR = " error"
+_ERROR, _SPREAD = " error", " spread"
 _LATEX = {"±": r"$\pm$", "²": r"$^2$", "α": r"$\alpha$", "–": "--"}
 
 Cells = tuple[list[str], list[list[str]]]
@@ -54,4 +54,5 @@ def _cell(row: dict[Any, Any], name: str) -> str:
     error = row.get(f"{name}{_ERROR}")
     if is_known(error, value):
         return with_error({"value": float(value), "error": float(error)})
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
+    digits = 2 if name.endswith(_SPREAD) else 5
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)

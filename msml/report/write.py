@@ -36,6 +36,8 @@ _EXAMPLES = {
     ),
 }
 
+_LATENT = ("Latent space", "The two numbers of a feature, coloured by label, on test.")
+
 
 @dataclass(frozen=True)
 class Written:
@@ -119,8 +121,13 @@ def _results(results: Results, folder: Path) -> Path:
 
 
 def examples(results: Results) -> list[Section]:
-    """Show what `msml evaluate` has drawn of one run of each strategy: the one of median AUC."""
-    return [section for row in typical(results) for section in _of_run(row)]
+    """Show what `msml evaluate` has drawn of one run of each strategy: the one of median AUC.
+
+    And, at each point of a sweep where a task gives a feature of two numbers, these of the first
+    seed.
+    """
+    found = [section for row in typical(results) for section in _of_run(row)]
+    return [*found, *_latent_spaces(results)]
 
 
 def typical(results: Results) -> "Sequence[Series]":
@@ -133,6 +140,22 @@ def typical(results: Results) -> "Sequence[Series]":
         same = here[here["v1"] == weights[len(weights) // 2]].sort_values("auc", kind="stable")
         picked.append(same.iloc[len(same) // 2])
     return picked
+
+
+def _latent_spaces(results: Results) -> Iterator[Section]:
+    axes = [name for name in results.axes if name != "seed"]
+    seen: dict[str, None] = {}
+    for row in results.rows:
+        place = ", ".join(str(row.get(name)) for name in axes)
+        folder = layout.evaluation(Path(row["directory"])) / layout.part(str(row.get("chain")))
+        pictures = [] if place in seen else sorted(folder.glob("latent_*.png"))
+        for picture in pictures:
+            seen[place] = None
+            title = f"{_LATENT[0]}, {place}" if place else _LATENT[0]
+            anchor = f"{picture.stem}-{len(seen)}"
+            about = f"{_LATENT[1]} Run {row['run']}."
+            files = (picture, picture.with_suffix(".pdf"))
+            yield Section(anchor, title, about, picture, None, files)
 
 
 def _of_run(row: "Series") -> Iterator[Section]:

@@ -8,6 +8,7 @@ from msml.plotting import style
 from msml.report.looks import NothingToDraw
 from msml.report.points import draw, points, summarise
 from msml.report.results import Results
+from msml.report.tables import cells
 from msml.report.weight_curves import Curve
 from msml.report.weight_curves import draw as draw_weights
 from msml.report.weight_curves import summarise as summarise_weights
@@ -41,6 +42,9 @@ def test_means_and_spreads_over_seeds():
     assert first["last/auc"] == pytest.approx(0.711)
     assert first["last/auc spread"] == pytest.approx(0.001)
     assert first["last/auc error"] == pytest.approx(0.001 / 3**0.5)
+    headings, rows = cells(table)
+    shown = dict(zip(headings, rows[0], strict=True))
+    assert (shown["last/auc"], shown["last/auc spread"]) == ("0.71100 ± 0.00058", "0.001")
 
 
 def test_numbers_along_the_axis_names_as_lines():
@@ -67,6 +71,7 @@ def test_names_alone_are_listed():
     assert line.get_xdata() == pytest.approx([0.7, 0.8, 0.9])
     assert line.get_ydata().tolist() == [2, 1, 0]
     assert not any(text.get_text() for text in second.get_yticklabels())
+    assert second.get_xlim()[0] > first.get_xlim()[1]  # each metric has a scale of its own
 
 
 def test_chains_and_modes_are_points_where_only_seeds_are_scanned():

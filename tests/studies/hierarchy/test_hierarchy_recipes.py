@@ -66,6 +66,10 @@ def test_a_sweep_and_its_report(recipe, some, events):
         assert "uncertainty" in (report / "loss_weights.csv").read_text()
     else:
         assert list(Path("runs/hierarchy").rglob("evaluate/*/latent_tau_id_feature.png"))
+        page = (report / "index.html").read_text()
+        for wiring in ("direct", "direct_feature", "additional"):
+            assert f"Latent space, {wiring}, 2" in page
+        assert "Latent space, additional, 8" not in page
 
 
 @pytest.mark.slow
