@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 TITLE = "Weights of the losses"
 CAPTION = (
-    "Weight of each task's loss against epoch, a panel for each weighting; lines are medians over "
-    "runs, bands reach from the least to the largest."
+    "Weight of each task's loss against epoch, a panel for each weighting, or each point of the "
+    "sweep; lines are medians over seeds, bands reach from the least to the largest."
 )
+_COLUMNS = 5
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,12 @@ class Curve:
     """The weights of one task in one training.
 
     Attributes:
-        weighting: Name of the rule.
+        name: The point of the sweep, or else the rule.
         task: The task.
         weights: `(epochs,)`.
     """
 
-    weighting: str
+    name: str
     task: str
     weights: Array
 
@@ -47,21 +48,26 @@ def curves(results: Results) -> list[Curve]:
     Raises:
         NothingToDraw: There are none.
     """
-    found = [curve for run in results.runs for curve in _of_run(run)]
+    axes = [name for name in results.axes if name != "seed"]
+    names = {
+        row["directory"]: ", ".join(str(row.get(name)) for name in axes) for row in results.rows
+    }
+    found = [curve for run in results.runs for curve in _of_run(run, names.get(str(run), ""))]
     if not found:
         raise NothingToDraw("no weighting was at work but that of fixed weights")
     return found
 
 
-def _of_run(run: Path) -> Iterator[Curve]:
+def _of_run(run: Path, name: str) -> Iterator[Curve]:
     units: dict[str, list[Mapping[str, float]]] = {}
     for record in log.records(run):
         if weights := record.get("weighting", {}).get("coefficients"):
             units.setdefault(record["unit"], []).append(weights)
-    weighting = str(kept_recipe(run).values.weighting["name"]) if units else ""
+    if units and not name:
+        name = str(kept_recipe(run).values.weighting["name"])
     for epochs in units.values():
         for task in epochs[0]:
-            yield Curve(weighting, task, np.array([epoch[task] for epoch in epochs], float))
+            yield Curve(name, task, np.array([epoch[task] for epoch in epochs], float))
 
 
 def summarise(found: list[Curve]) -> "DataFrame":
@@ -69,8 +75,8 @@ def summarise(found: list[Curve]) -> "DataFrame":
     from pandas import DataFrame
 
     made = []
-    for (weighting, task), here in _groups(found).items():
-        row: dict[str, Any] = {"weighting": weighting, "task": task, "runs": len(here)}
+    for (name, task), here in _groups(found).items():
+        row: dict[str, Any] = {"weighting": name, "task": task, "runs": len(here)}
         row["first epoch"] = float(np.median([each[0] for each in here]))
         row["last epoch"] = float(np.median([each[-1] for each in here]))
         made.append(row)
@@ -81,13 +87,16 @@ def summarise(found: list[Curve]) -> "DataFrame":
 def draw(found: list[Curve]) -> "Figure":
     """Draw a panel for each weighting, a line for each task."""
     groups = _groups(found)
-    weightings = list(dict.fromkeys(weighting for weighting, _ in groups))
+    names = list(dict.fromkeys(name for name, _ in groups))
     tasks = list(dict.fromkeys(task for _, task in groups))
-    width = 2.8 * len(weightings) + 0.6
-    figure, axes = new_figure(width, 3.0, (1.0,), columns=len(weightings))
-    for ax, weighting in zip(axes, weightings, strict=True):
+    columns, rows = min(len(names), _COLUMNS), -(-len(names) // _COLUMNS)
+    figure, axes = new_figure(2.8 * columns + 0.6, 2.7 * rows + 0.3, (1.0,) * rows, columns)
+    axes = [axes[column * rows + row] for row in range(rows) for column in range(columns)]
+    for ax in axes[len(names) :]:
+        ax.remove()
+    for ax, name in zip(axes, names, strict=False):
         for number, task in enumerate(tasks):
-            here = groups.get((weighting, task), [])
+            here = groups.get((name, task), [])
             if not here:
                 continue
             colour, line = look(number)
@@ -95,9 +104,10 @@ def draw(found: list[Curve]) -> "Figure":
             epochs = np.arange(1, len(middle) + 1)
             ax.plot(epochs, middle, color=colour, linestyle=line, label=task)
             ax.fill_between(epochs, low, high, color=colour, alpha=0.2, linewidth=0)
-        ax.set_title(weighting, loc="left")
+        ax.set_title(name, loc="left")
         ax.set_xlabel("Epoch")
-    axes[0].set_ylabel("Weight of the loss")
+    for ax in axes[: len(names) : columns]:
+        ax.set_ylabel("Weight of the loss")
     entries = axes[0].get_legend_handles_labels()
     figure.legend(*entries, loc="outside upper center", ncols=len(tasks))
     return figure
@@ -106,7 +116,7 @@ def draw(found: list[Curve]) -> "Figure":
 def _groups(found: list[Curve]) -> dict[tuple[str, str], list[Array]]:
     groups: dict[tuple[str, str], list[Array]] = {}
     for curve in found:
-        groups.setdefault((curve.weighting, curve.task), []).append(curve.weights)
+        groups.setdefault((curve.name, curve.task), []).append(curve.weights)
     return groups
 
 

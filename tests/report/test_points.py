@@ -1,5 +1,7 @@
 """Figures of any sweep: its points, and the weights that a weighting gave the losses."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -104,6 +106,36 @@ def test_weights_are_bands_over_runs():
     first = figure.axes[0].get_lines()[0]
     assert first.get_ydata() == pytest.approx([0.5, 0.5, 0.25])
     assert first.get_xdata().tolist() == [1, 2, 3]
+
+
+def test_many_weightings_take_several_rows():
+    names = [f"rule {i}" for i in range(7)]
+    with style():
+        figure = draw_weights([Curve(name, "first", np.ones(3)) for name in names])
+    assert [ax.get_title(loc="left") for ax in figure.axes] == names  # the empty places are gone
+    labelled = [number for number, ax in enumerate(figure.axes) if ax.get_ylabel()]
+    assert labelled == [0, 5]
+
+
+def test_points_of_a_sweep_have_panels_of_their_own(tmp_path):
+    """What the two losses are decides how a rule weighs them."""
+    from msml.report.weight_curves import curves
+    from msml.runs import layout
+
+    rows = []
+    for name, weight in (("bce", 1.5), ("mse", 5.0)):
+        run = tmp_path / name
+        run.mkdir()
+        record = {"unit": "u", "time": 0, "weighting": {"coefficients": {"first": weight}}}
+        layout.log(run).write_text(json.dumps(record) + "\n")
+        rows.append({"directory": str(run), "loss": name, "weights": "uncertainty", "seed": 0})
+    runs = tuple(tmp_path / name for name in ("bce", "mse"))
+    axes = ("seed", "loss", "weights")
+    found = curves(Results("made", (), pd.DataFrame(), runs, 2, (), (), tuple(rows), axes))
+    assert [(each.name, each.weights.tolist()) for each in found] == [
+        ("bce, uncertainty", [1.5]),
+        ("mse, uncertainty", [5.0]),
+    ]
 
 
 def test_a_report_of_fixed_weights_has_none():
