@@ -131,7 +131,7 @@ models = Registry(
     ("msml.models.dense", "msml.models.sets", "msml.models.ordered", "msml.models.dummies"),
 )
 losses = Registry("loss", "losses", ("msml.losses",))
-metrics = Registry("metric", "metrics", ("msml.metrics.generic",))
+metrics = Registry("metric", "metrics", ("msml.metrics.generic", "msml.metrics.significance"))
 transforms = Registry(
     "transform",
     "transforms",
@@ -149,6 +149,9 @@ weightings = Registry(
         f"msml.weighting.{name}" for name in ("fixed", "uncertainty", "rates", "imtl", "conflicts")
     ),
 )
+
+
+schedules = Registry("schedule", "schedules", ("msml.training.schedules",))
 
 
 def is_dummy(model: str) -> bool:
@@ -175,6 +178,7 @@ REGISTRIES = {
         transforms,
         strategies,
         weightings,
+        schedules,
         figures,
         evaluation_figures,
         event_pages,

@@ -20,6 +20,7 @@ from msml.recipe.messages import Problem
 from msml.recipe.schema import Fit, Task, TrainRecipe
 from msml.registry import losses, models, plugin_fingerprint
 from msml.training.environment import resolve_precision
+from msml.training.schedules import make_schedule
 from msml.weighting.rule import Tasks, make_weighting
 
 Outputs = Mapping[str, Shape]
@@ -110,6 +111,16 @@ def check_optimizers(recipe: TrainRecipe, bad: set[str]) -> Iterator[Problem]:
                 _make_optimizer(optimizer)
             except RecipeError as error:
                 yield key, str(error)
+
+
+def check_schedules(recipe: TrainRecipe, bad: set[str]) -> Iterator[Problem]:
+    """Make each schedule with its arguments."""
+    for stage, fit in (("pretrain", recipe.pretrain), ("posttrain", recipe.posttrain)):
+        if not _any_below(bad, f"{stage}.schedule", f"{stage}.optimizer"):
+            try:
+                make_schedule(fit)
+            except RecipeError as error:
+                yield f"{stage}.schedule", str(error)
 
 
 def check_weighting(recipe: TrainRecipe, bad: set[str]) -> Iterator[Problem]:

@@ -1,6 +1,6 @@
 """The data of a training recipe: files, columns, transforms, and how events are divided."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -87,30 +87,38 @@ def check_split(split: Split) -> Iterator[Problem]:
             wanted = f"expected a number from 0 to {split.folds - 1}"
             yield "data.split.fold", f"{wanted}, got {split.fold}"
     else:
-        yield from _check_fractions(split)
+        yield from _check_fractions({name: getattr(split, name) for name in PARTS})
     if split.folds is None and split.fold:
         yield "data.split.fold", "there are no folds; expected `folds`, their number, beside it"
-    if split.column is not None and split.stratify is not None:
+    listed = all(isinstance(getattr(split, name), list) for name in PARTS)
+    if split.column is not None and split.stratify is not None and listed:
         yield "data.split.stratify", "the column divides the events; nothing to stratify"
+    if split.unused and split.column is None:
+        yield "data.split.unused", "there is no column; expected `column` beside it"
 
 
-def _check_fractions(split: Split) -> Iterator[Problem]:
-    parts = {name: getattr(split, name) for name in PARTS}
+def _check_fractions(parts: Mapping[str, Any]) -> Iterator[Problem]:
     for name, fraction in parts.items():
         if isinstance(fraction, bool) or not isinstance(fraction, int | float):
             yield f"data.split.{name}", f"expected a number between 0 and 1, got {fraction!r}"
             return
-        if not 0 < fraction < 1:
+        if not 0 < fraction < 1 and (len(parts) > 1 or fraction != 1):
             yield f"data.split.{name}", f"expected a number between 0 and 1, got {fraction:g}"
     total = sum(parts.values())
     if not abs(total - 1) <= TOLERANCE:
-        yield "data.split", f"train, valid and test sum to {total:.7g}, expected 1"
+        names = " and ".join(", ".join(parts).rsplit(", ", 1))
+        yield "data.split", f"{names} sum to {total:.7g}, expected 1"
 
 
 def _check_values(split: Split) -> Iterator[Problem]:
+    """Check lists of values; what is none must be a fraction of all other events."""
     seen: dict[Any, str] = {}
-    for name in PARTS:
+    fractions: dict[str, Any] = {}
+    for name in (*PARTS, "unused"):
         values = getattr(split, name)
+        if not isinstance(values, list) and isinstance(values, int | float):
+            fractions[name] = values
+            continue
         if not isinstance(values, list) or not all(isinstance(v, int | float) for v in values):
             wanted = f"expected a list of values of '{split.column}'"
             yield f"data.split.{name}", f"{wanted}, got {values!r}"
@@ -119,6 +127,11 @@ def _check_values(split: Split) -> Iterator[Problem]:
             if value in seen:
                 yield f"data.split.{name}", f"{value} is in {seen[value]} already"
             seen[value] = name
+    if len(fractions) == len(PARTS):
+        wanted = f"expected a list of values of '{split.column}', here or for another part"
+        yield "data.split.train", f"{wanted}, got {split.train!r}"
+    elif fractions:
+        yield from _check_fractions(fractions)
 
 
 def _check_number(data: Data, file: EventFile) -> Iterator[Problem]:

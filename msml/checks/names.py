@@ -9,14 +9,14 @@ from msml.metrics.named import parse
 from msml.recipe.expand import REMAINDER, candidates, duplicates
 from msml.recipe.messages import Problem, name_problem
 from msml.recipe.schema import Candidate, Task, TrainRecipe
-from msml.registry import Entry, Registry, losses, metrics, models, weightings
+from msml.registry import Entry, Registry, losses, metrics, models, schedules, weightings
 
 TOLERANCE = 1e-6
 """How far weights and fractions may be from a sum of 1."""
 
 
 def check_names(recipe: TrainRecipe, inputs: Mapping[str, int]) -> Iterator[Problem]:
-    """Check the tasks one by one, their weights together, and the weighting.
+    """Check the tasks one by one, their weights together, the weighting and schedules.
 
     Args:
         recipe: The recipe.
@@ -36,6 +36,8 @@ def check_names(recipe: TrainRecipe, inputs: Mapping[str, int]) -> Iterator[Prob
         yield from _check_candidates(f"{key}.candidates", task, inputs[name])
     yield from _check_weights(recipe)
     yield from _check_named("weighting", recipe.weighting, weightings, 1)
+    for stage, fit in (("pretrain", recipe.pretrain), ("posttrain", recipe.posttrain)):
+        yield from _check_named(f"{stage}.schedule", fit.schedule, schedules, 2)
 
 
 def metric_problems(text: str) -> list[str]:

@@ -79,11 +79,16 @@ def validate(
     problems += [*_check_chain(values), *check_search(values)]
     problems += check_momentum_task(values, columns.shapes)
     if not fast:
-        from msml.checks.building import check_models, check_optimizers, check_weighting
+        from msml.checks.building import (
+            check_models,
+            check_optimizers,
+            check_schedules,
+            check_weighting,
+        )
 
         known = {key for key, _ in problems} | set(bad)
         problems += [*check_optimizers(values, known), *check_weighting(values, known)]
-        problems += check_models(values, columns, known)
+        problems += [*check_schedules(values, known), *check_models(values, columns, known)]
     problems = [problem for problem in problems if not _touches(problem[0], bad)]
     if [key for key, _ in problems] == [key := data_key(values.data)]:
         raise DataError(line(recipe.where(key), *problems[0]))

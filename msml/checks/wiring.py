@@ -44,6 +44,10 @@ class Columns:
         return unknown(what, name, [*more, *self.shapes]) + f" ({self.place})"
 
 
+WEIGHTS = "weight"
+"""Name of the registered column of event weights."""
+
+
 def check_wiring(recipe: TrainRecipe, columns: Columns) -> Iterator[Problem]:
     """Check that inputs are columns or outputs of earlier tasks, and that targets are columns."""
     for position, (name, task) in enumerate(recipe.tasks.items()):
@@ -77,6 +81,8 @@ def _input_problem(recipe: TrainRecipe, columns: Columns, position: int, text: s
         return f"the task '{source.name}' comes after this one: a cycle, or the wrong order"
     if text == recipe.tasks[names[position]].target:
         return f"'{text}' is the target of this task"
+    if text in (recipe.data.weight, WEIGHTS):
+        return f"'{text}' holds weights of events, which may reveal their class"
     if source.output == PROBABILITIES and not _classifies(recipe.tasks[source.name]):
         loss = recipe.tasks[source.name].loss.get("name")
         return f"the loss '{loss}' of '{source.name}' gives no {PROBABILITIES}"

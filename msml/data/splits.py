@@ -41,13 +41,7 @@ def split_rows(
         DataError: If a part is empty.
     """
     order = np.random.RandomState(seed).permutation(total)[:used]
-    number = np.empty(len(order), int)  # of the part, at each place of the order
-    for places in _groups(order, classes):
-        # Rounded first: 0.7 + 0.2 + 0.1 must not end before the last event.
-        edges = [int(round(len(places) * part, 6)) for part in np.cumsum(list(fractions.values()))]
-        for part, some in enumerate(np.split(places, edges[:-1])):
-            number[some] = part
-    return _not_empty({name: order[number == part] for part, name in enumerate(fractions)})
+    return _not_empty(_cut(order, fractions, classes))
 
 
 def divide(data: Data, file: EventFile) -> dict[str, Array]:
@@ -62,7 +56,7 @@ def divide(data: Data, file: EventFile) -> dict[str, Array]:
         raise DataError(f"{source}: {total} events, but data.events asks for {data.events}")
     classes = None if split.stratify is None else _column(source, split.stratify)
     if split.column is not None:
-        parts = _by_value(source, split, total, data.events)
+        parts = _by_value(source, split, total, data.events, classes)
     elif split.folds is not None:
         parts = _in_folds(split, total, data.events, classes)
     else:
@@ -88,6 +82,17 @@ def summary(data: Data, file: EventFile) -> dict[str, Any]:
     }
 
 
+def _cut(order: Array, fractions: Mapping[str, float], classes: Array | None) -> dict[str, Array]:
+    """Cut an order of events into consecutive parts, each class by itself where there are some."""
+    number = np.empty(len(order), int)  # of the part, at each place of the order
+    for places in _groups(order, classes):
+        # Rounded first: 0.7 + 0.2 + 0.1 must not end before the last event.
+        edges = [int(round(len(places) * part, 6)) for part in np.cumsum(list(fractions.values()))]
+        for part, some in enumerate(np.split(places, edges[:-1])):
+            number[some] = part
+    return {name: order[number == part] for part, name in enumerate(fractions)}
+
+
 def _groups(order: Array, classes: Array | None) -> list[Array]:
     """Places in an order that are cut together."""
     if classes is None:
@@ -111,20 +116,26 @@ def _in_folds(
     return _not_empty(parts)
 
 
-def _by_value(source: Source, split: Split, total: int, used: int | None) -> dict[str, Array]:
-    """Divide by the values of a column."""
+def _by_value(
+    source: Source, split: Split, total: int, used: int | None, classes: Array | None
+) -> dict[str, Array]:
+    """Divide by the values of a column; parts that are fractions divide all others."""
     order = np.random.RandomState(split.seed).permutation(total)[:used]
     values = _column(source, str(split.column))[order]
-    parts = {name: order[np.isin(values, getattr(split, name))] for name in PARTS}
-    named = [value for name in PARTS for value in getattr(split, name)]
-    if len(left := np.setdiff1d(values, named)):
+    given = {name: getattr(split, name) for name in PARTS}
+    listed = {name: part for name, part in given.items() if isinstance(part, list)}
+    taken = np.isin(values, [*(value for part in listed.values() for value in part), *split.unused])
+    parts = {name: order[np.isin(values, part)] for name, part in listed.items()}
+    if fractions := {name: float(part) for name, part in given.items() if name not in listed}:
+        parts |= _cut(order[~taken], fractions, classes)
+    elif len(left := np.unique(values[~taken])):
         shown = ", ".join(str(value) for value in left[:12])
         more = f" and {len(left) - 12} more" if len(left) > 12 else ""
         raise DataError(
             f"{source}: column '{split.column}': no part has the value"
             f"{'s' if len(left) > 1 else ''} {shown}{more}"
         )
-    return _not_empty(parts)
+    return _not_empty({name: parts[name] for name in PARTS})
 
 
 def _column(source: Source, name: str) -> Array:

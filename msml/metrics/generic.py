@@ -219,6 +219,14 @@ def weighted_quantiles(values: Array, weights: Array, probabilities: tuple[float
     return values[np.minimum(places, len(values) - 1)]
 
 
+def labelled(
+    target: Array, prediction: Array, weight: Array | None, mask: Array | None
+) -> tuple[Array, Array, Array]:
+    """Return label, score and weight of each event that is not masked, each `(events,)`."""
+    values, weights = _pairs(target, prediction, weight, mask)
+    return values[:, 0], values[:, 1], weights
+
+
 def _pairs(
     target: Array, prediction: Array, weight: Array | None, mask: Array | None
 ) -> tuple[Array, Array]:

@@ -22,8 +22,9 @@ UNRESOLVED = {"resolved": False}
 class Split:
     """How the events are divided by purpose; a property of the data, the same for every run.
 
-    By fractions of a permutation; by the values of a column; or in folds of a permutation, of which
-    one is for test, the next one (the first after the last) for valid, and all others for train.
+    By fractions of a permutation; by the values of a column, where parts that are fractions divide
+    the events of all other values; or in folds of a permutation, of which one is for test, the next
+    one (the first after the last) for valid, and all others for train.
 
     Attributes:
         train: For weights: a fraction, or a list of the column's values.
@@ -31,6 +32,7 @@ class Split:
         test: Opened by `evaluate` only: the same.
         seed: Seed of the permutation that is cut.
         column: Column whose values divide the events.
+        unused: Values of it whose events are left out.
         folds: Number of folds.
         fold: The fold, from 0, that is for test.
         stratify: Column of classes, each of which is divided by itself.
@@ -41,6 +43,7 @@ class Split:
     test: Any = 0.2
     seed: Seed = 1
     column: str | None = None
+    unused: list[Any] = field(default_factory=list)
     folds: Annotated[int, Domain(3, LARGEST)] | None = None
     fold: Natural = 0
     stratify: str | None = None
@@ -142,6 +145,7 @@ class Fit:
         epochs: Most passes over the training events.
         patience: Epochs without improvement after which training stops.
         clip_norm: Largest global norm of the gradients; not clipped where null.
+        schedule: `name` of a schedule of the learning rate and its arguments.
     """
 
     optimizer: dict[str, Any] = field(
@@ -151,6 +155,27 @@ class Fit:
     epochs: Count = 100
     patience: Count = 10
     clip_norm: Positive | None = None
+    schedule: dict[str, Any] = field(default_factory=lambda: {"name": "constant"})
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Events turned and mirrored anew each time that they train; all momenta of one together.
+
+    Attributes:
+        columns: Columns of momenta, with components pt, eta, phi or px, py, pz.
+        rotate: Whether to rotate around the beam, by any angle.
+        flip_phi: Whether to mirror in φ.
+        flip_eta: Whether to mirror in η.
+        rotations: Angles around the circle at test, where the predictions of all copies are
+            averaged: each angle, mirrored or not. 0 for the event alone.
+    """
+
+    columns: list[str] = field(default_factory=list)
+    rotate: bool = True
+    flip_phi: bool = True
+    flip_eta: bool = True
+    rotations: Natural = 0
 
 
 @dataclass(frozen=True)

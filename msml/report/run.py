@@ -71,6 +71,10 @@ def show_evaluated(records: Sequence[Record]) -> None:
     doubts = {name: most for record in records for name, most in record.get("doubts", {}).items()}
     for name, most in doubts.items():
         say(f"{name}: a few events carry most of it; its ± can be off by {100 * most:.0f} %")
+    for record in records:
+        for name, tuned in record.get("tuned", {}).items():
+            listed = ", ".join(f"{argument} {value:.4g}" for argument, value in tuned.items())
+            say(f"{_chain(record)}, {record['mode']}: {name} at {listed}, chosen on valid")
 
 
 def _show_metric(records: Sequence[Record], modes: Sequence[str], task: str, metric: str) -> None:

@@ -9,12 +9,12 @@ import numpy as np
 
 from msml.chain import Chain, real_objects
 from msml.data.kinematics import Array
-from msml.metrics import LOSS, EventMean, estimate, label_of
+from msml.metrics import LOSS, EventMean, estimate, facts_of, label_of
 from msml.recipe.expand import PREDICTION, chain_name
 from msml.runs import layout
 from msml.runs.directory import finite, read_json, read_records, write_json
 from msml.stages.drawing import draw
-from msml.stages.losses import Measure, event_losses, metric_on
+from msml.stages.losses import Measure, event_losses, metric_on, tune
 from msml.stages.posttrain import folder_of, trained
 from msml.stages.search import chosen_chains
 from msml.stages.session import Session
@@ -66,10 +66,12 @@ def _evaluated(session: Session, judge: Judge | None, chosen: dict[str, str], mo
         chain = Chain(session.tasks, models)
         load_weights(chain, folder_of(session, chosen, mode) / layout.WEIGHTS)
         outputs = predict(session, chain, "test")
-        measured, replicas, doubts = _measure(session, judge, outputs)
+        tuned = _tuned(session, chain)
+        measured, replicas, doubts = _measure(session, judge, outputs, tuned)
         _write_predictions(session, outputs, replicas, folder / layout.PREDICTIONS)
         record = {"chain": chosen, "mode": mode, "metrics": measured}
         record |= {"doubts": doubts} if doubts else {}
+        record |= {"tuned": tuned} if tuned else {}
         write_json(folder / layout.RESULT, record)
         session.progress.done(f"evaluate {chain_name(chosen)} {mode}")
     return read_json(folder / layout.RESULT, *layout.MEASURED)
@@ -79,8 +81,27 @@ def _folder(session: Session, chosen: dict[str, str], mode: str) -> Path:
     return layout.evaluated(session.directory.path, chain_name(chosen), mode)
 
 
+def _tuned(session: Session, chain: Chain) -> dict[str, dict[str, Any]]:
+    """Arguments of metrics, by `task/metric`, that are chosen on valid."""
+    wanted = [
+        (task, text)
+        for task in chain.models
+        for text in session.tasks[task].metrics
+        if "choose" in facts_of(text)
+    ]
+    outputs = predict(session, chain, "valid") if wanted else {}
+    tuned = {}
+    for task, text in wanted:
+        seen = outputs[task][session.tasks[task].output]
+        tuned[f"{task}/{label_of(text)}"] = tune(session, task, text, session.split("valid"), seen)
+    return {name: found for name, found in tuned.items() if found}
+
+
 def _measure(
-    session: Session, judge: Judge | None, outputs: dict[str, Outputs]
+    session: Session,
+    judge: Judge | None,
+    outputs: dict[str, Outputs],
+    tuned: dict[str, dict[str, Any]],
 ) -> tuple[dict[str, dict[str, Any]], dict[str, Array], dict[str, float]]:
     """Metrics of each task's output, with bootstrap uncertainties, their replicas, and `doubt`."""
     test = session.split("test")
@@ -92,9 +113,10 @@ def _measure(
         spec = session.tasks[task]
         seen = named[spec.output]
         measured[task] = {}
-        found = {
-            label_of(text): metric_on(session, task, text, test, seen) for text in spec.metrics
-        }
+        found = {}
+        for name, text in ((label_of(text), text) for text in spec.metrics):
+            more = tuned.get(f"{task}/{name}", {})
+            found[name] = metric_on(session, task, text, test, seen, more)
         if not found:
             losses = event_losses(session, task, test, seen)
             found[LOSS] = Measure(EventMean(lambda loss, _: loss), (losses, losses), events)

@@ -1,6 +1,9 @@
 """Losses and metrics of a task on a split, in NumPy."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -48,11 +51,18 @@ class Measure(NamedTuple):
         return doubt(*self)
 
 
-def metric_on(session: Session, task: str, text: str, split: SplitData, output: Array) -> Measure:
+def metric_on(
+    session: Session,
+    task: str,
+    text: str,
+    split: SplitData,
+    output: Array,
+    tuned: Mapping[str, Any] = MappingProxyType({}),
+) -> Measure:
     """Prepare a metric of a task on a split, from what the task's loss sees.
 
     A metric with the fact `physical` gets target and prediction as they are in the file, and one
-    with the fact `yields` the weights of the file.
+    with the fact `yields` the weights of the file. `tuned` has more arguments of the metric.
     """
     spec, facts = session.tasks[task], facts_of(text)
     point = losses.get(spec.loss).facts.get("point")
@@ -68,5 +78,18 @@ def metric_on(session: Session, task: str, text: str, split: SplitData, output: 
         kept = np.asarray(real)
         target, prediction, owner = target[kept], prediction[kept], np.nonzero(kept)[0]
         mask = None if mask is None or mask.ndim == 2 else mask[kept]
-    more = {} if mask is None else {"mask": mask}
+    more = {**tuned, **({} if mask is None else {"mask": mask})}
     return Measure(bound(text, **more), (target, prediction), weight, owner)
+
+
+def tune(session: Session, task: str, text: str, split: SplitData, output: Array) -> dict[str, Any]:
+    """Choose arguments of a metric on a split, such as a cut: those that its fact `choose` gives.
+
+    Those that the recipe gives stay; none where there is nothing to choose.
+    """
+    if (choose := facts_of(text).get("choose")) is None:
+        return {}
+    metric, arrays, weight, _ = metric_on(session, task, text, split, output)
+    given = metric.keywords if isinstance(metric, partial) else {}
+    found = choose(*arrays, weight, **given)
+    return {name: value for name, value in found.items() if given.get(name) is None}

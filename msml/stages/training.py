@@ -99,10 +99,11 @@ def train(session: Session, training: Training) -> History:
     chain = training.chain
     columns = [*chain.columns(), WEIGHT]
     tensors = {name: _columns(session, training, name, columns) for name in ("train", "valid")}
-    optimizer = make_optimizer(training.settings, chain.variables(), session.precision)
+    stream = Stream(tensors["train"], training.settings.batch_size)
+    steps = steps_of(replace(training.settings, epochs=1), stream.events)
+    optimizer = make_optimizer(training.settings, chain.variables(), session.precision, steps)
     seed = model_seed(session.values.seed, training.shuffle or training.key)
     weighting = make_weighting(training.weighting, tasks_of(chain, training.task_weights, seed))
-    stream = Stream(tensors["train"], training.settings.batch_size)
     xla = use_xla(session, chain.models.values(), steps_of(training.settings, stream.events))
     order, names = training.shuffle or training.key, (*chain.models, TOTAL)
     step = make_chain_step(chain, training.task_weights, optimizer, weighting)

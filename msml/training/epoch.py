@@ -126,11 +126,10 @@ def compile_epoch(step: Step, *streams: Stream, losses: int, xla: bool) -> Epoch
 
     # The columns are arguments: as constants XLA would compile them in.
     compiled = _compiled(epoch, xla)
-    events = streams[0].events
 
     def resident(*orders: Array) -> EpochResult:
         total, bad = compiled([tf.convert_to_tensor(o, tf.int32) for o in orders], tensors)
-        return EpochResult(total.numpy() / events, int(bad))
+        return EpochResult(total.numpy() / len(orders[0]), int(bad))
 
     def streamed(*orders: Array) -> EpochResult:
         total, first_bad, before = np.zeros(losses, np.float32), -1, 0
@@ -141,7 +140,7 @@ def compile_epoch(step: Step, *streams: Stream, losses: int, xla: bool) -> Epoch
             if first_bad < 0 <= int(bad):
                 first_bad = before + int(bad)
             before += -(-len(stretch[0][0]) // sizes[0])
-        return EpochResult(total / events, first_bad)
+        return EpochResult(total / len(orders[0]), first_bad)
 
     mapped = any(isinstance(t, np.memmap) for columns in tensors for t in columns)
     return streamed if mapped else resident

@@ -1,11 +1,12 @@
 """The training loop: epochs, early stopping, checkpoints and exact resume."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from math import isfinite
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from msml.data.kinematics import Array
 from msml.errors import DataError, DivergedError, StoppedError
@@ -107,32 +108,70 @@ def fit(trainee: Trainee, settings: Fit, checkpoint: Path, watch: Watch) -> Hist
         DivergedError: If a loss is not finite; the checkpoint keeps the last good state.
         StoppedError: If asked to stop; the checkpoint has the state.
     """
-    history, best = _resume(trainee, checkpoint)
-    watch.resumed(history.epochs)
+    (history,) = _fit(trainee, settings, checkpoint, [watch], stacked=False)
+    return history
+
+
+def fit_replicas(
+    trainee: Trainee, settings: Fit, checkpoint: Path, watches: Sequence[Watch]
+) -> list[History]:
+    """Train replicas at once, as `fit` does one: each stops by itself and keeps its best weights.
+
+    All variables of `trainee.weights` and all losses have a first axis of replicas. It goes on
+    until the last one stops. Arguments and errors as of `fit`, with a watch for each replica.
+    """
+    return _fit(trainee, settings, checkpoint, watches, stacked=True)
+
+
+def _fit(
+    trainee: Trainee, settings: Fit, checkpoint: Path, watches: Sequence[Watch], *, stacked: bool
+) -> list[History]:
+    histories, best = _resume(trainee, checkpoint, len(watches))
+    for history, watch in zip(histories, watches, strict=True):
+        watch.resumed(history.epochs)
     saved = time.monotonic()
-    while history.epochs < settings.epochs and history.waited < settings.patience:
-        if trainee.enough(history):
-            break
-        epoch = history.epochs
+    while going := [n for n, each in enumerate(histories) if _goes_on(trainee, each, settings)]:
+        epoch = histories[going[0]].epochs
         before = variable_arrays({**trainee.weights, **trainee.state})
         result = trainee.train(epoch)
         valid = trainee.valid() if result.bad_batch < 0 else None
-        if valid is None or not isfinite(valid[-1]):
+        if valid is None or not np.isfinite(valid[..., -1]).all():
             assign({**trainee.weights, **trainee.state}, before, str(checkpoint))
-            _save(trainee, history, best, checkpoint)
+            _save(trainee, histories, best, checkpoint)
             raise DivergedError(_diverged(trainee, epoch, result.bad_batch, checkpoint))
-        _record(trainee, history, result.losses, valid)
-        if history.best_epoch == epoch:
-            best = variable_arrays(trainee.weights)
-        watch.epoch(history)
-        reason = watch.stop()
+        of_train, of_valid = np.atleast_2d(result.losses), np.atleast_2d(valid)
+        for number in going:
+            _record(trainee, histories[number], of_train[number], of_valid[number])
+        better = [number for number in going if histories[number].best_epoch == epoch]
+        if better:
+            best = _kept(best, variable_arrays(trainee.weights), better if stacked else None)
+        for number in going:
+            watches[number].epoch(histories[number])
+        reason = next(filter(None, (watch.stop() for watch in watches)), None)
         if reason or time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
-            _save(trainee, history, best, checkpoint)
+            _save(trainee, histories, best, checkpoint)
             saved = time.monotonic()
         if reason:
             raise StoppedError(f"{reason}: saved in epoch {epoch + 1} of {trainee.key}")
     assign(trainee.weights, best, str(checkpoint))
-    return history
+    return histories
+
+
+def _goes_on(trainee: Trainee, history: History, settings: Fit) -> bool:
+    more = history.epochs < settings.epochs and history.waited < settings.patience
+    return more and not trainee.enough(history)
+
+
+def _kept(
+    best: dict[str, Array], now: dict[str, Array], better: list[int] | None
+) -> dict[str, Array]:
+    """Put the present weights of some replicas, or all there are, in the place of their best."""
+    if better is None:
+        return now
+    mixed = {name: values.copy() for name, values in best.items()}
+    for name, values in now.items():
+        mixed[name][better] = values[better]
+    return mixed
 
 
 def _diverged(trainee: Trainee, epoch: int, batch: int, checkpoint: Path) -> str:
@@ -160,31 +199,36 @@ def _record(trainee: Trainee, history: History, train: Array, valid: Array) -> N
         history.waited += 1
 
 
-def _save(trainee: Trainee, history: History, best: Mapping[str, Array], path: Path) -> None:
+def _save(
+    trainee: Trainee, histories: Sequence[History], best: Mapping[str, Array], path: Path
+) -> None:
     arrays = {
         **{f"weights/{k}": v for k, v in variable_arrays(trainee.weights).items()},
         **{f"state/{k}": v for k, v in variable_arrays(trainee.state).items()},
         **{f"best/{k}": v for k, v in best.items()},
     }
-    save_arrays(path, arrays, {"key": trainee.key, "history": asdict(history)})
+    about = {"key": trainee.key, "histories": [asdict(history) for history in histories]}
+    save_arrays(path, arrays, about)
 
 
-def _resume(trainee: Trainee, path: Path) -> tuple[History, dict[str, Array]]:
+def _resume(trainee: Trainee, path: Path, count: int) -> tuple[list[History], dict[str, Array]]:
     """Take up a checkpoint where there is one."""
     if not path.exists():
-        return History(), variable_arrays(trainee.weights)
+        return [History() for _ in range(count)], variable_arrays(trainee.weights)
     arrays, about = load_arrays(path)
     try:
-        key, history = about["key"], History(**about["history"])
+        key, histories = about["key"], [History(**each) for each in about["histories"]]
     except (KeyError, TypeError) as error:
         raise DataError(f"{path}: not a complete checkpoint ({error})") from error
     if key != trainee.key:
         raise DataError(f"{path}: checkpoint of {key}, expected {trainee.key}")
+    if len(histories) != count:
+        raise DataError(f"{path}: checkpoint of {len(histories)} replicas, expected {count}")
     best = _group(arrays, "best")
     check_fit(trainee.weights, best, str(path))
     assign(trainee.weights, _group(arrays, "weights"), str(path))
     assign(trainee.state, _group(arrays, "state"), str(path))
-    return history, best
+    return histories, best
 
 
 def _group(arrays: Mapping[str, Array], name: str) -> dict[str, Array]:

@@ -7,10 +7,18 @@ from msml.chain import Chain, weighted_total
 from msml.recipe.schema import Fit
 from msml.training.environment import tensorflow
 from msml.training.epoch import Batch, Step, Tensor
+from msml.training.schedules import follow
 
 
-def make_optimizer(settings: Fit, variables: list[Any], precision: str) -> Any:
-    """Build a Keras optimizer with its state made; float16 gets loss scaling."""
+def make_optimizer(settings: Fit, variables: list[Any], precision: str, steps: int = 1) -> Any:
+    """Build a Keras optimizer with its state made; float16 gets loss scaling.
+
+    Args:
+        settings: Its name and arguments, and the schedule that it follows.
+        variables: What it will change.
+        precision: The Keras policy.
+        steps: Steps of an epoch.
+    """
     import keras
 
     arguments = {key: value for key, value in settings.optimizer.items() if key != "name"}
@@ -22,7 +30,7 @@ def make_optimizer(settings: Fit, variables: list[Any], precision: str) -> Any:
     if precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(variables)
-    return optimizer
+    return follow(optimizer, settings, steps)
 
 
 def make_loss_step(chain: Chain, task_weights: Mapping[str, float]) -> Step:

@@ -442,6 +442,10 @@ def test_outputs_that_inputs_name():
         ("posttrain.modes=[joint, joint]", "posttrain.modes: 'joint' is there more than once"),
         ("pretrain.optimizer.name=null", "pretrain.optimizer.name: missing; expected one of ada"),
         ("pretrain.optimizer.use_ema=true", "pretrain.optimizer.use_ema: averages of weights are"),
+        (
+            "tasks.momentum.inputs=[jets, weight]",
+            "tasks.momentum.inputs.1: 'weight' holds weights of events, which may reveal",
+        ),
         ("data.weight=jets", "data.weight: expected a number an event, got shape (2, 4)"),
         ("data.weight=weigt", "data.weight: unknown column 'weigt'"),
         ("data.split.train=1.0", "data.split.train: expected a number between 0 and 1, got 1"),
@@ -459,6 +463,15 @@ def test_outputs_that_inputs_name():
             "data.split={column: label, train: [0], valid: [2], test: [3]}",
             "data.split: events.h5: column 'label': no part has the value 1",
         ),
+        (
+            "data.split={column: label, train: 0.5, valid: 0.4, test: [1]}",
+            "data.split: train and valid sum to 0.9, expected 1",
+        ),
+        (
+            "data.split={column: label, train: 0.5, valid: 0.5, test: [1], unused: [1]}",
+            "data.split.unused: 1 is in test already",
+        ),
+        ("data.split.unused=[1]", "data.split.unused: there is no column; expected `column` be"),
         ("data.split.stratify=lable", "data.split.stratify: unknown column 'lable'; did you mean"),
         ("data.balance=jets", "data.balance: expected a number an event, got shape (2, 4)"),
         ("data.train_events=0", "data.train_events: expected 1 or more or null, got 0"),

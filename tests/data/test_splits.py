@@ -88,6 +88,20 @@ def test_the_values_of_a_column_divide(file):
     assert set(fold[parts["test"]]) == {4}
 
 
+@pytest.mark.parametrize("stratify", [None, "flag"])
+def test_fractions_divide_the_events_of_all_other_values(file, stratify):
+    split = Split(0.75, 0.25, [4], column="fold", unused=[0], seed=2, stratify=stratify)
+    parts, fold = divide(Data(split=split), file), column(file, "fold")
+    rest = np.isin(fold, [1, 2, 3]).sum()
+    assert set(fold[parts["test"]]) == {4}
+    assert set(fold[np.concatenate([parts["train"], parts["valid"]])]) == {1, 2, 3}
+    assert len(parts["train"]) == pytest.approx(0.75 * rest, abs=2)
+    assert len(parts["train"]) + len(parts["valid"]) == rest
+    if stratify:
+        flag = column(file, "flag")
+        assert flag[parts["train"]].mean() == pytest.approx(flag[parts["valid"]].mean(), abs=0.05)
+
+
 def test_every_event_is_in_test_and_in_valid_once(file):
     parts = [divide(Data(split=Split(folds=4, fold=fold)), file) for fold in range(4)]
     for name in ("valid", "test"):

@@ -386,7 +386,7 @@ def test_the_command(tmp_path):
     result, _ = run("table")
     assert "msml import table RECIPE" in result.output
     listed = click.testing.CliRunner().invoke(cli, ["ls", "importers"]).output
-    assert [line.split()[0] for line in listed.splitlines()] == ["htautau", "table"]
+    assert [line.split()[0] for line in listed.splitlines()] == ["higgsml", "htautau", "table"]
     result, _ = run("--help")
     assert "msml import table mine.yaml" in result.output
 

@@ -200,6 +200,11 @@ def test_what_comes_out_is_described():
     massless = replace(JET, sizes=(3,), components=JET.components[:3], units=JET.units[:3])
     found = made(massless, "cartesian").forward(np.array([[3.0, 0.0, np.pi / 2]]))
     assert found == pytest.approx(np.array([[0, 3, 0]]), abs=1e-6)
+    missing = replace(JET, sizes=(2,), components=("pt", "phi"), units=("GeV", "rad"))
+    plane = made(missing, "cartesian")
+    assert (plane.column.components, plane.column.units) == (("px", "py"), ("GeV", "GeV"))
+    assert plane.forward(np.array([[3.0, np.pi / 2]])) == pytest.approx(np.array([[0, 3]]))
+    assert plane.inverse(np.array([[0, -3.0]])) == pytest.approx(np.array([[3, -np.pi / 2]]))
 
 
 @pytest.mark.parametrize(
@@ -219,7 +224,7 @@ def test_what_comes_out_is_described():
             "components: '2' is there more than once",
         ),
         (NUMBER, "log_pt", "'log_pt' wants pt first; 'x' has no components"),
-        (KIND, "cartesian", "'cartesian' wants pt, eta, phi and perhaps m; 'kind' has no compon"),
+        (KIND, "cartesian", "'cartesian' wants pt, eta, phi and perhaps m, or pt, phi; 'kind' h"),
         (NUMBER, {"name": "sin_cos", "components": [0]}, "'x' has no components"),
         (NUMBER, "clip", "expected a limit, `low` or `high`"),
         (NUMBER, {"name": "clip", "low": 2, "high": 1}, "low: expected a number below 1, got 2"),

@@ -12,7 +12,7 @@ from msml.chain import Chain
 from msml.errors import DataError, DivergedError, StoppedError
 from msml.training.checkpoint import load_arrays, save_arrays
 from msml.training.epoch import EpochResult
-from msml.training.fit import Trainee
+from msml.training.fit import Trainee, Watch, fit_replicas
 
 
 def scripted(valid, key="unit"):
@@ -93,7 +93,7 @@ def test_a_stop_in_the_warmup(tmp_path):
     trained = replace(scripted(losses_of(0.1, 0.2, 4, 3, 5))[0], warmup=2)
     with pytest.raises(StoppedError):
         small.run(trained, settings(patience=2), tmp_path / "c.h5", stop=lambda: "SIGTERM")
-    history = load_arrays(tmp_path / "c.h5")[1]["history"]
+    (history,) = load_arrays(tmp_path / "c.h5")[1]["histories"]
     assert (history["best"], history["best_epoch"], history["waited"]) == (math.inf, -1, 0)
     again = replace(scripted(losses_of(0.1, 0.2, 4, 3, 5))[0], warmup=2)
     history = small.run(again, settings(patience=2), tmp_path / "c.h5")
@@ -113,7 +113,7 @@ def test_a_valid_loss_that_is_not_finite(tmp_path, epoch, bad):
         arrays, about = load_arrays(tmp_path / "c.h5")
         assert arrays["weights/w"] == float(weight) == epoch - 1
         assert arrays["state/s"] == 2 * (epoch - 1)
-        assert len(about["history"]["valid"]) == epoch - 1
+        assert len(about["histories"][0]["valid"]) == epoch - 1
 
 
 def test_a_stop_is_answered_after_the_epoch_with_everything_saved(tmp_path):
@@ -183,7 +183,7 @@ def test_a_checkpoint_of_something_else(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "about", [{}, {"key": "unit"}, {"key": "unit", "history": {"train": [], "unknown": 3}}]
+    "about", [{}, {"key": "unit"}, {"key": "unit", "histories": [{"train": [], "unknown": 3}]}]
 )
 def test_a_checkpoint_without_a_history(tmp_path, about):
     path = tmp_path / "c.h5"
@@ -222,3 +222,52 @@ def test_training_that_diverges_keeps_the_last_good_state(tmp_path, precision):
     assert small.same(small.values(trained), before)
     arrays, _ = load_arrays(tmp_path / "c.h5")
     assert all(np.isfinite(array).all() for array in arrays.values())
+
+
+def stacked(valid):
+    """Two replicas whose weights are the epochs trained; losses on valid of each from those."""
+    weight, state = tf.Variable([0.0, 10.0]), tf.Variable([0.0, 0.0])
+
+    def train(epoch):
+        weight.assign_add([1.0, 1.0])
+        state.assign_add([2.0, 2.0])
+        return EpochResult(np.array([[0.5], [0.7]], np.float32), -1)
+
+    def measure():
+        epoch = int(weight[0])
+        return np.array([[losses[min(epoch, len(losses)) - 1]] for losses in valid])
+
+    return Trainee("unit", ("total",), {"w": weight}, {"s": state}, train, measure), weight
+
+
+VALID = ([3, 2, 4, 4, 4, 4, 4, 1], [9, 8, 7, 6, 5, 4, 6, 6, 6, 6])
+
+
+def test_each_replica_stops_by_itself(tmp_path):
+    trained, weight = stacked(VALID)
+    histories = fit_replicas(trained, settings(patience=3), tmp_path / "c.h5", [Watch(), Watch()])
+    assert [(h.epochs, h.best_epoch, h.best) for h in histories] == [(5, 1, 2), (9, 5, 4)]
+    assert weight.numpy().tolist() == [2, 16]  # the 1 of epoch 8 came too late
+
+
+@pytest.mark.parametrize("when", [1, 3, 6])
+def test_replicas_go_on_where_they_were(tmp_path, when):
+    trained, _ = stacked(VALID)
+    seen = []
+    stop = Watch(epoch=seen.append, stop=lambda: "asked" if len(seen) == when else None)
+    with pytest.raises(StoppedError, match=f"saved in epoch {when} of unit"):
+        fit_replicas(trained, settings(patience=3), tmp_path / "c.h5", [Watch(), stop])
+    again, weight = stacked(VALID)
+    with pytest.raises(DataError, match="checkpoint of 2 replicas, expected 1"):
+        fit_replicas(again, settings(patience=3), tmp_path / "c.h5", [Watch()])
+    again, weight = stacked(VALID)
+    histories = fit_replicas(again, settings(patience=3), tmp_path / "c.h5", [Watch(), Watch()])
+    assert [(h.epochs, h.best_epoch, h.best) for h in histories] == [(5, 1, 2), (9, 5, 4)]
+    assert weight.numpy().tolist() == [2, 16]
+
+
+def test_a_replica_that_diverges_is_noticed(tmp_path):
+    trained, weight = stacked(([3, 2], [9, math.inf]))
+    with pytest.raises(DivergedError, match="not finite on valid after epoch 2"):
+        fit_replicas(trained, settings(), tmp_path / "c.h5", [Watch(), Watch()])
+    assert weight.numpy().tolist() == [1, 11]

@@ -61,7 +61,7 @@ def look(path: Path, wanted: Sequence[str], options: Options) -> Contents:
         DataError: A row has more or fewer values than the header, or two columns have one name.
     """
     package = pyarrow("CSV files")
-    names = _names(path, options)
+    names = header(path, options)
     found = [name for name in wanted if name in names]
     if twice := [name for name in found if names.count(name) > 1]:
         raise DataError(f"{path}: two columns are called '{twice[0]}'")
@@ -120,8 +120,8 @@ def _cast(texts: Any, kind: Any) -> Any:
     return None
 
 
-def _names(path: Path, options: Options) -> list[str]:
-    """Read the header."""
+def header(path: Path, options: Options) -> list[str]:
+    """Read the names of all columns."""
     with _opened(path, {}, options) as reader:
         names: list[str] = reader.schema.names
         return names

@@ -111,17 +111,14 @@ def sin_cos(
 
 @transforms.register("cartesian")
 def cartesian(column: Column, learn: Learn) -> Step:
-    """Turn pt, eta, phi (, m) into px, py, pz (, E), all in the unit of pt."""
+    """Turn pt, eta, phi (, m) into px, py, pz (, E), or pt, phi into px, py, in the unit of pt."""
     width = column.sizes[-1] if column.sizes else 0
+    if width == 2 and column.components == ("pt", "phi"):
+        return _in_the_plane(column)
     if width not in (3, 4) or (column.components and column.components != PT_ETA_PHI_M[:width]):
-        wanted = "pt, eta, phi and perhaps m"
+        wanted = "pt, eta, phi and perhaps m, or pt, phi"
         raise RecipeError(f"'cartesian' wants {wanted}; '{column.name}' has {_listed(column)}")
-    after = replace(
-        column,
-        components=("px", "py", "pz", "E")[:width],
-        units=column.units[:1] * width,
-        dtype="float32",
-    )
+    after = _as_cartesian(column, width)
 
     def massive(values: Array) -> Array:
         return np.concatenate([values, np.zeros_like(values[..., :1])], axis=-1)
@@ -134,6 +131,23 @@ def cartesian(column: Column, learn: Learn) -> Step:
         return pt_eta_phi_m(np.concatenate([values, energy], axis=-1))[..., :3]
 
     return Step(lambda values: px_py_pz_e(massive(values))[..., :3], after, inverse)
+
+
+def _in_the_plane(column: Column) -> Step:
+    def forward(values: Array) -> Array:
+        pt, phi = np.moveaxis(np.asarray(values, np.float64), -1, 0)
+        return np.stack([pt * np.cos(phi), pt * np.sin(phi)], axis=-1)
+
+    def inverse(values: Array) -> Array:
+        px, py = np.moveaxis(np.asarray(values, np.float64), -1, 0)
+        return np.stack([np.hypot(px, py), np.arctan2(py, px)], axis=-1)
+
+    return Step(forward, _as_cartesian(column, 2), inverse)
+
+
+def _as_cartesian(column: Column, width: int) -> Column:
+    components = ("px", "py", "pz", "E")[:width]
+    return replace(column, components=components, units=column.units[:1] * width, dtype="float32")
 
 
 def _each(

@@ -1,0 +1,126 @@
+"""Replicas trained at once end with what each ends with alone."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import small
+
+from msml.chain import WEIGHT, Chain
+from msml.models.build import build
+from msml.recipe.expand import ModelSpec, TaskSpec
+from msml.training.epoch import Stream, compile_epoch, shuffled, to_device
+from msml.training.replicas import (
+    alike,
+    make_replica_loss_step,
+    make_replica_step,
+    replica_epochs,
+    replica_measurement,
+    shuffled_replicas,
+    stack,
+    stackable,
+)
+from msml.training.steps import make_loss_step, make_optimizer
+
+SHARES = {"size": 0.5, "label": 0.5}
+EVENTS = 400
+SGD = {"name": "sgd", "learning_rate": 0.05, "momentum": 0.9}
+
+
+def tasks():
+    specs = {"any": ModelSpec("zeros", {}, "any")}
+    one = TaskSpec("size", ("x",), "y", 0.5, "mse", {}, (), specs)
+    return {
+        "size": one,
+        "label": TaskSpec("label", ("x", "size"), "z", 0.5, "bce_logits", {}, (), specs),
+    }
+
+
+def chain(seed, **arguments):
+    given = {"units": 8, **arguments}
+    models = {
+        "size": build("mlp", [(3,)], (1,), given, seed, "float32"),
+        "label": build("dense_mlp", [(3,), (1,)], (1,), given, seed + 100, "float32"),
+    }
+    return Chain(tasks(), models)
+
+
+def columns():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(EVENTS, 3)).astype(np.float32)
+    y = (x**2).sum(axis=1, keepdims=True)
+    weight = rng.uniform(0.5, 1.5, EVENTS).astype(np.float32)
+    return {"x": x, "y": y, "z": (y[:, 0] > 2).astype(np.float32), WEIGHT: weight}
+
+
+def alone(trained, settings, rows, valid, seed, epochs):
+    optimizer = make_optimizer(settings, trained.variables(), "float32")
+    step = small.fit_step(trained, SHARES, optimizer)
+    data = columns()
+    own = to_device({name: column[rows] for name, column in data.items()})
+    epoch = compile_epoch(step, Stream(own, settings.batch_size), losses=3, xla=False)
+    run = shuffled(epoch, [len(rows)], seed, "unit")
+    found = [run(number).losses for number in range(epochs)]
+    measured = to_device({name: column[valid] for name, column in data.items()})
+    measure = compile_epoch(
+        make_loss_step(trained, SHARES), Stream(measured, 50), losses=3, xla=False
+    )
+    return found, measure(np.arange(len(valid), dtype=np.int32)).losses
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changes"),
+    [
+        ({}, {}),
+        ({"norm": "batch"}, {"optimizer": SGD}),  # Adam makes steps of rounding errors of biases
+        ({"norm": "layer", "activation": "swish"}, {"clip_norm": 0.05}),
+        ({}, {"optimizer": SGD}),
+    ],
+)
+def test_as_one_by_one(arguments, changes):
+    settings = replace(small.FIT, **changes)
+    chains = [chain(seed, **arguments) for seed in (1, 2, 3)]
+    others = [chain(seed, **arguments) for seed in (1, 2, 3)]
+    everything = np.arange(EVENTS)
+    sizes = (300, 300, 300) if "norm" in arguments else (300, 299, 298)  # filled up to 300
+    rows = [np.roll(everything, 50 * i)[:size] for i, size in enumerate(sizes)]
+    valid = [np.roll(everything, 50 * i)[300:] for i in range(3)]
+    stacked = stack(chains)
+    assert stackable(chains[0], settings) == ""
+    optimizer = make_optimizer(replace(settings, clip_norm=None), list(stacked.weights), "float32")
+    step = make_replica_step(stacked, SHARES, optimizer, settings.clip_norm)
+    data = to_device(columns())
+    epoch = replica_epochs(step, data, rows, settings.batch_size, losses=3, xla=False)
+    run = shuffled_replicas(epoch, rows, [(7 + i, "unit") for i in range(3)])
+    found = [run(number).losses for number in range(4)]
+    measure = replica_measurement(
+        make_replica_loss_step(stacked, SHARES), data, valid, losses=3, xla=False
+    )
+    measured = measure()
+    stacked.give({name: v.numpy() for name, v in stacked.variables.items()}, chains)
+    for i, other in enumerate(others):
+        expected, of_valid = alone(other, settings, rows[i], valid[i], 7 + i, 4)
+        assert [each[i] for each in found] == pytest.approx(np.array(expected), rel=1e-4)
+        assert measured[i] == pytest.approx(of_valid, rel=1e-4)
+        for ours, theirs in zip(chains[i].variables(), other.variables(), strict=True):
+            assert ours.numpy() == pytest.approx(theirs.numpy(), rel=1e-3, abs=2e-5)
+
+
+def test_the_same_bits_twice():
+    def weights():
+        stacked = stack([chain(1), chain(2)])
+        optimizer = make_optimizer(small.FIT, list(stacked.weights), "float32")
+        step, rows = make_replica_step(stacked, SHARES, optimizer, None), [np.arange(300)] * 2
+        epoch = replica_epochs(step, to_device(columns()), rows, 64, losses=3, xla=False)
+        shuffled_replicas(epoch, rows, [(1, "a"), (2, "a")])(0)
+        return [v.numpy() for v in stacked.weights]
+
+    assert all(map(np.array_equal, weights(), weights()))
+
+
+def test_what_cannot_be_stacked():
+    assert stackable(small.small_chain(momentum="tau_cnn"), small.FIT).startswith("layers of kind ")
+    clipped = replace(small.FIT, optimizer={"name": "adam", "clipnorm": 1.0})
+    assert "clipnorm" in stackable(chain(1), clipped)
+    assert alike([np.arange(300), np.arange(257)], 64)
+    assert not alike([np.arange(300), np.arange(256)], 64)
