@@ -208,7 +208,9 @@ def _line(
         test={name: mean([r.test[name] for r in each]) for name in each[0].test},
         valid={name: mean([r.valid[name] for r in each]) for name in each[0].valid},
         regret={
-            name: mean([_sign(name) * (r.test[name] - best.test[name]) for r, best in pairs])
+            name: mean(
+                [_sign(name) * (r.test[name] - best.test.get(name, nan)) for r, best in pairs]
+            )
             for name in each[0].test
         },
         behind=mean([-grid[r.seed].ranking.get(r.selected, nan) for r in each if r.seed in grid]),
