@@ -93,6 +93,17 @@ def test_the_first_grid_is_the_reference_and_metrics_may_differ(capsys):
     assert "τ with chain" in shown
 
 
+def test_variants_may_have_other_tasks():
+    """A metric that the reference has not has no difference to it."""
+    two, three = (
+        Result(name, "seed=0", "grid", name, test, {"h": 0.5}, {}, 1.0, 1.0)
+        for name, test in (("two", {"h/auc": 0.7}), ("three", {"m/mse": 2.0, "h/auc": 0.71}))
+    )
+    found = compare([two, three], "two")[1].regret
+    assert found["h/auc"].value == pytest.approx(-0.01)
+    assert np.isnan(found["m/mse"].value)
+
+
 def test_tau():
     order = ("a+c", "a+d", "b+c", "b+d")
     one = {name: -float(place) for place, name in enumerate(order)}
