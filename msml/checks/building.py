@@ -17,7 +17,7 @@ from msml.models.build import build, output_shapes
 from msml.models.each import Each
 from msml.recipe.expand import PROBABILITIES, TOTAL, ModelSpec, candidates, metric_of, source_of
 from msml.recipe.messages import Problem
-from msml.recipe.schema import Fit, Task, TrainRecipe
+from msml.recipe.schema import Task, TrainRecipe
 from msml.registry import losses, models, plugin_fingerprint
 from msml.training.environment import resolve_precision
 from msml.training.schedules import make_schedule
@@ -100,8 +100,7 @@ def _listed(outputs: Outputs) -> str:
 
 def check_optimizers(recipe: TrainRecipe, bad: set[str]) -> Iterator[Problem]:
     """Make each optimizer with its arguments."""
-    fits: dict[str, Fit] = {"pretrain": recipe.pretrain, "posttrain": recipe.posttrain}
-    optimizers = {f"{stage}.optimizer": fit.optimizer for stage, fit in fits.items()}
+    optimizers = {f"{stage}.optimizer": fit.optimizer for stage, fit in recipe.fits.items()}
     for name, value in recipe.strategy.items():
         if name.endswith("optimizer") and isinstance(value, dict):
             optimizers[f"strategy.{name}"] = value
@@ -115,7 +114,7 @@ def check_optimizers(recipe: TrainRecipe, bad: set[str]) -> Iterator[Problem]:
 
 def check_schedules(recipe: TrainRecipe, bad: set[str]) -> Iterator[Problem]:
     """Make each schedule with its arguments."""
-    for stage, fit in (("pretrain", recipe.pretrain), ("posttrain", recipe.posttrain)):
+    for stage, fit in recipe.fits.items():
         if not _any_below(bad, f"{stage}.schedule", f"{stage}.optimizer"):
             try:
                 make_schedule(fit)

@@ -116,7 +116,7 @@ def _check_values(split: Split) -> Iterator[Problem]:
     fractions: dict[str, Any] = {}
     for name in (*PARTS, "unused"):
         values = getattr(split, name)
-        if not isinstance(values, list) and isinstance(values, int | float):
+        if isinstance(values, int | float):
             fractions[name] = values
             continue
         if not isinstance(values, list) or not all(isinstance(v, int | float) for v in values):

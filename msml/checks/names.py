@@ -36,7 +36,7 @@ def check_names(recipe: TrainRecipe, inputs: Mapping[str, int]) -> Iterator[Prob
         yield from _check_candidates(f"{key}.candidates", task, inputs[name])
     yield from _check_weights(recipe)
     yield from _check_named("weighting", recipe.weighting, weightings, 1)
-    for stage, fit in (("pretrain", recipe.pretrain), ("posttrain", recipe.posttrain)):
+    for stage, fit in recipe.fits.items():
         yield from _check_named(f"{stage}.schedule", fit.schedule, schedules, 2)
 
 

@@ -14,7 +14,7 @@ from msml.recipe.expand import NO_CHAIN, candidates, duplicates
 from msml.recipe.load import Recipe, Source
 from msml.recipe.messages import Problem, name_problem, unknown
 from msml.recipe.optimizers import check_optimizer
-from msml.recipe.schema import INITIAL, MODES, Fit, TrainRecipe
+from msml.recipe.schema import INITIAL, MODES, TrainRecipe
 from msml.recipe.tree import line
 from msml.registry import load_plugins
 from msml.training.chatter import quiet
@@ -119,8 +119,7 @@ def _check_settings(recipe: TrainRecipe) -> Iterator[Problem]:
         yield "precision", unknown("precision", recipe.precision, PRECISIONS)
     yield from check_totals(recipe)
     yield from check_split(recipe.data.split)
-    fits: dict[str, Fit] = {"pretrain": recipe.pretrain, "posttrain": recipe.posttrain}
-    for stage, fit in fits.items():
+    for stage, fit in recipe.fits.items():
         yield from check_optimizer(f"{stage}.optimizer", fit.optimizer)
     yield from _check_modes(recipe.posttrain.modes)
     if recipe.posttrain.from_ not in ORIGINS:

@@ -73,12 +73,12 @@ def check(
       msml check recipes/paper/small/fig2.yaml
     """
     from msml.report.expected import read, show, verdicts
-    from msml.report.results import described, of_recipe, statements_of
+    from msml.report.results import of_recipe, statements_of
     from msml.runs.directory import finite
 
     statements = read(expected or statements_of(recipe))
     results = of_recipe(recipe, overrides, runs)
-    found = verdicts(statements, results.figures, described(results.rows))
+    found = verdicts(statements, results.figures, results.every)
     if results.table.empty:
         raise IncompleteError(f"no run has a result to check; do them with: msml sweep {recipe}")
     if as_json:

@@ -351,3 +351,8 @@ class TrainRecipe:
     sweep: Sweep = field(default_factory=Sweep, metadata=UNRESOLVED)
     report: Report = field(default_factory=Report, metadata=UNRESOLVED)
     limits: Limits = field(default_factory=Limits, metadata=UNRESOLVED)
+
+    @property
+    def fits(self) -> dict[str, Fit]:
+        """The trainings by their key."""
+        return {"pretrain": self.pretrain, "posttrain": self.posttrain}

@@ -61,6 +61,7 @@ class Results:
         overrides: Those of the command line.
         rows: What the sweeps collected, a row for each point, chain and mode.
         axes: Names of the sweeps' axes, which are columns of `rows`.
+        every: `rows` as `described` gives them, which `table` is taken from; of a recipe only.
     """
 
     name: str
@@ -72,6 +73,11 @@ class Results:
     overrides: tuple[str, ...] = ()
     rows: tuple[Row, ...] = ()
     axes: tuple[str, ...] = ()
+    every: "DataFrame | None" = None
+
+    def place(self, row: Row) -> str:
+        """Where a row of `rows` stands on the axes, but for its seed; empty without axes."""
+        return ", ".join(str(row.get(name)) for name in self.axes if name != "seed")
 
     @cached_property
     def selections(self) -> dict[Path, Mapping[str, Any]]:
@@ -102,16 +108,18 @@ def of_recipe(recipe: str, overrides: Sequence[str], runs: Path) -> Results:
         lines += missing_lines(undone)
     axes = dict.fromkeys(name for plan in plans for values, _ in plan.points for name in values)
     directories = dict.fromkeys(d for plan in plans for d in _directories(plan))
+    every = described(rows)
     return Results(
         name=recipe,
         figures=named_figures(recipe),
-        table=tidy(rows),
+        table=once(every)[list(COLUMNS)],
         runs=tuple(d for d in directories if layout.recipe(d).exists()),
         points=len(directories),
         missing=tuple(lines),
         overrides=tuple(overrides),
         rows=tuple(rows),
         axes=tuple(axes),
+        every=every,
     )
 
 

@@ -48,10 +48,7 @@ def curves(results: Results) -> list[Curve]:
     Raises:
         NothingToDraw: There are none.
     """
-    axes = [name for name in results.axes if name != "seed"]
-    names = {
-        row["directory"]: ", ".join(str(row.get(name)) for name in axes) for row in results.rows
-    }
+    names = {row["directory"]: results.place(row) for row in results.rows}
     found = [curve for run in results.runs for curve in _of_run(run, names.get(str(run), ""))]
     if not found:
         raise NothingToDraw("no weighting was at work but that of fixed weights")

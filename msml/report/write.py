@@ -143,14 +143,13 @@ def typical(results: Results) -> "Sequence[Series]":
 
 
 def _latent_spaces(results: Results) -> Iterator[Section]:
-    axes = [name for name in results.axes if name != "seed"]
-    seen: dict[str, None] = {}
+    seen: set[str] = set()
     for row in results.rows:
-        place = ", ".join(str(row.get(name)) for name in axes)
+        place = results.place(row)
         folder = layout.evaluation(Path(row["directory"])) / layout.part(str(row.get("chain")))
         pictures = [] if place in seen else sorted(folder.glob("latent_*.png"))
         for picture in pictures:
-            seen[place] = None
+            seen.add(place)
             title = f"{_LATENT[0]}, {place}" if place else _LATENT[0]
             anchor = f"{picture.stem}-{len(seen)}"
             about = f"{_LATENT[1]} Run {row['run']}."
