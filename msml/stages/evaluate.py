@@ -15,14 +15,13 @@ from msml.runs import layout
 from msml.runs.directory import finite, read_json, read_records, write_json
 from msml.stages.drawing import draw
 from msml.stages.losses import Measure, event_losses, metric_on, tune
-from msml.stages.posttrain import folder_of, trained
+from msml.stages.posttrain import result, trained
 from msml.stages.search import chosen_chains
 from msml.stages.session import Session
-from msml.stages.training import build_model, predict
+from msml.stages.training import predict
 from msml.stages.validity import Judge
 from msml.training.checkpoint import new_hdf5
 from msml.training.measure import Outputs
-from msml.training.variables import load_weights
 
 _BOOTSTRAP_SEED = 20210518
 _REPLICAS = "replicas"
@@ -62,9 +61,7 @@ def _evaluated(session: Session, judge: Judge | None, chosen: dict[str, str], mo
     """Measure one chain unless that was done."""
     folder = _folder(session, chosen, mode)
     if not (folder / layout.RESULT).exists():
-        models = {task: build_model(session, task, name) for task, name in chosen.items()}
-        chain = Chain(session.tasks, models)
-        load_weights(chain, folder_of(session, chosen, mode) / layout.WEIGHTS)
+        chain = result(session, chosen, mode)
         outputs = predict(session, chain, "test")
         tuned = _tuned(session, chain)
         measured, replicas, doubts = _measure(session, judge, outputs, tuned)

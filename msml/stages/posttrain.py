@@ -48,6 +48,13 @@ def trained(session: Session, chosen: dict[str, str], mode: str) -> dict[str, An
     return read_json(folder / layout.RESULT, "chain", "mode", "valid_losses")
 
 
+def result(session: Session, chosen: dict[str, str], mode: str) -> Chain:
+    """A chain as its training in a mode has left it."""
+    chain = _built(session, chosen, {})
+    load_weights(chain, folder_of(session, chosen, mode) / layout.WEIGHTS)
+    return chain
+
+
 def pretrained_chain(
     session: Session, chosen: dict[str, str], built: dict[tuple[str, str], Any] | None = None
 ) -> Chain:
