@@ -106,6 +106,14 @@ class Chain:
         """Trainable variables of all models."""
         return [v for model in self.models.values() for v in model.trainable_variables]
 
+    def others(self) -> list[Any]:
+        """All other variables: statistics, states of random numbers."""
+        return [v for model in self.models.values() for v in model.non_trainable_variables]
+
+    def networks(self) -> list[Any]:
+        """All Keras models that the outputs come from."""
+        return list(self.models.values())
+
     def parameters(self) -> int:
         """Number of trainable numbers."""
         return sum(int(variable.shape.num_elements()) for variable in self.variables())

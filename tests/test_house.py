@@ -22,6 +22,7 @@ FLOORS = (
     ("plotting", "losses", "models", "catalogue", "runs"),
     ("metrics",),
     ("chain",),
+    ("ensemble",),
     ("training",),
     ("weighting", "doctor", "validity"),
     ("checks",),

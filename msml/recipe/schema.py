@@ -136,29 +136,6 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Fit:
-    """How a model is trained.
-
-    Attributes:
-        optimizer: `name` of a Keras optimizer and its arguments.
-        batch_size: Events of one step.
-        epochs: Most passes over the training events.
-        patience: Epochs without improvement after which training stops.
-        clip_norm: Largest global norm of the gradients; not clipped where null.
-        schedule: `name` of a schedule of the learning rate and its arguments.
-    """
-
-    optimizer: dict[str, Any] = field(
-        default_factory=lambda: {"name": "adam", "learning_rate": 1e-3}
-    )
-    batch_size: Count = 100
-    epochs: Count = 100
-    patience: Count = 10
-    clip_norm: Positive | None = None
-    schedule: dict[str, Any] = field(default_factory=lambda: {"name": "constant"})
-
-
-@dataclass(frozen=True)
 class Augment:
     """Events turned and mirrored anew each time that they train; all momenta of one together.
 
@@ -179,6 +156,49 @@ class Augment:
 
 
 @dataclass(frozen=True)
+class Fit:
+    """How a model is trained.
+
+    Attributes:
+        optimizer: `name` of a Keras optimizer and its arguments.
+        batch_size: Events of one step.
+        epochs: Most passes over the training events.
+        patience: Epochs without improvement after which training stops.
+        clip_norm: Largest global norm of the gradients; not clipped where null.
+        schedule: `name` of a schedule of the learning rate and its arguments.
+        augment: How the events are moved; they stay as they are where null.
+    """
+
+    optimizer: dict[str, Any] = field(
+        default_factory=lambda: {"name": "adam", "learning_rate": 1e-3}
+    )
+    batch_size: Count = 100
+    epochs: Count = 100
+    patience: Count = 10
+    clip_norm: Positive | None = None
+    schedule: dict[str, Any] = field(default_factory=lambda: {"name": "constant"})
+    augment: Augment | None = None
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Several trainings of the same chain, whose predictions are averaged.
+
+    Attributes:
+        members: How many.
+        folds: Parts into which the train split is cut: each member is trained on all but one of
+            them, by which it is stopped and weighted. Null for the whole train split, and valid.
+        weight: Shares of the members: by 1 over `valid_loss`, or `equal`.
+        at_once: Members that are trained in one graph; where null, all that can be.
+    """
+
+    members: Annotated[int, Domain(2, 1000)] = 10
+    folds: Annotated[int, Domain(2, 1000)] | None = 10
+    weight: Literal["valid_loss", "equal"] = "valid_loss"
+    at_once: Annotated[int, Domain(1, 1000)] | None = None
+
+
+@dataclass(frozen=True)
 class Posttrain(Fit):
     """Training of the connected chain.
 
@@ -187,10 +207,12 @@ class Posttrain(Fit):
         from_: Weights that `joint` starts from: `search`, those that the search ended with where
             there was one that left any, else those of `pretrain`; or `initial`, those before any
             training. The key is `from`.
+        ensemble: Several trainings of `joint` instead of one; one where null.
     """
 
     modes: list[str] = field(default_factory=lambda: ["joint"])
     from_: str = "search"
+    ensemble: Ensemble | None = None
 
 
 @dataclass(frozen=True)

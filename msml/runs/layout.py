@@ -92,6 +92,11 @@ def posttrained(run: Path, chain: str, mode: str) -> Path:
     return run / "posttrain" / part(chain) / mode
 
 
+def member(trained: Path, number: int) -> Path:
+    """Folder of a member of an ensemble, in that of the ensemble."""
+    return trained / f"member-{number}"
+
+
 def evaluation(run: Path) -> Path:
     """Folder of all that was measured on test; its result holds all chains and modes."""
     return run / "evaluate"

@@ -7,8 +7,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from msml.chain import Chain, real_objects
+from msml.chain import real_objects
 from msml.data.kinematics import Array
+from msml.ensemble import Predictor
 from msml.metrics import LOSS, EventMean, estimate, facts_of, label_of
 from msml.recipe.expand import PREDICTION, chain_name
 from msml.runs import layout
@@ -78,7 +79,7 @@ def _folder(session: Session, chosen: dict[str, str], mode: str) -> Path:
     return layout.evaluated(session.directory.path, chain_name(chosen), mode)
 
 
-def _tuned(session: Session, chain: Chain) -> dict[str, dict[str, Any]]:
+def _tuned(session: Session, chain: Predictor) -> dict[str, dict[str, Any]]:
     """Arguments of metrics, by `task/metric`, that are chosen on valid."""
     wanted = [
         (task, text)

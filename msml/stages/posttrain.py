@@ -1,19 +1,23 @@
 """Training of chosen chains: connected, sequential, joint in one of three ways."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from msml.chain import Chain, output_columns
+from msml.ensemble import Predictor
 from msml.recipe.expand import TOTAL, chain_name, upstream
-from msml.recipe.schema import INITIAL
+from msml.recipe.schema import INITIAL, Ensemble
 from msml.runs import layout
 from msml.runs.directory import read_json, write_json
+from msml.stages.ensemble import together, train_members
 from msml.stages.pretrain import pretrained
 from msml.stages.search import chain_weights, chosen_chains, search
 from msml.stages.session import Session
 from msml.stages.training import Training, build_model, predict, train, validation
 from msml.training.checkpoint import save_arrays, variable_arrays
-from msml.training.epoch import Tensor, to_device
+from msml.training.epoch import Stream, Tensor, to_device
+from msml.training.measure import EVALUATION_BATCH
 from msml.training.variables import load_weights, model_variables
 
 
@@ -48,10 +52,29 @@ def trained(session: Session, chosen: dict[str, str], mode: str) -> dict[str, An
     return read_json(folder / layout.RESULT, "chain", "mode", "valid_losses")
 
 
-def result(session: Session, chosen: dict[str, str], mode: str) -> Chain:
-    """A chain as its training in a mode has left it."""
+def result(session: Session, chosen: dict[str, str], mode: str) -> Predictor:
+    """A chain as its training in a mode has left it; an ensemble where it had several."""
+    folder = folder_of(session, chosen, mode)
+    if mode != "joint":
+        return _loaded(session, chosen, folder)
+    members = trained(session, chosen, mode).get("members")
+    if members:
+        return _assembled(session, chosen, folder, members)
+    return together(session, [_loaded(session, chosen, folder)], [1.0])
+
+
+def _assembled(
+    session: Session, chosen: dict[str, str], folder: Path, members: Sequence[Mapping[str, Any]]
+) -> Predictor:
+    """Load the members of an ensemble, whose records are given."""
+    folders = [layout.member(folder, number) for number in range(len(members))]
+    chains = [_loaded(session, chosen, each) for each in folders]
+    return together(session, chains, [member["share"] for member in members])
+
+
+def _loaded(session: Session, chosen: dict[str, str], folder: Path) -> Chain:
     chain = _built(session, chosen, {})
-    load_weights(chain, folder_of(session, chosen, mode) / layout.WEIGHTS)
+    load_weights(chain, folder / layout.WEIGHTS)
     return chain
 
 
@@ -83,41 +106,74 @@ def joint_training(
     Returns:
         Its losses on valid, and the number of epochs.
     """
-    training = Training(
+    history = train(session, _joint_training(session, chain, chosen, folder))
+    if history.best_epoch < 0:  # no epoch was better than any number
+        return {**_valid_losses(session, chain), "epochs": history.epochs}
+    return {"valid_losses": history.valid[history.best_epoch], "epochs": history.epochs}
+
+
+def _joint_training(
+    session: Session, chain: Chain, chosen: dict[str, str], folder: Path, member: str = ""
+) -> Training:
+    return Training(
         key=str(folder.relative_to(session.directory.path)),
         chain=chain,
         task_weights=session.task_weights,
         settings=session.values.posttrain,
         folder=folder,
         weighting=session.values.weighting,
-        shuffle=f"posttrain/{chain_name(chosen)}/joint",
+        shuffle=f"posttrain/{chain_name(chosen)}/joint{member}",
     )
-    history = train(session, training)
-    if history.best_epoch < 0:  # no epoch was better than any number
-        return {**_valid_losses(session, training.chain), "epochs": history.epochs}
-    return {"valid_losses": history.valid[history.best_epoch], "epochs": history.epochs}
 
 
 def _joint(session: Session, chosen: dict[str, str], folder: Path) -> dict[str, Any]:
-    """Optimise from where the recipe says: weights of the search, of pre-training, or of none."""
+    """Optimise from where the recipe says, once or for each member of an ensemble."""
+    if settings := session.values.posttrain.ensemble:
+        return _ensemble(session, settings, chosen, folder)
+    chain, optimised = _start(session, chosen)
+    if optimised:
+        return _keep(session, chain, folder)
+    return joint_training(session, chain, chosen, folder)
+
+
+def _ensemble(
+    session: Session, settings: Ensemble, chosen: dict[str, str], folder: Path
+) -> dict[str, Any]:
+    """Train the members of an ensemble, and measure it as a whole."""
+
+    def make(number: int) -> Training:
+        chain, name = _start(session, chosen, f"member {number}")[0], f" member {number}"
+        return _joint_training(session, chain, chosen, layout.member(folder, number), name)
+
+    members = train_members(session, settings, make)
+    ensemble = _assembled(session, chosen, folder, members)
+    return {**_valid_losses(session, ensemble), "members": members}
+
+
+def _start(session: Session, chosen: dict[str, str], fresh: str = "") -> tuple[Chain, bool]:
+    """A chain with the weights that the recipe says: of the search, of pre-training, or of none.
+
+    Returns:
+        The chain, and whether the search has trained it already as `joint` would.
+    """
     if session.values.posttrain.from_ == INITIAL:
-        return joint_training(session, _built(session, chosen, {}), chosen, folder)
+        return _built(session, chosen, {}, fresh), False
     from_search = session.values.strategy and session.values.posttrain.from_ == "search"
     found = search(session) if from_search else None
     if found is None or not found.weights:
-        return joint_training(session, pretrained_chain(session, chosen), chosen, folder)
+        return pretrained_chain(session, chosen), False
     chain = _built(session, chosen, {})
     load_weights(chain, chain_weights(session))
-    if not found.trained:
-        return joint_training(session, chain, chosen, folder)
-    return _keep(session, chain, folder)
+    return chain, found.trained
 
 
-def _built(session: Session, chosen: dict[str, str], built: dict[tuple[str, str], Any]) -> Chain:
+def _built(
+    session: Session, chosen: dict[str, str], built: dict[tuple[str, str], Any], fresh: str = ""
+) -> Chain:
     """Connect models by task and candidate; those that are not there are built, and put there."""
     for each in chosen.items():
         if each not in built:
-            built[each] = build_model(session, *each)
+            built[each] = build_model(session, *each, fresh=fresh)
     return Chain(session.tasks, {task: built[task, name] for task, name in chosen.items()})
 
 
@@ -148,10 +204,7 @@ def _sequential(session: Session, chosen: dict[str, str], folder: Path) -> dict[
                 folder=folder / task,
                 added=added,
             )
-            if (training.folder / layout.WEIGHTS).exists():
-                load_weights(training.chain, training.folder / layout.WEIGHTS)
-            else:
-                train(session, training)
+            train(session, training)
         done = Chain(session.tasks, dict(models))
         for split in added:
             outputs = predict(session, done, split)
@@ -164,7 +217,8 @@ def _keep(session: Session, chain: Chain, folder: Path) -> dict[str, Any]:
     return _valid_losses(session, chain)
 
 
-def _valid_losses(session: Session, chain: Chain) -> dict[str, Any]:
-    losses = validation(session, chain, session.task_weights, session.on_device("valid"))()
+def _valid_losses(session: Session, chain: Predictor) -> dict[str, Any]:
+    valid = Stream(session.on_device("valid"), EVALUATION_BATCH)
+    losses = validation(session, chain, session.task_weights, valid)()
     names = (*chain.models, TOTAL)
     return {"valid_losses": dict(zip(names, map(float, losses), strict=True))}

@@ -1,23 +1,26 @@
 """Training one chain, whatever stage it belongs to."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from msml.chain import WEIGHT, Chain
 from msml.data.kinematics import Array
+from msml.ensemble import Predictor
+from msml.errors import DataError
 from msml.models.build import build
 from msml.recipe.expand import TOTAL
 from msml.recipe.schema import Fit
 from msml.runs import layout
 from msml.stages.session import Session
-from msml.training.checkpoint import save_arrays, variable_arrays
-from msml.training.epoch import Stream, Tensor
+from msml.training.augmentation import augmented, momenta
+from msml.training.checkpoint import load_arrays, save_arrays, variable_arrays
+from msml.training.epoch import Step, Stream, Tensor
 from msml.training.fit import History, Trainee, Watch, fit
 from msml.training.measure import EVALUATION_BATCH, Outputs, measurement, predictor
 from msml.training.steps import make_loss_step, make_optimizer
-from msml.training.variables import model_seed, model_variables, numbered
+from msml.training.variables import load_weights, model_seed, model_variables, numbered
 from msml.weighting.diagnosis import chain_diagnosis, weighting_notes
 from msml.weighting.rule import make_weighting, tasks_of
 from msml.weighting.step import epochs, make_chain_step
@@ -35,10 +38,11 @@ class Training:
         chain: What is trained.
         task_weights: Task weight of each task of the chain.
         settings: How it is trained.
-        folder: Where `weights.h5` and `metrics.json` go.
+        folder: Where `weights.h5` goes.
         added: Columns besides those of the data, by split: outputs of tasks trained before.
         shuffle: What decides the order of the events; the key where empty.
         weighting: What weighs the losses, as in the recipe; `fixed` uses the weights v_t.
+        folds: Rows of the train split that take the places of the splits `train` and `valid`.
     """
 
     key: str
@@ -49,6 +53,17 @@ class Training:
     added: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
     shuffle: str = ""
     weighting: Mapping[str, Any] = field(default_factory=lambda: {"name": "fixed"})
+    folds: Mapping[str, Array] = field(default_factory=dict)
+
+    @property
+    def order(self) -> str:
+        """What decides the order of the events, and what else is drawn."""
+        return self.shuffle or self.key
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """Names of the losses; the last is monitored."""
+        return (*self.chain.models, TOTAL)
 
 
 def build_model(session: Session, task: str, candidate: str, *, fresh: str = "") -> Any:
@@ -95,35 +110,52 @@ def steps_of(settings: Fit, events: int) -> int:
 
 
 def train(session: Session, training: Training) -> History:
-    """Train a chain on train with early stopping on valid, and keep the result in its folder."""
-    chain = training.chain
-    columns = [*chain.columns(), WEIGHT]
-    tensors = {name: _columns(session, training, name, columns) for name in ("train", "valid")}
-    stream = Stream(tensors["train"], training.settings.batch_size)
+    """Train a chain on train with early stopping on valid, and keep the result in its folder.
+
+    Where that was done, it gets the weights that are there.
+    """
+    if (path := training.folder / layout.WEIGHTS).exists():
+        return _restored(training.chain, path)
+    chain, names = training.chain, training.losses
+    stream = stream_of(session, training, "train", training.settings.batch_size)
+    valid = stream_of(session, training, "valid", EVALUATION_BATCH)
     steps = steps_of(replace(training.settings, epochs=1), stream.events)
     optimizer = make_optimizer(training.settings, chain.variables(), session.precision, steps)
-    seed = model_seed(session.values.seed, training.shuffle or training.key)
+    seed = drawing_seed(session, training)
     weighting = make_weighting(training.weighting, tasks_of(chain, training.task_weights, seed))
     xla = use_xla(session, chain.models.values(), steps_of(training.settings, stream.events))
-    order, names = training.shuffle or training.key, (*chain.models, TOTAL)
     step = make_chain_step(chain, training.task_weights, optimizer, weighting)
+    step, draws = moved(session, training.settings, step, [seed])
     about: Any = {"losses": len(names), "xla": xla, "weighting": weighting}
     trainee = Trainee(
         key=training.key,
         losses=names,
         weights=model_variables(chain),
-        state=numbered(optimizer.variables) | weighting.variables,
-        train=epochs(step, [stream], session.values.seed, order, **about),
-        valid=validation(
-            session, chain, training.task_weights, tensors["valid"], training.settings.epochs
-        ),
+        state=numbered(optimizer.variables) | weighting.variables | draws,
+        train=epochs(step, [stream], session.values.seed, training.order, **about),
+        valid=validation(session, chain, training.task_weights, valid, training.settings.epochs),
         notes=weighting_notes(
             weighting, list(chain.models), stream, lambda: chain_diagnosis(chain, weighting)
         ),
     )
     # Nothing changes from epoch to epoch where there is nothing to train.
     settings = training.settings if chain.variables() else replace(training.settings, epochs=1)
-    return optimise(session, trainee, settings, training.folder / layout.WEIGHTS, {"xla": xla})
+    return optimise(session, trainee, settings, path, {"xla": xla})
+
+
+def drawing_seed(session: Session, training: Training) -> int:
+    """Seed of what a training draws besides the order of the events."""
+    return model_seed(session.values.seed, training.order)
+
+
+def moved(
+    session: Session, settings: Fit, step: Step, seeds: Sequence[int]
+) -> tuple[Step, dict[str, Any]]:
+    """Let a step see events as the settings move them; with the variables of that."""
+    if settings.augment is None:
+        return step, {}
+    known = momenta(settings.augment, session.file.columns, session.pipelines)
+    return augmented(step, settings.augment, known, seeds)
 
 
 def optimise(
@@ -131,42 +163,60 @@ def optimise(
 ) -> History:
     """Fit what is trained, or go on with it, and keep its best weights and history in a file."""
     checkpoint = path.parent / layout.CHECKPOINT
-    history = fit(trainee, settings, checkpoint, _watch(session, trainee.key, settings))
-    about = {"key": trainee.key, "history": asdict(history), **about}
-    save_arrays(path, variable_arrays(trainee.weights), about)
+    history = fit(trainee, settings, checkpoint, watch_of(session, trainee.key, settings))
+    keep(path, trainee.key, trainee.weights, history, about)
     checkpoint.unlink(missing_ok=True)
     return history
 
 
+def keep(
+    path: Path, key: str, weights: Mapping[str, Any], history: History, about: Mapping[str, Any]
+) -> None:
+    """Write the result of a training into a file."""
+    known = {"key": key, "history": asdict(history), **about}
+    save_arrays(path, variable_arrays(weights), known)
+
+
+def _restored(chain: Chain, path: Path) -> History:
+    """Give a chain the weights of its training."""
+    load_weights(chain, path)
+    _, about = load_arrays(path)
+    try:
+        return History(**about["history"])
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{path}: no history of a training ({error})") from error
+
+
 def validation(
     session: Session,
-    chain: Chain,
+    chain: Predictor,
     task_weights: Mapping[str, float],
-    tensors: Mapping[str, Tensor],
+    events: Stream,
     passes: int = 1,
 ) -> Callable[[], Array]:
     """Compile the measurement of a chain's losses on a split, for so many passes.
 
     Noise is drawn from the same seed every time, or the best epoch would be a lucky draw.
     """
-    step, models = make_loss_step(chain, task_weights), list(chain.models.values())
-    xla = use_xla(session, models, passes * -(-len(tensors[WEIGHT]) // EVALUATION_BATCH))
-    return measurement(step, tensors, models, len(models) + 1, xla)
+    step, models = make_loss_step(chain, task_weights), chain.networks()
+    xla = use_xla(session, models, passes * -(-events.events // EVALUATION_BATCH))
+    return measurement(step, events.columns, models, len(chain.models) + 1, xla, events.rows)
 
 
-def predict(session: Session, chain: Chain, split: str) -> dict[str, Outputs]:
+def predict(session: Session, chain: Predictor, split: str) -> dict[str, Outputs]:
     """Outputs of a chain's tasks on a split, by name."""
     return predictor(chain)(session.on_device(split))
 
 
-def _columns(
-    session: Session, training: Training, split: str, names: list[str]
-) -> dict[str, Tensor]:
-    available = {**session.on_device(split), **training.added.get(split, {})}
-    return {name: available[name] for name in names}
+def stream_of(session: Session, training: Training, split: str, batch_size: int) -> Stream:
+    """What a training sees as a split."""
+    source = "train" if training.folds else split
+    available = {**session.on_device(source), **training.added.get(source, {})}
+    columns = {name: available[name] for name in (*training.chain.columns(), WEIGHT)}
+    return Stream(columns, batch_size, training.folds.get(split))
 
 
-def _watch(session: Session, key: str, settings: Fit) -> Watch:
+def watch_of(session: Session, key: str, settings: Fit) -> Watch:
     """Log and show each epoch."""
 
     def epoch(history: History) -> None:

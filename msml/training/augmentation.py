@@ -4,22 +4,21 @@ Collisions have no preferred direction around the beam, nor along it where the b
 an event may be rotated in φ, and mirrored in φ and in η, all of its momenta together.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import pi
 from typing import Any
 
 import numpy as np
 
-from msml.data.described import EventFile
 from msml.data.kinematics import Array
+from msml.data.schema import Column
 from msml.data.transforms import Pipeline
+from msml.ensemble import View
 from msml.errors import RecipeError
 from msml.recipe.schema import Augment
 from msml.training.environment import tensorflow
-
-Tensor = Any
-Batch = Mapping[str, Tensor]
+from msml.training.epoch import Batch, Step, Tensor
 
 _CARTESIAN = ("px", "py", "pz")
 _ANGLES = ("eta", "phi")
@@ -75,39 +74,69 @@ class Momenta:
 
 
 def momenta(
-    settings: Augment, file: EventFile, pipelines: Mapping[str, Pipeline]
+    settings: Augment, described: Mapping[str, Column], pipelines: Mapping[str, Pipeline]
 ) -> dict[str, Momenta]:
-    """Find out how the columns of momenta were transformed.
+    """Find out how the columns of momenta were transformed; errors as of `momenta_of`."""
+    return {name: momenta_of(described[name], pipelines.get(name)) for name in settings.columns}
 
-    Raises:
-        RecipeError: A column has no momenta, or transforms that are not linear in what moves.
+
+def augmented(
+    step: Step, settings: Augment, known: Mapping[str, Momenta], seeds: Sequence[int]
+) -> tuple[Step, dict[str, Any]]:
+    """Let a step see moved events, anew at each call.
+
+    Args:
+        step: What it does with a batch, whose events are those of replicas, one after the other.
+        settings: What may happen.
+        known: The columns of momenta.
+        seeds: A seed for each replica.
+
+    Returns:
+        The step, and its variables: the number of calls, from which the draws follow.
     """
-    found, problems = {}, []
-    for number, name in enumerate(settings.columns):
-        try:
-            found[name] = _momenta(name, file, pipelines.get(name))
-        except RecipeError as error:
-            problems.append(f"augment.columns.{number}: {error}")
-    if problems:
-        raise RecipeError(problems)
-    return found
+    import keras
 
-
-def drawn(settings: Augment, events: int, seed: Tensor) -> Motion:
-    """Draw what happens to each event, from a seed of two numbers."""
     tf = tensorflow()
-    numbers = tf.random.stateless_uniform([3, events], seed)
+    calls = keras.Variable(0, dtype="int64", trainable=False, name="draws")
+
+    def moving(batch: Batch, *others: Batch) -> Tensor:
+        events = _events(batch) // len(seeds)
+        count = calls.value
+        numbers = [
+            tf.random.stateless_uniform([events, 3], tf.stack([tf.cast(seed, tf.int64), count]))
+            for seed in seeds
+        ]
+        calls.assign(count + 1)
+        return step(move(batch, known, drawn(settings, tf.concat(numbers, axis=0))), *others)
+
+    return moving, {"draws": calls}
+
+
+def drawn(settings: Augment, numbers: Tensor) -> Motion:
+    """Say what happens to each event, from three numbers between 0 and 1, `(events, 3)`."""
+    tf = tensorflow()
     signs = tf.where(numbers < 0.5, -1.0, 1.0)
-    one = tf.ones([events])
+    one = tf.ones_like(numbers[:, 0])
     return Motion(
-        2 * pi * numbers[0] - pi if settings.rotate else 0 * one,
-        signs[1] if settings.flip_phi else one,
-        signs[2] if settings.flip_eta else one,
+        2 * pi * numbers[:, 0] - pi if settings.rotate else 0 * one,
+        signs[:, 1] if settings.flip_phi else one,
+        signs[:, 2] if settings.flip_eta else one,
     )
+
+
+def views(settings: Augment, known: Mapping[str, Momenta]) -> list[View]:
+    """Make functions from a batch to its moved copies at test, the first of which is itself."""
+
+    def view(motion: tuple[float, float, float]) -> View:
+        return lambda batch: move(batch, known, fixed(motion, _events(batch)))
+
+    return [dict, *(view(motion) for motion in copies(settings)[1:])]
 
 
 def copies(settings: Augment) -> list[tuple[float, float, float]]:
     """What happens to the copies at test, the first of which is the event itself."""
+    if not settings.rotations:
+        return [(0.0, 1.0, 1.0)]
     turns = [2 * pi * k / settings.rotations for k in range(settings.rotations)]
     mirrored = [(1.0, -1.0) if flip else (1.0,) for flip in (settings.flip_phi, settings.flip_eta)]
     angles = turns if settings.rotate else [0.0]
@@ -120,14 +149,25 @@ def fixed(motion: tuple[float, float, float], events: Tensor) -> Motion:
     return Motion(*(tf.fill([events], value) for value in motion))
 
 
-def move(batch: Batch, known: Mapping[str, Momenta], motion: Motion) -> dict[str, Tensor]:
+def move(
+    batch: Mapping[str, Tensor], known: Mapping[str, Momenta], motion: Motion
+) -> dict[str, Tensor]:
     """Move all momenta of a batch."""
     moved = {name: each.moved(batch[name], motion) for name, each in known.items() if name in batch}
     return {**batch, **moved}
 
 
-def _momenta(name: str, file: EventFile, pipeline: Pipeline | None) -> Momenta:
-    column = file.columns[name]
+def _events(batch: Mapping[str, Tensor]) -> Tensor:
+    return tensorflow().shape(next(iter(batch.values())))[0]
+
+
+def momenta_of(column: Column, pipeline: Pipeline | None) -> Momenta:
+    """Find out how a column of momenta was transformed.
+
+    Raises:
+        RecipeError: It has no momenta, or transforms that are not linear in what moves.
+    """
+    name = column.name
     steps = pipeline.steps if pipeline else ()
     described = [column, *(step.column for step in steps)]
     start = next((n for n, each in enumerate(described) if each.components[:2] == ("px", "py")), 0)

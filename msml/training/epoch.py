@@ -49,15 +49,23 @@ class Stream:
     Attributes:
         columns: `(events, ...)` tensors by name, or memory maps.
         batch_size: Events of a batch.
+        rows: Which events of the columns, `(events,)`; all where None.
     """
 
     columns: Mapping[str, Tensor]
     batch_size: int
+    rows: Array | None = None
 
     @property
     def events(self) -> int:
         """Number of events."""
+        if self.rows is not None:
+            return len(self.rows)
         return int(next(iter(self.columns.values())).shape[0])
+
+    def found(self, order: Array) -> Array:
+        """Rows of the columns of events in some order."""
+        return order if self.rows is None else self.rows[order]
 
 
 def to_device(columns: Mapping[str, Array]) -> dict[str, Tensor]:
@@ -143,7 +151,18 @@ def compile_epoch(step: Step, *streams: Stream, losses: int, xla: bool) -> Epoch
         return EpochResult(total / len(orders[0]), first_bad)
 
     mapped = any(isinstance(t, np.memmap) for columns in tensors for t in columns)
-    return streamed if mapped else resident
+    return _of_rows(streams, streamed if mapped else resident)
+
+
+def _of_rows(streams: Sequence[Stream], epoch: Epoch) -> Epoch:
+    """Let an epoch of columns be one of the events of streams."""
+
+    def run(*orders: Array) -> EpochResult:
+        found = [s.found(order) for s, order in zip(streams, orders, strict=True)]
+        result: EpochResult = epoch(*found)
+        return result
+
+    return run
 
 
 def _compiled(function: Callable[..., Any], xla: bool) -> Callable[..., Any]:

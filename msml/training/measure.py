@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from msml.chain import Chain
 from msml.data.kinematics import Array
+from msml.ensemble import Predictor
 from msml.training.checkpoint import assign, variable_arrays
 from msml.training.environment import tensorflow
 from msml.training.epoch import Step, Stream, Tensor, compile_epoch
@@ -23,10 +23,15 @@ _NOISE_SEED = 0x5EED
 
 
 def measurement(
-    step: Step, tensors: Mapping[str, Tensor], models: Iterable[Any], losses: int, xla: bool
+    step: Step,
+    tensors: Mapping[str, Tensor],
+    models: Iterable[Any],
+    losses: int,
+    xla: bool,
+    rows: Array | None = None,
 ) -> Callable[[], Array]:
-    """Compile a pass over a split that changes nothing; noise is the same every time."""
-    stream = Stream(tensors, EVALUATION_BATCH)
+    """Compile a pass over events that changes nothing; noise is the same every time."""
+    stream = Stream(tensors, EVALUATION_BATCH, rows)
     measure = compile_epoch(step, stream, losses=losses, xla=xla)
     order = np.arange(stream.events, dtype=np.int32)
     known = list(models)
@@ -53,7 +58,7 @@ def fixed_noise(models: Iterable[Any]) -> Iterator[None]:
         assign(states, before, "random state")
 
 
-def predictor(chain: Chain) -> Callable[[Mapping[str, Tensor]], dict[str, Outputs]]:
+def predictor(chain: Predictor) -> Callable[[Mapping[str, Tensor]], dict[str, Outputs]]:
     """Compile a chain: a function of columns that returns its tasks' outputs by name."""
     tf = tensorflow()
     compiled = tf.function(lambda batch: chain.outputs(batch, training=False), autograph=False)
@@ -61,7 +66,7 @@ def predictor(chain: Chain) -> Callable[[Mapping[str, Tensor]], dict[str, Output
     def run(tensors: Mapping[str, Tensor]) -> dict[str, Outputs]:
         columns = {name: tensors[name] for name in chain.input_columns()}
         events = len(next(iter(columns.values())))
-        with fixed_noise(chain.models.values()):
+        with fixed_noise(chain.networks()):
             blocks = [
                 compiled({n: t[i : i + EVALUATION_BATCH] for n, t in columns.items()})
                 for i in range(0, events, EVALUATION_BATCH)

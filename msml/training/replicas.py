@@ -13,7 +13,6 @@ import numpy as np
 
 from msml.chain import WEIGHT, Chain, weighted_total
 from msml.data.kinematics import Array
-from msml.models.stateless import penalised, penalty
 from msml.recipe.schema import Fit
 from msml.training.environment import tensorflow
 from msml.training.epoch import (
@@ -26,6 +25,7 @@ from msml.training.epoch import (
     epoch_order,
 )
 from msml.training.measure import EVALUATION_BATCH
+from msml.training.steps import descended
 
 REAL = "real"
 
@@ -64,14 +64,14 @@ class Stack:
     def give(self, values: Mapping[str, Array], chains: Sequence[Chain]) -> None:
         """Set the variables of chains to values of these ones."""
         for number, chain in enumerate(chains):
-            each = [*chain.variables(), *_others(chain)]
+            each = [*chain.variables(), *chain.others()]
             for variable, value in zip(each, values.values(), strict=True):
                 variable.assign(value[number])
 
 
 def stackable(chain: Chain, settings: Fit) -> str:
     """Say why replicas of a chain cannot be trained at once; empty where they can."""
-    kinds = {type(layer).__name__ for model in chain.models.values() for layer in _layers(model)}
+    kinds = {type(layer).__name__ for model in chain.networks() for layer in _layers(model)}
     if kinds - _STACKABLE:
         return f"layers of kind {', '.join(sorted(kinds - _STACKABLE))}"
     clipped = [name for name in settings.optimizer if "clip" in name]
@@ -89,7 +89,7 @@ def stack(chains: Sequence[Chain]) -> Stack:
         )
 
     weights = stacked([chain.variables() for chain in chains])
-    return Stack(chains[0], len(chains), weights, stacked([_others(chain) for chain in chains]))
+    return Stack(chains[0], len(chains), weights, stacked([chain.others() for chain in chains]))
 
 
 def make_replica_step(
@@ -222,15 +222,16 @@ def _mapped(
     import keras
 
     tf, chain = tensorflow(), stacked.chain
-    known = [*chain.variables(), *_others(chain)]
+    known, others = [*chain.variables(), *chain.others()], chain.others()
 
     def alone(given: Any) -> Any:
         values, own = given
         with keras.StatelessScope(list(zip(known, values, strict=True)), collect_losses=True) as s:
-            found = chain.task_losses(own, chain.outputs(own, training=training))
-            added = map(penalty, chain.models.values())
-            parts = [penalised(*each) for each in zip(found, added, strict=True)]
-            after = [s.get_current_value(variable) for variable in _others(chain)]
+            if training:
+                found, parts = descended(chain, own)
+            else:
+                found = parts = chain.task_losses(own, chain.outputs(own, training=False))
+            after = [s.get_current_value(variable) for variable in others]
         total = weighted_total(shares, found)
         return tf.stack([*found, total]), after, weighted_total(shares, parts)
 
@@ -289,10 +290,6 @@ def _interleaved(rows: Sequence[Array], batch_size: int) -> tuple[Array, Array]:
         for array in (filled, real)
     )
     return places, marks
-
-
-def _others(chain: Chain) -> list[Any]:
-    return [v for model in chain.models.values() for v in model.non_trainable_variables]
 
 
 def _layers(model: Any) -> list[Any]:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from msml.chain import Chain, weighted_total
+from msml.ensemble import Predictor
+from msml.models.stateless import penalised, penalty
 from msml.recipe.schema import Fit
 from msml.training.environment import tensorflow
 from msml.training.epoch import Batch, Step, Tensor
@@ -33,7 +35,14 @@ def make_optimizer(settings: Fit, variables: list[Any], precision: str, steps: i
     return follow(optimizer, settings, steps)
 
 
-def make_loss_step(chain: Chain, task_weights: Mapping[str, float]) -> Step:
+def descended(chain: Chain, batch: Batch) -> tuple[list[Tensor], list[Tensor]]:
+    """Losses of a chain's tasks in training, and the same with what their models add to them."""
+    found = chain.task_losses(batch, chain.outputs(batch, training=True))
+    penalties = map(penalty, chain.networks())
+    return found, [penalised(*each) for each in zip(found, penalties, strict=True)]
+
+
+def make_loss_step(chain: Predictor, task_weights: Mapping[str, float]) -> Step:
     """Measure the losses of a chain's tasks and their weighted sum."""
     tf = tensorflow()
     shares = [task_weights[name] for name in chain.models]

@@ -7,7 +7,6 @@ import numpy as np
 
 from msml.chain import Chain, weighted_total
 from msml.data.kinematics import Array
-from msml.models.stateless import penalised, penalty
 from msml.training.environment import tensorflow
 from msml.training.epoch import (
     Batch,
@@ -18,6 +17,7 @@ from msml.training.epoch import (
     compile_epoch,
     shuffled,
 )
+from msml.training.steps import descended
 from msml.weighting.gradients import weighted_gradients
 from msml.weighting.rule import Weighting
 
@@ -84,8 +84,7 @@ def make_chain_step(
     tf = tensorflow()
     variables = chain.variables()
     shares = [task_weights[name] for name in chain.models]
-    models = chain.models.values() if weighting.after else []
-    state = [variable for model in models for variable in model.non_trainable_variables]
+    state = chain.others() if weighting.after else []
 
     def step(batch: Batch) -> Tensor:
         before = [tf.identity(variable.value) for variable in state]
@@ -94,9 +93,7 @@ def make_chain_step(
             # A second look is at the same random numbers, and moves statistics no second time.
             for variable, value in zip(state, before, strict=True):
                 variable.assign(value)
-            found = chain.task_losses(batch, chain.outputs(batch, training=True))
-            penalties = map(penalty, chain.models.values())
-            parts = [penalised(*each) for each in zip(found, penalties, strict=True)]
+            found, parts = descended(chain, batch)
             return Losses(parts, found, weighted_total(shares, found))
 
         sources = [variable.value for variable in variables]

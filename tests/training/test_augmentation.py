@@ -9,7 +9,7 @@ from msml.data.dataset import make_pipelines
 from msml.data.events import describe
 from msml.errors import RecipeError
 from msml.recipe.schema import Augment, Data
-from msml.training.augmentation import copies, drawn, fixed, momenta, move
+from msml.training.augmentation import augmented, copies, drawn, fixed, momenta, move
 
 EVENTS = 500
 FILLED = ["cartesian", "standardise", {"name": "fill_missing", "value": 0}]
@@ -58,7 +58,7 @@ def prepared(path, choice, settings):
         raw = {name: np.asarray(stored[name]) for name in stored}
     given = {n: pipelines[n].forward(v) if n in pipelines else v for n, v in raw.items()}
     batch = {name: tf.constant(values, tf.float32) for name, values in given.items()}
-    return raw, batch, momenta(settings, file, pipelines), pipelines
+    return raw, batch, momenta(settings, file.columns, pipelines), pipelines
 
 
 def back(name, values, pipelines):
@@ -68,10 +68,14 @@ def back(name, values, pipelines):
 ALL = Augment(columns=["tau", "lepton", "jet", "met"])
 
 
+def uniform(events, *seed):
+    return tf.random.stateless_uniform([events, 3], seed)
+
+
 @pytest.mark.parametrize("choice", CHOICES)
 def test_invariants(events, choice):
     raw, batch, known, pipelines = prepared(events, choice, ALL)
-    moved = move(batch, known, drawn(ALL, EVENTS, tf.constant([1, 2])))
+    moved = move(batch, known, drawn(ALL, uniform(EVENTS, 1, 2)))
     after = {name: back(name, moved[name], pipelines) for name in ("tau", "lepton", "met")}
     assert not np.allclose(after["tau"][:, 2], raw["tau"][:, 2], atol=0.1)
     assert after["tau"][:, 0] == pytest.approx(raw["tau"][:, 0], rel=1e-4)
@@ -94,7 +98,7 @@ def test_invariants(events, choice):
 @pytest.mark.parametrize("choice", ["plain", "cartesian"])
 def test_what_is_missing_stays_so(events, choice):
     raw, batch, known, _ = prepared(events, choice, ALL)
-    moved = move(batch, known, drawn(ALL, EVENTS, tf.constant([1, 2])))["jet"].numpy()
+    moved = move(batch, known, drawn(ALL, uniform(EVENTS, 1, 2)))["jet"].numpy()
     absent = np.isnan(raw["jet"][:, 0])
     before = batch["jet"].numpy()
     assert (moved[absent] == before[absent]).all()
@@ -102,13 +106,13 @@ def test_what_is_missing_stays_so(events, choice):
 
 
 def test_draws_follow_from_their_seed():
-    first, again, other = (drawn(ALL, 50, tf.constant([1, n])) for n in (2, 2, 3))
+    first, again, other = (drawn(ALL, uniform(50, 1, n)) for n in (2, 2, 3))
     assert (first.angle.numpy() == again.angle.numpy()).all()
     assert not (first.angle.numpy() == other.angle.numpy()).any()
-    many = drawn(ALL, 20_000, tf.constant([3, 4]))
+    many = drawn(ALL, uniform(20_000, 3, 4))
     assert np.abs(many.angle.numpy().mean()) < 0.05
     assert np.abs(np.corrcoef([many.angle, many.phi, many.eta]) - np.eye(3)).max() < 0.03
-    none = drawn(Augment(rotate=False, flip_phi=False, flip_eta=False), 5, tf.constant([1, 2]))
+    none = drawn(Augment(rotate=False, flip_phi=False, flip_eta=False), uniform(5, 1, 2))
     assert [set(each.numpy()) for each in (none.angle, none.phi, none.eta)] == [{0}, {1}, {1}]
 
 
@@ -127,7 +131,7 @@ def test_copies_at_test(events):
 @pytest.mark.parametrize(
     ("columns", "transform", "problem"),
     [
-        (["other"], {}, "augment.columns.0: 'other' has a, b; expected momenta"),
+        (["other"], {}, "'other' has a, b; expected momenta"),
         (["tau"], {"tau": {"name": "sin_cos", "components": ["phi"]}}, "not linear in phi"),
         (["tau"], {"tau": [{"name": "clip", "low": 0.5}]}, "not linear in eta"),
     ],
@@ -135,4 +139,26 @@ def test_copies_at_test(events):
 def test_what_cannot_be_moved(events, columns, transform, problem):
     data, file = Data(file=str(events), transform=transform), describe(events)
     with pytest.raises(RecipeError, match=problem):
-        momenta(Augment(columns=columns), file, make_pipelines(data, file))
+        momenta(Augment(columns=columns), file.columns, make_pipelines(data, file))
+
+
+def test_a_step_sees_moved_events_anew(events):
+    _, batch, known, _ = prepared(events, "plain", ALL)
+    seen = []
+
+    def step(given, marks):
+        seen.append((given["tau"].numpy(), marks))
+        return 0
+
+    halves = {name: column[: EVENTS // 2 * 2] for name, column in batch.items()}
+    moving, variables = augmented(step, ALL, known, [5, 6])
+    moving(halves, "marks")
+    moving(halves, "marks")
+    assert int(variables["draws"].numpy()) == 2
+    assert not (seen[0][0][:, 2] == seen[1][0][:, 2]).any()
+    variables["draws"].assign(0)
+    moving(halves, "marks")
+    assert (seen[2][0] == seen[0][0]).all()
+    alone, _ = augmented(step, ALL, known, [6])
+    alone({name: column[EVENTS // 2 : EVENTS - 7] for name, column in batch.items()}, "marks")
+    assert (seen[3][0] == seen[0][0][EVENTS // 2 : -7]).all()  # of the second replica

@@ -1,0 +1,79 @@
+"""Averages of predictions, and the chain that an ensemble stands for."""
+
+import numpy as np
+import pytest
+import small
+
+from msml.ensemble import Ensemble, average
+from msml.recipe.expand import TaskSpec
+from msml.training.measure import predictor
+
+SHARES = [0.5, 0.3, 0.2]
+
+
+def spec(loss, classes=0):
+    return TaskSpec("t", ("x",), "y", 1.0, loss, {}, (), {}, classes=classes)
+
+
+def logits(*shape):
+    return np.random.default_rng(1).normal(size=(3, *shape), scale=3).astype(np.float32)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x.astype(np.float64)))
+
+
+@pytest.mark.parametrize("loss", ["bce_logits", "brier"])
+def test_labels_are_averaged_as_probabilities(loss):
+    given = logits(50, 1)
+    found = np.asarray(average(spec(loss), list(given), SHARES))
+    assert sigmoid(found) == pytest.approx(np.tensordot(SHARES, sigmoid(given), 1), rel=1e-5)
+
+
+def test_probabilities_close_to_one_stay_apart():
+    sure = [np.full((1, 1), 40, np.float32)] * 2 + [np.full((1, 1), 30, np.float32)]
+    expected = -np.log(np.dot(SHARES, [np.exp(-40.0), np.exp(-40.0), np.exp(-30.0)]))
+    assert float(average(spec("bce_logits"), sure, SHARES)[0, 0]) == pytest.approx(expected)
+
+
+def test_classes_are_averaged_as_probabilities():
+    given = logits(50, 4)
+    found = np.asarray(average(spec("cross_entropy", classes=4), list(given), SHARES), np.float64)
+
+    def softmax(x):
+        return np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True)
+
+    assert np.exp(found) == pytest.approx(np.tensordot(SHARES, softmax(given), 1), rel=1e-4)
+
+
+def test_numbers_are_averaged_as_they_are():
+    given = logits(50, 2, 3)
+    found = np.asarray(average(spec("mse"), list(given), SHARES))
+    assert found == pytest.approx(np.tensordot(SHARES, given, 1), rel=1e-5, abs=1e-6)
+
+
+def test_one_member_is_the_chain():
+    chain, batch = small.small_chain(), small.batch()
+    single = predictor(chain)(batch)
+    found = predictor(Ensemble([chain], [1.0]))(batch)
+    assert found["momentum"]["output"] == pytest.approx(single["momentum"]["output"], abs=1e-6)
+    assert found["higgs"]["output"] == pytest.approx(single["higgs"]["output"], abs=1e-5)
+
+
+def test_members_follow_their_own_chains():
+    chains, batch = [small.small_chain(seed) for seed in (1, 2)], small.batch()
+    found = predictor(Ensemble(chains, [0.25, 0.75]))(batch)
+    each = [sigmoid(predictor(chain)(batch)["higgs"]["output"]) for chain in chains]
+    expected = 0.25 * each[0] + 0.75 * each[1]
+    assert sigmoid(found["higgs"]["output"]) == pytest.approx(expected, rel=1e-4)
+
+
+def test_views_count_alike():
+    chain, batch = small.small_chain(), small.batch()
+
+    def shifted(given):
+        return {**given, "jets": given["jets"] + 0.1}
+
+    found = predictor(Ensemble([chain], [1.0], [dict, shifted]))(batch)["momentum"]["output"]
+    each = [predictor(chain)(given)["momentum"]["output"] for given in (batch, shifted(batch))]
+    assert found == pytest.approx((each[0] + each[1]) / 2, rel=1e-5, abs=1e-6)
