@@ -57,6 +57,7 @@ class Data:
         file: An HDF5 file of events.
         files: Several instead, read as one: a glob pattern, which stands for its matches in the
             order of their names, or a list of names and patterns.
+        origin: Where `file` comes from, for those who have not got it.
         transform: By column, transforms in their order: a name, `{name: ..., argument: ...}`, or a
             list of these.
         split: How the events are divided.
@@ -70,6 +71,7 @@ class Data:
 
     file: str | None = None
     files: Any = None
+    origin: str | None = None
     transform: dict[str, Any] = field(default_factory=dict)
     split: Split = field(default_factory=Split)
     weight: str | None = None

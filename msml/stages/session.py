@@ -131,7 +131,8 @@ class Session:
     @cached_property
     def _data_facts(self) -> list[Any]:
         """The events and how they are used, wherever their file lies."""
-        facts = [self.data_fingerprint, asdict(self.values.data) | {"file": "", "files": None}]
+        facts = [self.data_fingerprint, asdict(self.values.data)]
+        facts[1] |= {"file": "", "files": None, "origin": None}
         sources = transform_sources(self.values.data)
         return [*facts, sources] if sources else facts
 
