@@ -161,7 +161,10 @@ def test_states(folder):
     directory = plan.directory(unit)
     assert plan.state(unit) == "not started"
     directory.mkdir(parents=True)
-    (directory / "log.txt").write_text("# 2026 host: msml run --runs runs\nmsml: no\n")
+    (directory / "log.txt").write_text("# 2026 host: msml run --runs runs -- other.yaml\n")
+    assert plan.state(unit) == "not started"
+    command = " ".join(plan.command(unit))
+    (directory / "log.txt").write_text(f"# 2026 host: msml {command}\nmsml: no\n")
     assert plan.state(unit) == "failed"
     error = {"exit_code": 85}
     write_json(directory / "unfinished.json", {"command": ["msml", "run"], "error": error})
