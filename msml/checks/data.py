@@ -69,6 +69,7 @@ def data_key(data: Data) -> str:
 def column_names(recipe: TrainRecipe) -> list[str]:
     """Name the columns that a recipe wants, each once, whether they exist or not."""
     names = [*recipe.data.transform, *recipe.data.single_columns.values()]
+    names += [subset.column for subset in recipe.evaluate.subsets.values()]
     for task in recipe.tasks.values():
         inputs = (source_of(text, recipe.tasks) for text in task.inputs)
         names += [task.target, *(source.name for source in inputs if not source.output)]

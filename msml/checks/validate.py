@@ -7,6 +7,7 @@ from msml.checks.limits import check_candidates, check_totals
 from msml.checks.meaning import check_meaning
 from msml.checks.names import check_names
 from msml.checks.search import check_search
+from msml.checks.subsets import check_subsets
 from msml.checks.training import check_training
 from msml.checks.validity import check_momentum_task
 from msml.checks.wiring import check_wiring, count_inputs
@@ -79,7 +80,7 @@ def validate(
     problems += check_meaning(values, columns)
     problems += [*_check_chain(values), *check_search(values)]
     problems += check_training(values, columns) if not problems else []
-    problems += check_momentum_task(values, columns.shapes)
+    problems += [*check_momentum_task(values, columns.shapes), *check_subsets(values, columns)]
     if not fast:
         from msml.checks.building import (
             check_models,

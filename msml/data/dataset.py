@@ -1,6 +1,5 @@
 """Splits of an event file in memory, ready for training."""
 
-import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +13,12 @@ from msml import digests
 from msml.data.described import EventFile, Source
 from msml.data.events import check_finite, describe, first_not_finite, read_blocks, read_masked
 from msml.data.kinematics import Array
-from msml.data.splits import divide
+from msml.data.splits import divide, outside
 from msml.data.transforms import Pipeline, State, make_pipeline
+from msml.data.weights import class_totals, normalised
 from msml.errors import DataError
 from msml.files import atomic, locked, remove_temporaries
-from msml.recipe.schema import Data
+from msml.recipe.schema import Data, Subset
 
 Pipelines = Mapping[str, Pipeline]
 
@@ -82,6 +82,7 @@ def load_splits(
     path: Source,
     unpacked: Path | None = None,
     pipelines: Pipelines | None = None,
+    hidden: Iterable[Subset] = (),
 ) -> dict[str, SplitData]:
     """Read the events of some splits; those of the others are never kept.
 
@@ -93,6 +94,7 @@ def load_splits(
         unpacked: Folder where columns above `data.memory_gb` are kept, uncompressed and in the
             split's order, to be memory mapped; None keeps everything in memory.
         pipelines: Transforms; made here where None.
+        hidden: Subsets of test whose events are left out.
 
     Raises:
         DataError: As `read`; also for an empty split, a value that a transform refuses, or weights
@@ -101,6 +103,8 @@ def load_splits(
     wanted = list(dict.fromkeys(columns))
     file = describe(path, [*wanted, *data.single_columns.values()])
     rows = {name: part for name, part in divide(data, file).items() if name in names}
+    if "test" in rows:
+        rows["test"] = outside(path, rows["test"], hidden)
     made = make_pipelines(data, file) if pipelines is None else pipelines
     arrays = {c: _column(file, c, rows, made.get(c), data, unpacked) for c in wanted}
     yields = _raw(file, data.weight, rows)
@@ -109,7 +113,7 @@ def load_splits(
     for name in names:
         own = {column: parts[name] for column, parts in arrays.items()}
         labels = None if classes is None else classes[name]
-        weight = _normalised(path, name, yields[name], labels, data)
+        weight = normalised(path, name, yields[name], labels, data)
         splits[name] = SplitData(name, own, weight, yields[name], rows[name])
     return splits
 
@@ -142,24 +146,7 @@ def check_classes(split: SplitData, column: str, path: Source, mask: str = "") -
             f"are of class {classes[0]:.12g}; expected at least two classes"
         )
     if split.columns[column].ndim == 1:
-        _class_totals(f"{path}: column '{column}'", split.name, values, split.yields)
-
-
-def _class_totals(where: str, split: str, classes: Array, yields: Array) -> dict[float, float]:
-    """Sum the weights of each class.
-
-    Raises:
-        DataError: A sum is not positive.
-    """
-    with np.errstate(over="ignore"):
-        totals = {k: float(yields[classes == k].sum()) for k in np.unique(classes).tolist()}
-    for each, total in totals.items():
-        if not 0 < total < math.inf:
-            raise DataError(
-                f"{where}: the weights of class {each:.12g} in the {split} split sum to "
-                f"{total:.4g}; expected a positive total"
-            )
-    return totals
+        class_totals(f"{path}: column '{column}'", split.name, values, split.yields)
 
 
 def _train(data: Data, file: EventFile, name: str) -> Iterator[tuple[Array, Array | None]]:
@@ -297,22 +284,3 @@ def _raw(file: EventFile, column: str | None, rows: Mapping[str, Array]) -> dict
     file.require(column)
     whole = np.concatenate([block for _, block in read_blocks(file.path, column)])
     return {name: whole[part].astype(np.float64) for name, part in rows.items()}
-
-
-def _normalised(path: Source, name: str, yields: Array, classes: Array | None, data: Data) -> Array:
-    """Scale weights to a mean of 1, and those of all classes to the same total."""
-    weight = yields
-    if classes is not None:
-        weight = weight.copy()
-        totals = _class_totals(f"{path}: column '{data.balance}'", name, classes, yields)
-        for each, total in totals.items():
-            weight[classes == each] /= total
-    with np.errstate(over="ignore"):
-        total = float(weight.sum())
-    if not 0 < total < math.inf:
-        raise DataError(
-            f"{path}: column '{data.weight}': the weights of the {name} split sum to {total:.4g}; "
-            "expected a positive total"
-        )
-    normalised: Array = (weight * (len(weight) / total)).astype(np.float32)
-    return normalised

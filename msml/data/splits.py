@@ -1,7 +1,7 @@
 """Dividing events into train, valid and test."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from msml.data.described import EventFile, Source
 from msml.data.events import read_blocks
 from msml.data.kinematics import Array
 from msml.errors import DataError
-from msml.recipe.schema import Data, Split
+from msml.recipe.schema import Data, Split, Subset
 
 PARTS = ("train", "valid", "test")
 
@@ -54,7 +54,7 @@ def divide(data: Data, file: EventFile) -> dict[str, Array]:
     split, source, total = data.split, file.path, file.events
     if data.events is not None and data.events > total:
         raise DataError(f"{source}: {total} events, but data.events asks for {data.events}")
-    classes = None if split.stratify is None else _column(source, split.stratify)
+    classes = None if split.stratify is None else single_column(source, split.stratify)
     if split.column is not None:
         parts = _by_value(source, split, total, data.events, classes)
     elif split.folds is not None:
@@ -80,6 +80,27 @@ def summary(data: Data, file: EventFile) -> dict[str, Any]:
         }
         for name, rows in divide(data, file).items()
     }
+
+
+def belongs(source: Source, rows: Array, subset: Subset) -> Array:
+    """Say which events are of a subset, `(rows,) bool`.
+
+    Args:
+        source: Where they are from.
+        rows: Number of each event in it.
+        subset: The subset.
+    """
+    values = single_column(source, subset.column)[rows]
+    wanted = np.asarray(subset.values)
+    # In float32, 0.1 is another number.
+    return np.isin(values, wanted.astype(values.dtype) if values.dtype.kind == "f" else wanted)
+
+
+def outside(source: Source, rows: Array, subsets: Iterable[Subset]) -> Array:
+    """Keep the events that are of none of some subsets; arguments as of `belongs`."""
+    for subset in subsets:
+        rows = rows[~belongs(source, rows, subset)]
+    return rows
 
 
 def _cut(order: Array, fractions: Mapping[str, float], classes: Array | None) -> dict[str, Array]:
@@ -121,7 +142,7 @@ def _by_value(
 ) -> dict[str, Array]:
     """Divide by the values of a column; parts that are fractions divide all others."""
     order = np.random.RandomState(split.seed).permutation(total)[:used]
-    values = _column(source, str(split.column))[order]
+    values = single_column(source, str(split.column))[order]
     given = {name: getattr(split, name) for name in PARTS}
     listed = {name: part for name, part in given.items() if isinstance(part, list)}
     taken = np.isin(values, [*(value for part in listed.values() for value in part), *split.unused])
@@ -138,7 +159,7 @@ def _by_value(
     return _not_empty({name: parts[name] for name in PARTS})
 
 
-def _column(source: Source, name: str) -> Array:
+def single_column(source: Source, name: str) -> Array:
     """Read a column of one number an event.
 
     Raises:

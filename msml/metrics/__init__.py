@@ -7,7 +7,7 @@ and prediction as they were before the transforms of the data.
 """
 
 from msml.metrics.generic import accuracy, auc, background_rejection, bce, bias, ece, resolution
-from msml.metrics.named import LOSS, facts_of, find, label_of
+from msml.metrics.named import LOSS, apart, facts_of, find, label_of, on_subset
 from msml.metrics.uncertainty import (
     Estimate,
     EventMean,
@@ -25,6 +25,7 @@ __all__ = [
     "EventMean",
     "Metric",
     "accuracy",
+    "apart",
     "auc",
     "average",
     "background_rejection",
@@ -37,6 +38,7 @@ __all__ = [
     "facts_of",
     "find",
     "label_of",
+    "on_subset",
     "replicate",
     "resolution",
 ]

@@ -16,6 +16,8 @@ LOSS = "loss"
 
 _CALL = re.compile(r"(?P<name>[^()]+)(?:\((?P<arguments>.*)\))?")
 
+_ON_SUBSET = re.compile(r"(?P<metric>.+) on (?P<subset>[\w.-]+)")
+
 
 def parse(text: str) -> tuple[str, dict[str, Any]]:
     """Divide a metric into its name and its arguments.
@@ -43,9 +45,20 @@ def find(text: str) -> Entry:
     return metrics.get(parse(text)[0])
 
 
+def on_subset(metric: str, subset: str) -> str:
+    """Name a metric on a subset of the test split, `auc on public`; on all of it by itself."""
+    return f"{metric} on {subset}" if subset else metric
+
+
+def apart(name: str) -> tuple[str, str]:
+    """Divide a name of `on_subset` into the metric and the subset, empty for all of test."""
+    found = _ON_SUBSET.fullmatch(name)
+    return (found["metric"], found["subset"]) if found else (name, "")
+
+
 def facts_of(text: str) -> Mapping[str, Any]:
     """Return the facts of a metric as results name it; of one that is unknown, a loss's."""
-    name = parse(text)[0]
+    name = parse(apart(text)[0])[0]
     return metrics.get(name).facts if name in metrics.names() else {"better": "lower"}
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import Field, dataclass, fields, is_dataclass
 from functools import cache, lru_cache
 from typing import Any
 
@@ -40,9 +40,7 @@ def configuration(schema: Any, checked: Mapping[str, Any]) -> DictConfig:
 def whole(config: DictConfig, schema: Any) -> tuple[Any, str]:
     """Return the instance of the schema, and its text without what a run does not depend on."""
     content = spell(OmegaConf.to_container(config, resolve=True), schema)
-    kept = {spelled(field) for field in fields(schema) if field.metadata.get("resolved", True)}
-    named = {str(name): value for name, value in content.items() if name in kept}
-    return OmegaConf.to_object(config), dump(named)
+    return OmegaConf.to_object(config), dump(content)
 
 
 def by_blocks(schema: Any, checked: Mapping[str, Any]) -> tuple[Any, str]:
@@ -92,7 +90,7 @@ def _block(schema: Any, name: str, given: _Given) -> Block:
         config = OmegaConf.is_config(node)
         value = OmegaConf.to_object(node) if config else node
         content = OmegaConf.to_container(node) if config else value
-    if not field.metadata.get("resolved", True):
+    if not _is_resolved(field):
         return Block(value, "")
     return Block(value, dump({spelled(field): spell(content, hints_of(schema)[name])}))
 
@@ -105,7 +103,7 @@ def _defaults(schema: Any) -> DictConfig:
 
 
 def spell(content: Any, hint: Any) -> Any:
-    """Name keys as recipes do, not as the fields of the schema."""
+    """Name keys as recipes do, not as the fields of the schema; without what no run depends on."""
     bare = strip_optional(hint)
     if not isinstance(content, dict):
         return content
@@ -113,4 +111,9 @@ def spell(content: Any, hint: Any) -> Any:
         item = entry_schema(bare)
         return {key: spell(value, item) for key, value in content.items()} if item else content
     hints = hints_of(bare)
-    return {spelled(f): spell(content[f.name], hints[f.name]) for f in fields(bare)}
+    kept = filter(_is_resolved, fields(bare))
+    return {spelled(f): spell(content[f.name], hints[f.name]) for f in kept}
+
+
+def _is_resolved(field: "Field[Any]") -> bool:
+    return bool(field.metadata.get("resolved", True))

@@ -22,6 +22,9 @@ PREDICTION = "prediction"
 BESIDE_OUTPUTS = ("target", "real", "replicas")
 """Names of what is kept of a task beside its outputs."""
 
+WHOLE = "all"
+"""What tables call the whole test split beside its subsets."""
+
 TOTAL = "total"
 """Name of the weighted sum of the tasks' losses."""
 

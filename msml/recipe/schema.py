@@ -6,7 +6,7 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from msml.domains import LARGEST, Count, Domain, Natural, NotNegative, Positive, Seed
+from msml.domains import LARGEST, Count, Domain, Finite, Natural, NotNegative, Positive, Seed
 
 MODES = ("connected", "sequential", "joint")
 """The ways to train a chain."""
@@ -259,16 +259,46 @@ class Validity:
 
 
 @dataclass(frozen=True)
+class Subset:
+    """Events of the test split that are also measured by themselves.
+
+    Attributes:
+        column: Column of one number an event, as the file has it.
+        values: Its values, exactly.
+        blind: Whether nothing of these events may be seen until `evaluate.unblind`.
+    """
+
+    column: str
+    values: list[Finite]
+    blind: bool = False
+
+    @property
+    def condition(self) -> str:
+        """The condition in words."""
+        return f"{self.column} = {' or '.join(f'{value:.12g}' for value in self.values)}"
+
+
+@dataclass(frozen=True)
 class Evaluate:
     """Measurement on the test split.
 
     Attributes:
         bootstrap: Replicas of the test events for the uncertainties.
         validity: The reference for the outputs of the momentum task; none where null.
+        subsets: Parts of the test split by name.
+        unblind: Whether to show blind subsets, whose events are else left out of the test split. No
+            part of the run itself: what is trained stays, and both results are kept.
     """
 
     bootstrap: Count = 200
     validity: Validity | None = None
+    subsets: dict[str, Subset] = field(default_factory=dict)
+    unblind: bool = field(default=False, metadata=UNRESOLVED)
+
+    @property
+    def hidden(self) -> list[Subset]:
+        """The subsets of which nothing may be seen."""
+        return [each for each in self.subsets.values() if each.blind and not self.unblind]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 One rule for all: a number is above a limit if the lower end of its one-sided 95 % interval is, and
 below if the upper end is. A statement holds where that follows, fails where its contrary follows,
-and is undecided where neither does.
+and is undecided where neither does. One about a subset of the test split of which there is nothing
+cannot be judged.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,15 +12,18 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from msml.errors import RecipeError
+from msml.metrics import on_subset
 from msml.recipe import load
 from msml.recipe.messages import unknown
 from msml.registry import figures as registered
 from msml.report.measures import Number, check, measure
+from msml.sweep.collect import ABSENT
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
+NOT_JUDGED = "cannot be judged"
 _WORST = (FAILS, UNDECIDED, HOLDS)
 _LIMITS = ("above", "below", "not_above", "not_below", "between")
 
@@ -33,6 +37,7 @@ class Statement:
         figure: The figure whose runs it is about.
         measure: `kind` of the measurement and its arguments; see `msml.report.measures`.
         expect: `above`, `below`, `not_above` or `not_below` a number, or `between` two.
+        subset: The subset of the test split on which the measured column is taken; all where null.
         where: Which rows: a value, a list of values or `{least: …, most: …}` for some columns.
         confidence: Of the one-sided interval; higher where many numbers are compared.
     """
@@ -41,6 +46,7 @@ class Statement:
     figure: str
     measure: dict[str, Any]
     expect: dict[str, Any]
+    subset: str | None = None
     where: dict[str, Any] = field(default_factory=dict)
     confidence: float = 0.95
 
@@ -60,9 +66,10 @@ class Verdict:
         name: Its name.
         says: The statement.
         expected: Its limit, in words.
-        verdict: `holds`, `fails` or `undecided`.
+        verdict: `holds`, `fails`, `undecided` or `cannot be judged`.
         worst: The number that decides.
         numbers: All numbers.
+        reason: Why it cannot be judged.
     """
 
     name: str
@@ -71,6 +78,7 @@ class Verdict:
     verdict: str
     worst: Number | None
     numbers: tuple[Number, ...]
+    reason: str = ""
 
 
 def read(path: str) -> dict[str, Statement]:
@@ -87,6 +95,9 @@ def read(path: str) -> dict[str, Statement]:
             problems.append((f"{key}.figure", unknown("figure", statement.figure, known)))
         if message := check(statement.measure):
             problems.append((f"{key}.measure", message))
+        elif statement.subset is not None and "column" not in statement.measure:
+            message = f"'{statement.measure['kind']}' has no column to take on a subset"
+            problems.append((f"{key}.subset", message))
         if message := _check_limit(statement.expect):
             problems.append((f"{key}.expect", message))
     loaded.fail(problems)
@@ -114,11 +125,23 @@ def verdicts(
     found = []
     for name, each in asked.items():
         try:
-            numbers = measure(table, each.measure, each.where)
+            found.append(_verdict(name, each, *_measured(each, table)))
         except RecipeError as error:
             raise RecipeError(f"statements.{name}: {error}") from error
-        found.append(_verdict(name, each, numbers))
     return found
+
+
+def _measured(statement: Statement, table: "DataFrame") -> tuple[list[Number], str]:
+    """Carry out a statement's measurement; where nothing of its subset is measured, say why."""
+    if statement.subset is None:
+        return measure(table, statement.measure, statement.where), ""
+    column = on_subset(statement.measure["column"], statement.subset)
+    absent = f"{ABSENT}{statement.subset}"
+    reasons = list(table[absent].dropna().unique()) if absent in table.columns else []
+    if reasons and column not in table.columns:
+        return [], "; ".join(reasons)
+    numbers = measure(table, {**statement.measure, "column": column}, statement.where)
+    return numbers, "" if numbers else "; ".join(reasons)
 
 
 def judge(number: Number, expect: Mapping[str, Any], confidence: float = 0.95) -> str:
@@ -151,21 +174,24 @@ def show(found: Sequence[Verdict], title: str) -> None:
             error = each.worst.error if isfinite(each.worst.error) else None
             measured = with_error({"value": each.worst.value, "error": error}, sign=True)
             group = each.worst.group
+        elif each.reason:
+            group = each.reason
         rows.append((each.says, group, measured, each.expected, each.verdict))
     headings = ("statement", "of", "measured", "expected", "verdict")
     show_table(f"Results of {title}", headings, rows, numbers=())
     say(
-        "of: where several numbers are compared, the one that decides; ±: standard error over seeds"
+        "of: where several numbers are compared, the one that decides; ±: standard error over "
+        "seeds, for the mean of one run from resampling the test events"
     )
 
 
-def _verdict(name: str, statement: Statement, numbers: Sequence[Number]) -> Verdict:
-    """The worst verdict of all numbers; undecided where there are none."""
+def _verdict(name: str, statement: Statement, numbers: Sequence[Number], reason: str) -> Verdict:
+    """The worst verdict of all numbers; undecided where there are none and no reason for that."""
     judged = [(judge(n, statement.expect, statement.confidence), n) for n in numbers]
     judged.sort(key=lambda pair: (_WORST.index(pair[0]), -_excess(pair[1], statement.expect)))
-    verdict, worst = judged[0] if judged else (UNDECIDED, None)
+    verdict, worst = judged[0] if judged else (NOT_JUDGED if reason else UNDECIDED, None)
     expected = " ".join(_words(*item) for item in statement.expect.items())
-    return Verdict(name, statement.says, expected, verdict, worst, tuple(numbers))
+    return Verdict(name, statement.says, expected, verdict, worst, tuple(numbers), reason)
 
 
 def _excess(number: Number, expect: Mapping[str, Any]) -> float:

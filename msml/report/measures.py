@@ -76,8 +76,25 @@ def exponent(
             yield Number(_name(key), law.exponent, law.exponent_error, law.points - 2)
 
 
+def mean(
+    table: "DataFrame", *, column: str, by: Sequence[str] = (), spread: float | None = None
+) -> Iterator[Number]:
+    """Mean of a column over runs with its standard error.
+
+    That is the `spread` of single runs over √n where it is given, else from the runs themselves;
+    of one run, the error from resampling the test events.
+    """
+    for key, here in _groups(table[table[column].notna()], by):
+        about = mean_and_error(here[column], here.get(f"{column} error"))
+        runs = int(about["runs"])
+        if spread is None:
+            yield Number(_name(key), about["mean"], about["error"], runs - 1 if runs > 1 else inf)
+        else:
+            yield Number(_name(key), about["mean"], spread / runs**0.5, inf)
+
+
 KINDS: dict[str, Callable[..., Iterator[Number]]] = {
-    function.__name__: function for function in (difference, steps, share, exponent)
+    function.__name__: function for function in (difference, steps, mean, share, exponent)
 }
 
 

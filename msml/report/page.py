@@ -51,6 +51,7 @@ class About:
         points: How many runs there should be.
         missing: What is missing, in lines.
         undrawn: Figures that could not be drawn, and why.
+        evaluations: Folder of each run's evaluation.
     """
 
     name: str
@@ -58,6 +59,7 @@ class About:
     points: int
     missing: tuple[str, ...]
     undrawn: Mapping[str, str]
+    evaluations: tuple[Path, ...] = ()
 
 
 def page(about: About, sections: Sequence[Section], folder: Path) -> str:
@@ -77,7 +79,7 @@ def page(about: About, sections: Sequence[Section], folder: Path) -> str:
         most_lines=_MOST_LINES,
         undrawn=about.undrawn,
         sections=sections,
-        runs=[_run(*each) for each in zip(about.runs, manifests, strict=True)],
+        runs=[_run(*each) for each in zip(about.runs, manifests, about.evaluations, strict=True)],
     )
 
 
@@ -99,7 +101,7 @@ def _facts(about: About, manifests: Sequence[Mapping[str, Any]]) -> dict[str, st
     return {name: value for name, value in facts.items() if value} | report
 
 
-def _run(directory: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
+def _run(directory: Path, manifest: Mapping[str, Any], evaluation: Path) -> dict[str, Any]:
     """A run's line in the table of all runs."""
     sessions = manifest.get("sessions", [])
     return {
@@ -107,7 +109,7 @@ def _run(directory: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
         "time": duration(total_seconds(manifest)),
         "commit": _commit(sessions[-1].get("git") if sessions else None),
         "recipe": layout.recipe(directory),
-        "result": layout.evaluation(directory) / layout.RESULT,
+        "result": evaluation / layout.RESULT,
     }
 
 

@@ -1,11 +1,13 @@
 """The metrics of any sweep: means and spreads over seeds at each point of its other axes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from msml.metrics import apart, on_subset
 from msml.plotting import COLOURS, LINES, MARKERS
 from msml.registry import figures
 from msml.report.looks import NothingToDraw, mean_and_error, new_figure
@@ -90,26 +92,43 @@ def summarise(found: Points) -> "DataFrame":
 
 @figures.register("points", title=TITLE, caption=CAPTION, summary=summarise, source=points)
 def draw(found: Points) -> "Figure":
-    """Draw a panel for each metric: against the axis of numbers, or a line for each point."""
+    """Draw a panel for each metric: against the axis of numbers, or a line for each point.
+
+    Those of the whole test split are in the first row, those of each subset in one below.
+    """
     table, along = summarise(found), found.scanned
-    names = [n for n in found.metrics if table[n].notna().any()]
+    known = [n for n in found.metrics if table[n].notna().any()]
+    names, below = _panels(known)
     others = [axis for axis in found.axes if axis != along]
     series = list(table.groupby(others, sort=False, dropna=False)) if along and others else []
     height = 3.2 if along else 1.0 + _HEIGHT * len(table)
-    figure, axes = new_figure(2.8 * len(names) + 1.0, height, (1.0,), columns=len(names))
-    for ax, metric in zip(axes, names, strict=True):
+    columns = len(names) // below
+    figure, axes = new_figure(2.8 * columns + 1.0, height * below, (1.0,) * below, columns)
+    for place, (ax, metric) in enumerate(zip(axes, names, strict=True)):
+        if metric not in known:
+            ax.set_axis_off()
+            continue
         if along is None:
-            _listed(ax, table, found.axes, metric, labelled=ax is axes[0])
+            _listed(ax, table, found.axes, metric, labelled=place < below)
             continue
         for i, (key, rows) in enumerate(series or [(("all",), table)]):
             _curve(ax, rows, along, metric, ", ".join(map(str, key)), i)
-        ax.set_xlabel(along.rpartition(".")[2])
+        if place % below == below - 1:
+            ax.set_xlabel(along.rpartition(".")[2])
         ax.set_ylabel(_label(metric))
         _even(ax, table[along])
     if series:
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
     return figure
+
+
+def _panels(metrics: Sequence[str]) -> tuple[list[str], int]:
+    """Order metrics as panels, column by column; and how many there are in a column."""
+    pairs = [apart(name) for name in metrics]
+    subsets = list(dict.fromkeys(subset for _, subset in pairs))
+    names = [on_subset(n, s) for n in dict.fromkeys(name for name, _ in pairs) for s in subsets]
+    return names, len(subsets)
 
 
 def _curve(ax: "Axes", rows: "DataFrame", along: str, metric: str, name: str, i: int) -> None:

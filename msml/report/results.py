@@ -62,6 +62,7 @@ class Results:
         rows: What the sweeps collected, a row for each point, chain and mode.
         axes: Names of the sweeps' axes, which are columns of `rows`.
         every: `rows` as `described` gives them, which `table` is taken from; of a recipe only.
+        unblinded: Those of the runs whose results show blind subsets.
     """
 
     name: str
@@ -74,6 +75,11 @@ class Results:
     rows: tuple[Row, ...] = ()
     axes: tuple[str, ...] = ()
     every: "DataFrame | None" = None
+    unblinded: frozenset[Path] = frozenset()
+
+    def evaluation(self, run: Path) -> Path:
+        """Folder of the evaluation of a run that the results are from."""
+        return layout.evaluation(run, run in self.unblinded)
 
     def place(self, row: Row) -> str:
         """Where a row of `rows` stands on the axes, but for its seed; empty without axes."""
@@ -120,6 +126,7 @@ def of_recipe(recipe: str, overrides: Sequence[str], runs: Path) -> Results:
         rows=tuple(rows),
         axes=tuple(axes),
         every=every,
+        unblinded=frozenset(d for plan in plans if plan.unblind for d in _directories(plan)),
     )
 
 
@@ -129,25 +136,25 @@ def named_figures(recipe: str) -> tuple[str, ...]:
 
 
 def of_runs(directories: Sequence[Path]) -> Results:
-    """Gather the results of given run directories.
+    """Gather the results of given runs; those of `evaluate.unblind` where there are some.
 
     Raises:
         DataError: One of them is no run.
     """
     rows: list[Row] = []
     lines = []
+    unblinded = frozenset(filter(layout.is_unblinded, directories))
     for path in directories:
         if not layout.recipe(path).exists():
             raise DataError(f"{path}: no run: it has no recipe.yaml")
-        found = list(run_rows(path, f"{path.parent.name}/{path.name}"))
+        found = list(run_rows(path, f"{path.parent.name}/{path.name}", path in unblinded))
         rows += [{**row, "directory": str(path)} for row in found]
-        lines += _undone(path)
-    name = ", ".join(map(str, directories))
-    return Results(name, (), tidy(rows), tuple(directories), len(directories), tuple(lines))
+        lines += _undone(path, layout.evaluation(path, path in unblinded) / layout.RESULT)
+    name, runs = ", ".join(map(str, directories)), tuple(directories)
+    return Results(name, (), tidy(rows), runs, len(runs), tuple(lines), unblinded=unblinded)
 
 
-def _undone(run: Path) -> list[str]:
-    path = layout.evaluation(run) / layout.RESULT
+def _undone(run: Path, path: Path) -> list[str]:
     if not path.exists():
         return [f"not done: {run}"]
     try:

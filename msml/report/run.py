@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from msml.metrics import facts_of
-from msml.recipe.expand import chain_name
+from msml.metrics import apart, facts_of, on_subset
+from msml.recipe.expand import WHOLE, chain_name
 from msml.tables import NONE, plain, say, show, with_error
 from msml.validity.bands import COMPONENTS, VALIDITY, is_validity
 
@@ -51,22 +51,30 @@ def show_evaluated(records: Sequence[Record]) -> None:
     """Print the metrics of the chains on test, with their uncertainties.
 
     Several chains in several modes: a table for each metric, with a row for each chain, and the
-    last mode's differences to the others. Otherwise: a table for each task.
+    last mode's differences to the others. Otherwise: a table for each task, with rows for the whole
+    test split and each of its subsets.
     """
     chains = {_chain(record) for record in records}
     modes = list(dict.fromkeys(record["mode"] for record in records))
     for task, found in records[0]["metrics"].items():
-        own = [metric for metric in found if not is_validity(metric)]
         if len(chains) > 1 and len(modes) > 1:
-            for metric in [*own, VALIDITY] if VALIDITY in found else own:
-                _show_metric(records, modes, task, metric)
+            for name in found:
+                if (metric := apart(name)[0]) == VALIDITY or not is_validity(metric):
+                    _show_metric(records, modes, task, name)
             continue
+        found = list(dict.fromkeys(apart(name)[0] for name in found))
+        own = [metric for metric in found if not is_validity(metric)]
         if own:
             _show_task(records, task, own, f"{task} on test")
-        for title, names in _validity_tables(list(found)):
+        for title, names in _validity_tables(found):
             _show_task(records, task, names, f"{task} on test: {title}")
     for mode in modes:
         say(f"{mode}: {_MEANING[mode]}")
+    _say_notes(records)
+
+
+def _say_notes(records: Sequence[Record]) -> None:
+    """Say what the errors are, which cuts were chosen, and which subsets there is nothing of."""
     say("±: one standard deviation, from resampling the test events; differences are paired")
     doubts = {name: most for record in records for name, most in record.get("doubts", {}).items()}
     for name, most in doubts.items():
@@ -75,6 +83,9 @@ def show_evaluated(records: Sequence[Record]) -> None:
         for name, tuned in record.get("tuned", {}).items():
             listed = ", ".join(f"{argument} {value:.4g}" for argument, value in tuned.items())
             say(f"{_chain(record)}, {record['mode']}: {name} at {listed}, chosen on valid")
+    for name, about in records[0].get("subsets", {}).items():
+        if "reason" in about:
+            say(f"{name}: {about['reason']}")
 
 
 def _show_metric(records: Sequence[Record], modes: Sequence[str], task: str, metric: str) -> None:
@@ -90,7 +101,7 @@ def _show_metric(records: Sequence[Record], modes: Sequence[str], task: str, met
         changes = [with_error(minus[mode][task][metric], sign=True) for mode in modes[:-1]]
         rows.append((chain, *values, *changes))
     headings = ("chain", *modes, *(f"{last} - {mode}" for mode in modes[:-1]))
-    better = "higher" if metric == VALIDITY else facts_of(metric).get("better")
+    better = "higher" if is_validity(apart(metric)[0]) else facts_of(metric).get("better")
     ending = f", {better} is better" if better else ""
     show(
         f"{task} on test: {heading(metric)}{ending}",
@@ -114,21 +125,29 @@ def _validity_tables(found: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
 
 def _show_task(records: Sequence[Record], task: str, names: Sequence[str], title: str) -> None:
     """One task: chains, or modes and the last mode's differences, down, and metrics across."""
+    minus = records[-1].get("minus", {})
+    found = [(_chain(r), r["mode"], r["metrics"][task], False) for r in records]
+    found += [("", f"{records[-1]['mode']} - {mode}", minus[mode][task], True) for mode in minus]
+    subsets = [n for n, about in records[0].get("subsets", {}).items() if "events" in about]
     rows = [
-        (_chain(r), r["mode"], *(with_error(r["metrics"][task][name]) for name in names))
-        for r in records
+        (
+            *((chain, mode) if not subset else ("", "")),
+            *((subset or WHOLE,) if subsets else ()),
+            *(with_error(values[on_subset(name, subset)], sign=sign) for name in names),
+        )
+        for chain, mode, values, sign in found
+        for subset in ("", *subsets)
     ]
-    for mode, change in records[-1].get("minus", {}).items():
-        values = (with_error(change[task][name], sign=True) for name in names)
-        rows.append(("", f"{records[-1]['mode']} - {mode}", *values))
-    headings = ("chain", "mode", *map(heading, names))
-    show(title, headings, rows, numbers=range(2, len(headings)))
+    texts = ("chain", "mode", "events") if subsets else ("chain", "mode")
+    headings = (*texts, *map(heading, names))
+    show(title, headings, rows, numbers=range(len(texts), len(headings)))
 
 
 def heading(metric: str) -> str:
     """Name a metric with its unit; a validity by what is inside."""
-    if is_validity(metric):
-        return metric.removeprefix(f"{VALIDITY}_").replace("_", " ")
+    bare, subset = apart(metric)
+    if is_validity(bare):
+        return on_subset(bare.removeprefix(f"{VALIDITY}_").replace("_", " "), subset)
     unit = str(facts_of(metric).get("unit", "1")).replace("^2", "²")
     return metric if unit == "1" else f"{metric} [{unit}]"
 

@@ -88,7 +88,14 @@ def write(results: Results, folder: Path) -> Written:
     if needs_runs(results.figures):
         found.files.append(_results(results, folder))
         sections += examples(results)
-    about = About(results.name, results.runs, results.points, results.missing, found.undrawn)
+    about = About(
+        results.name,
+        results.runs,
+        results.points,
+        results.missing,
+        found.undrawn,
+        tuple(map(results.evaluation, results.runs)),
+    )
     with atomic(found.page) as temporary:
         temporary.write_text(page(about, sections, folder))
     found.files.insert(0, found.page)
@@ -126,7 +133,7 @@ def examples(results: Results) -> list[Section]:
     And, at each point of a sweep where a task gives a feature of two numbers, these of the first
     seed.
     """
-    found = [section for row in typical(results) for section in _of_run(row)]
+    found = [s for row in typical(results) for s in _of_run(results, row)]
     return [*found, *_latent_spaces(results)]
 
 
@@ -146,7 +153,8 @@ def _latent_spaces(results: Results) -> Iterator[Section]:
     seen: set[str] = set()
     for row in results.rows:
         place = results.place(row)
-        folder = layout.evaluation(Path(row["directory"])) / layout.part(str(row.get("chain")))
+        evaluation = results.evaluation(Path(row["directory"]))
+        folder = evaluation / layout.part(str(row.get("chain")))
         pictures = [] if place in seen else sorted(folder.glob("latent_*.png"))
         for picture in pictures:
             seen.add(place)
@@ -157,8 +165,8 @@ def _latent_spaces(results: Results) -> Iterator[Section]:
             yield Section(anchor, title, about, picture, None, files)
 
 
-def _of_run(row: "Series") -> Iterator[Section]:
-    folder = layout.evaluation(Path(row["directory"]))
+def _of_run(results: Results, row: "Series") -> Iterator[Section]:
+    folder = results.evaluation(Path(row["directory"]))
     for name, (title, caption) in _EXAMPLES.items():
         own = folder / layout.part(row["chain"]) / f"{name}.png"
         common = sorted(folder.glob(f"{name}*.png")) if name == "roc" else []

@@ -97,16 +97,24 @@ def member(trained: Path, number: int) -> Path:
     return trained / f"member-{number}"
 
 
-def evaluation(run: Path) -> Path:
-    """Folder of all that was measured on test; its result holds all chains and modes."""
-    return run / "evaluate"
+def evaluation(run: Path, unblind: bool = False) -> Path:
+    """Folder of all that was measured on test; its result holds all chains and modes.
+
+    What `evaluate.unblind` shows has a folder of its own: neither result is lost to the other.
+    """
+    return run / ("unblinded" if unblind else "evaluate")
 
 
-def evaluated(run: Path, chain: str, mode: str) -> Path:
-    """Folder of a chain in a mode that was measured on test."""
-    return evaluation(run) / part(chain) / mode
+def is_unblinded(run: Path) -> bool:
+    """Whether a run has results of `evaluate.unblind`."""
+    return (evaluation(run, True) / RESULT).exists()
 
 
-def calibration(run: Path) -> Path:
-    """How often the truth lies in the bands of the reference."""
-    return evaluation(run) / "validity.json"
+def evaluated(evaluation: Path, chain: str, mode: str) -> Path:
+    """Folder, in that of an evaluation, of a chain in a mode that was measured on test."""
+    return evaluation / part(chain) / mode
+
+
+def calibration(evaluation: Path) -> Path:
+    """How often the truth lies in the bands of the reference, in the folder of an evaluation."""
+    return evaluation / "validity.json"

@@ -154,12 +154,16 @@ def _units(path: Path, seen: Mapping[str, Mapping[str, Any]]) -> Iterator[UnitSt
             yield _unit("grid", name, layout.combination(path, name) / layout.RESULT, seen)
     if strategy:
         yield _unit("search", str(strategy), layout.selection(path), seen)
-    for stage, folder in (("posttrain", layout.posttrained), ("evaluate", layout.evaluated)):
-        for chain, mode in product(_chains(path, recipe), recipe.posttrain.modes):
-            file = folder(path, chain, mode) / layout.RESULT
-            yield _unit(stage, f"{chain}/{mode}", file, seen)
+    trained = list(product(_chains(path, recipe), recipe.posttrain.modes))
+    for chain, mode in trained:
+        file = layout.posttrained(path, chain, mode) / layout.RESULT
+        yield _unit("posttrain", f"{chain}/{mode}", file, seen)
+    evaluation = layout.evaluation(path, layout.is_unblinded(path))
+    for chain, mode in trained:
+        file = layout.evaluated(evaluation, chain, mode) / layout.RESULT
+        yield _unit("evaluate", f"{chain}/{mode}", file, seen)
     if recipe.evaluate.validity is not None:
-        yield _unit("evaluate", "validity", layout.calibration(path), seen)
+        yield _unit("evaluate", "validity", layout.calibration(evaluation), seen)
 
 
 def _chains(path: Path, recipe: TrainRecipe) -> list[str]:

@@ -33,7 +33,7 @@ def draw(
     )
     session.progress.done("evaluate: drawing")
     measured = list(_measured(session, events, records))
-    draw_figures(events, measured, layout.evaluation(session.directory.path))
+    draw_figures(events, measured, session.evaluation)
 
 
 def _label(target: Array) -> Array | None:
@@ -48,7 +48,7 @@ def _measured(
 ) -> Iterator[Measured]:
     for record in records:
         chain = chain_name(record["chain"])
-        folder = layout.evaluated(session.directory.path, chain, record["mode"])
+        folder = layout.evaluated(session.evaluation, chain, record["mode"])
         with h5py.File(folder / layout.PREDICTIONS) as file:
             found = {task: dict(_outputs(file[task])) for task in session.tasks}
         outputs = {task: named.pop(PREDICTION) for task, named in found.items()}

@@ -10,7 +10,7 @@ import numpy as np
 from msml.chain import real_objects
 from msml.data.kinematics import Array
 from msml.ensemble import Predictor
-from msml.metrics import LOSS, EventMean, estimate, facts_of, label_of
+from msml.metrics import LOSS, EventMean, estimate, facts_of, label_of, on_subset
 from msml.recipe.expand import PREDICTION, chain_name
 from msml.runs import layout
 from msml.runs.directory import finite, read_json, read_records, write_json
@@ -19,6 +19,7 @@ from msml.stages.losses import Measure, event_losses, metric_on, tune
 from msml.stages.posttrain import result, trained
 from msml.stages.search import chosen_chains
 from msml.stages.session import Session
+from msml.stages.subsets import Part, Parts, check_visible
 from msml.stages.training import predict
 from msml.stages.validity import Judge
 from msml.training.checkpoint import new_hdf5
@@ -36,47 +37,57 @@ def evaluate(session: Session) -> list[Record]:
 
     Returns:
         One record a chain and mode: each task's metrics, each with value, error, low and high, and
-        the differences to the chain's earlier modes, from the same replicas of the test events.
+        the differences to the chain's earlier modes, from the same replicas of the test events. A
+        metric on a subset is named so, `auc on public`; `subsets` says how many events each has, or
+        why there is nothing of it.
+
+    Raises:
+        DataError: All events of the test split are blind.
     """
+    check_visible(session)
     records: list[Record] = []
+    parts = Parts(session)
     judge = Judge(session, _BOOTSTRAP_SEED) if session.values.evaluate.validity else None
     for chosen in chosen_chains(session):
         earlier: list[Record] = []
         for mode in session.values.posttrain.modes:
             trained(session, chosen, mode)
             session.check_stop()
-            record = _evaluated(session, judge, chosen, mode)
+            record = _evaluated(session, parts, judge, chosen, mode)
             minus = {e["mode"]: _difference(session, record, e) for e in earlier}
             earlier.append(record)
             records.append({**record, "minus": minus} if minus else record)
     if judge:
         judge.write_calibration()
-    path = layout.evaluation(session.directory.path) / layout.RESULT
+    path = session.evaluation / layout.RESULT
     if not path.exists() or read_records(path) != finite(records):
         draw(session, records, judge)
         write_json(path, records)
     return read_records(path)
 
 
-def _evaluated(session: Session, judge: Judge | None, chosen: dict[str, str], mode: str) -> Record:
+def _evaluated(
+    session: Session, parts: Parts, judge: Judge | None, chosen: dict[str, str], mode: str
+) -> Record:
     """Measure one chain unless that was done."""
     folder = _folder(session, chosen, mode)
     if not (folder / layout.RESULT).exists():
         chain = result(session, chosen, mode)
         outputs = predict(session, chain, "test")
         tuned = _tuned(session, chain)
-        measured, replicas, doubts = _measure(session, judge, outputs, tuned)
+        measured, replicas, doubts = _measure(session, parts, judge, outputs, tuned)
         _write_predictions(session, outputs, replicas, folder / layout.PREDICTIONS)
         record = {"chain": chosen, "mode": mode, "metrics": measured}
         record |= {"doubts": doubts} if doubts else {}
         record |= {"tuned": tuned} if tuned else {}
+        record |= {"subsets": parts.about} if parts.about else {}
         write_json(folder / layout.RESULT, record)
         session.progress.done(f"evaluate {chain_name(chosen)} {mode}")
     return read_json(folder / layout.RESULT, *layout.MEASURED)
 
 
 def _folder(session: Session, chosen: dict[str, str], mode: str) -> Path:
-    return layout.evaluated(session.directory.path, chain_name(chosen), mode)
+    return layout.evaluated(session.evaluation, chain_name(chosen), mode)
 
 
 def _tuned(session: Session, chain: Predictor) -> dict[str, dict[str, Any]]:
@@ -97,38 +108,53 @@ def _tuned(session: Session, chain: Predictor) -> dict[str, dict[str, Any]]:
 
 def _measure(
     session: Session,
+    parts: Parts,
     judge: Judge | None,
     outputs: dict[str, Outputs],
     tuned: dict[str, dict[str, Any]],
 ) -> tuple[dict[str, dict[str, Any]], dict[str, Array], dict[str, float]]:
     """Metrics of each task's output, with bootstrap uncertainties, their replicas, and `doubt`."""
-    test = session.split("test")
-    events, count = test.weight.astype(np.float64), session.values.evaluate.bootstrap
+    count = session.values.evaluate.bootstrap
     measured: dict[str, dict[str, Any]] = {}
     replicas: dict[str, Array] = {}
     doubts: dict[str, float] = {}
     for task, named in outputs.items():
-        spec = session.tasks[task]
-        seen = named[spec.output]
         measured[task] = {}
-        found = {}
-        for name, text in ((label_of(text), text) for text in spec.metrics):
-            more = tuned.get(f"{task}/{name}", {})
-            found[name] = metric_on(session, task, text, test, seen, more)
-        if not found:
-            losses = event_losses(session, task, test, seen)
-            found[LOSS] = Measure(EventMean(lambda loss, _: loss), (losses, losses), events)
-        if judge:
-            arrays = test.columns[spec.target], seen
-            judged = judge.metrics(task).items()
-            found |= {name: Measure(each, arrays, events) for name, each in judged}
-        for name, measure in found.items():
-            drawn = measure.replicas(count, _BOOTSTRAP_SEED)
-            replicas[f"{task}/{name}"] = drawn
-            measured[task][name] = estimate(measure.value(), drawn)._asdict()
-            if (unsure := measure.doubt()) > _MOST_DOUBT:
-                doubts[f"{task}/{name}"] = round(unsure, 2)
+        for part in parts.measured:
+            seen = named[session.tasks[task].output][part.kept]
+            for metric, measure in _measures(session, judge, part, task, seen, tuned).items():
+                name = on_subset(metric, part.subset)
+                drawn = measure.replicas(count, _BOOTSTRAP_SEED)
+                replicas[f"{task}/{name}"] = drawn
+                measured[task][name] = estimate(measure.value(), drawn)._asdict()
+                if (unsure := measure.doubt()) > _MOST_DOUBT:
+                    doubts[f"{task}/{name}"] = round(unsure, 2)
     return measured, replicas, doubts
+
+
+def _measures(
+    session: Session,
+    judge: Judge | None,
+    part: Part,
+    task: str,
+    seen: Array,
+    tuned: dict[str, dict[str, Any]],
+) -> dict[str, Measure]:
+    """Prepare the metrics of a task's output, `seen`, on some events; its loss without any."""
+    spec, split = session.tasks[task], part.split
+    events = split.weight.astype(np.float64)
+    found = {}
+    for name, text in ((label_of(text), text) for text in spec.metrics):
+        more = tuned.get(f"{task}/{name}", {})
+        found[name] = metric_on(session, task, text, split, seen, more)
+    if not found:
+        losses = event_losses(session, task, split, seen)
+        found[LOSS] = Measure(EventMean(lambda loss, _: loss), (losses, losses), events)
+    if judge:
+        arrays = split.columns[spec.target], seen
+        judged = judge.metrics(task, part.kept).items()
+        found |= {name: Measure(each, arrays, events) for name, each in judged}
+    return found
 
 
 def _difference(session: Session, record: Record, other: Record) -> dict[str, dict[str, Any]]:

@@ -7,6 +7,7 @@ from msml.stages.posttrain import posttrain
 from msml.stages.pretrain import pretrain
 from msml.stages.session import Session
 from msml.stages.sharing import pretrained_tasks
+from msml.stages.subsets import check_visible
 
 
 def run(session: Session) -> list[dict[str, Any]]:
@@ -15,6 +16,7 @@ def run(session: Session) -> list[dict[str, Any]]:
     Returns:
         The records of `evaluate`.
     """
+    check_visible(session)
     pretrain(session, pretrained_tasks(session.values))
     posttrain(session)
     return evaluate(session)

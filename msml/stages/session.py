@@ -24,6 +24,7 @@ from msml.data.dataset import SplitData, check_classes, load_splits, make_pipeli
 from msml.data.described import EventFile, paths
 from msml.data.events import describe
 from msml.data.source import event_source
+from msml.data.subsets import all_hidden
 from msml.data.transforms import Pipeline, label
 from msml.errors import StoppedError
 from msml.files import atomic, fingerprint, locked
@@ -118,6 +119,11 @@ class Session:
                     digest.update(block)
         return digest.hexdigest()
 
+    @property
+    def evaluation(self) -> Path:
+        """Folder of what is measured on test."""
+        return layout.evaluation(self.directory.path, self.values.evaluate.unblind)
+
     def facts(self) -> dict[str, Any]:
         """What every result depends on besides what was trained and how."""
         return {
@@ -131,8 +137,8 @@ class Session:
     @cached_property
     def _data_facts(self) -> list[Any]:
         """The events and how they are used, wherever their file lies."""
-        facts = [self.data_fingerprint, asdict(self.values.data)]
-        facts[1] |= {"file": "", "files": None, "origin": None}
+        block = asdict(self.values.data) | {"file": "", "files": None, "origin": None}
+        facts: list[Any] = [self.data_fingerprint, block]
         sources = transform_sources(self.values.data)
         return [*facts, sources] if sources else facts
 
@@ -205,10 +211,12 @@ class Session:
         if name not in self._splits:
             whole = Chain(self.tasks, dict.fromkeys(self.tasks))
             data, columns = self.values.data, whole.columns()
-            key = fingerprint(self._data_facts)[:20]
-            unpacked = self.directory.cache / "unpacked" / key
             names = ["test"] if name == "test" else ["train", "valid"]
-            splits = load_splits(data, names, columns, self.data_file, unpacked, self.pipelines)
+            hidden = self.values.evaluate.hidden if name == "test" else []
+            key = fingerprint([*self._data_facts, *map(asdict, hidden)])[:20]
+            unpacked = self.directory.cache / "unpacked" / key
+            about = (self.data_file, unpacked, self.pipelines, hidden)
+            splits = load_splits(data, names, columns, *about)
             if name != "test":
                 self._check_test()
             for split in splits.values():
@@ -219,9 +227,12 @@ class Session:
 
     def _check_test(self) -> None:
         """Refuse labels and weights of test now, not after hours; nothing else of it is read."""
-        data, file, pipelines = self.values.data, self.data_file, self.pipelines
+        data, hidden = self.values.data, self.values.evaluate.hidden
+        if all_hidden(data, self.file, hidden):
+            return
         columns = [*self._labels, *filter(None, self._labels.values())]
-        self._check(load_splits(data, ["test"], columns, file, None, pipelines)["test"])
+        about = (self.data_file, None, self.pipelines, hidden)
+        self._check(load_splits(data, ["test"], columns, *about)["test"])
 
     @property
     def task_weights(self) -> dict[str, float]:

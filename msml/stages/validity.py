@@ -7,6 +7,7 @@ from importlib.metadata import version
 import numpy as np
 
 from msml.data.dataset import load_split
+from msml.data.kinematics import Array
 from msml.files import fingerprint
 from msml.metrics import EventMean, bootstrap
 from msml.recipe.schema import Validity
@@ -62,18 +63,23 @@ class Judge:
         """The groups of numbers that are judged together."""
         return groups(self._objects(), self.task.taus)
 
-    def metrics(self, task: str) -> dict[str, EventMean]:
-        """Metrics of a task's output: which fraction is valid, for each group of numbers."""
+    def metrics(self, task: str, kept: Array | slice = slice(None)) -> dict[str, EventMean]:
+        """Metrics of a task's output: which fraction is valid, for each group of numbers.
+
+        Args:
+            task: The task.
+            kept: `(events,) bool`, the test events whose outputs are measured; all by default.
+        """
         if task != self.task.name:
             return {}
-        sigma = self._settings.sigma
+        sigma, bands = self._settings.sigma, Bands(self.bands.mean[kept], self.bands.std[kept])
         return {
-            metric_name(name): self._fraction(each, sigma) for name, each in self.groups.items()
+            metric_name(name): _fraction(bands, each, sigma) for name, each in self.groups.items()
         }
 
     def write_calibration(self) -> None:
         """Write how often the truth of the test events is inside, unless that is done."""
-        path = layout.calibration(self._session.directory.path)
+        path = layout.calibration(self._session.evaluation)
         if path.exists():
             return
         singles = {name: each for name, each in self.groups.items() if self._size(each) == 1}
@@ -96,18 +102,20 @@ class Judge:
         """How often the truth is inside, and how often it would be if all were as predicted."""
         test = self._session.split("test")
         truth, weight = test.columns[self.task.taus], test.weight.astype(np.float64)
-        metric, replicas = self._fraction(group, sigma), self._session.values.evaluate.bootstrap
+        metric = _fraction(self.bands, group, sigma)
+        replicas = self._session.values.evaluate.bootstrap
         found = bootstrap(metric, (truth, truth), weight, replicas, self._seed)
         return {**found._asdict(), "nominal": nominal(sigma, self._size(group))}
-
-    def _fraction(self, group: Group, sigma: float) -> EventMean:
-        return EventMean(lambda _, output: inside(self.bands.pulls(output), sigma, group))
 
     def _objects(self) -> int:
         return int(self._session.split("test").columns[self.task.taus].shape[1])
 
     def _size(self, group: Group) -> int:
         return size(self._objects(), group)
+
+
+def _fraction(bands: Bands, group: Group, sigma: float) -> EventMean:
+    return EventMean(lambda _, output: inside(bands.pulls(output), sigma, group))
 
 
 def reference(session: Session, task: MomentumTask, settings: Validity) -> Reference:

@@ -18,6 +18,9 @@ from msml.sweep.plan import Plan
 from msml.sweep.unit import tail
 
 Row = dict[str, Any]
+ABSENT = "on "
+"""Begins the names of the columns that say why there is nothing of a subset of test."""
+
 _TAIL = 8
 _SELECTED = ("chosen", "undetermined", "gradient_passes")
 
@@ -46,14 +49,16 @@ def collect(plan: Plan) -> tuple[list[Row], list[Missing]]:
 
     Returns:
         A row for each point, chain and mode: the value on each axis, `run`, `chain`, `mode`, each
-        metric as `task/metric` and `task/metric error`; where there was a search `selected`,
-        `undetermined` and `gradient_passes`; and `seconds`, the time of the run's processes.
+        metric as `task/metric` and `task/metric error`, on a subset as `task/metric on subset`;
+        for a subset of which there is nothing the reason, as `on subset`; where there was a search
+        `selected`, `undetermined` and `gradient_passes`; and `seconds`, the time of the run's
+        processes.
         And what is missing.
     """
     rows = [
         {**{name: _cell(value) for name, value in values.items()}, **row}
         for values, directory in plan.points
-        for row in run_rows(plan.runs_folder / directory, directory)
+        for row in run_rows(plan.runs_folder / directory, directory, plan.unblind)
     ]
     missing = [
         Missing(
@@ -102,7 +107,7 @@ def write(rows: Sequence[Row], folder: Path) -> Iterator[Path]:
     yield path
 
 
-def run_rows(directory: Path, run: str) -> Iterator[Row]:
+def run_rows(directory: Path, run: str, unblind: bool) -> Iterator[Row]:
     """Yield what a run has found, without the values on the axes; see `collect`.
 
     A row for each chain and mode; where there is only a selection, one for that.
@@ -110,10 +115,12 @@ def run_rows(directory: Path, run: str) -> Iterator[Row]:
     Args:
         directory: The run.
         run: What it is called.
+        unblind: Whether to take the results that show blind subsets.
     """
     chosen = _selection(directory)
     seconds = total_seconds(read_json_if_there(layout.manifest(directory)) or {})
-    for record in _measured(directory) or ([{}] if chosen else []):
+    path = layout.evaluation(directory, unblind) / layout.RESULT
+    for record in _measured(path) or ([{}] if chosen else []):
         row: Row = {"run": run}
         if record:
             row |= {"chain": chain_name(record["chain"]), "mode": record["mode"]}
@@ -121,13 +128,16 @@ def run_rows(directory: Path, run: str) -> Iterator[Row]:
             for name, found in metrics.items():
                 row[f"{task}/{name}"] = found["value"]
                 row[f"{task}/{name} error"] = found["error"]
+        for name, about in record.get("subsets", {}).items():
+            if "reason" in about:
+                row[f"{ABSENT}{name}"] = about["reason"]
         yield {**row, **chosen, "seconds": seconds}
 
 
-def _measured(directory: Path) -> list[Row]:
+def _measured(path: Path) -> list[Row]:
     """What was measured on test; nothing where that is not done, or damaged."""
     try:
-        return read_records(layout.evaluation(directory) / layout.RESULT, *layout.MEASURED)
+        return read_records(path, *layout.MEASURED)
     except DataError:
         return []
 

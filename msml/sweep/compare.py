@@ -103,7 +103,8 @@ def results(plan: Plan, axis: str) -> Iterator[Result]:
         run = plan.runs_folder / directory
         try:
             selection = read_json(layout.selection(run), "strategy", "gradient_passes")
-            record = read_records(layout.evaluation(run) / layout.RESULT, *layout.MEASURED)[-1]
+            evaluation = layout.evaluation(run, plan.unblind)
+            record = read_records(evaluation / layout.RESULT, *layout.MEASURED)[-1]
             manifest = read_json(layout.manifest(run), "sessions")
         except DataError:
             continue

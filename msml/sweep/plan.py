@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from msml import digests
-from msml.errors import DataError
+from msml.errors import DataError, RecipeError
 from msml.files import atomic, fingerprint, is_locked
 from msml.runs.attempt import last_attempt
 from msml.runs.directory import check_intact, read_json
@@ -56,6 +56,7 @@ class Plan:
         path: The sweep's own folder, below the folder of all runs.
         units: All units, in an order in which they can be done.
         points: The value on each axis and the run directory of each point.
+        unblind: Whether all of them show blind subsets, or none.
     """
 
     recipe: str
@@ -65,6 +66,7 @@ class Plan:
     path: str
     units: tuple[Unit, ...]
     points: tuple[tuple[Mapping[str, Any], str], ...]
+    unblind: bool = False
 
     def directory(self, unit: Unit) -> Path:
         """The run directory of a unit."""
@@ -78,6 +80,10 @@ class Plan:
     def file(self, name: str) -> Path:
         """A file in the sweep's own folder."""
         return self.runs_folder / self.path / name
+
+    def command(self, unit: Unit) -> list[str]:
+        """Arguments of `msml` that do a unit."""
+        return [unit.stage, "--runs", self.runs, "--", self.recipe, *unit.overrides]
 
     def is_done(self, unit: Unit) -> bool:
         """Whether the results of a unit are there."""
@@ -108,7 +114,7 @@ class Plan:
             text = (self.directory(unit) / LOG).read_text(errors="replace")
         except OSError:  # no such file, or one of somebody else
             return False
-        return f": msml {unit.stage} --" in text
+        return f": msml {' '.join(self.command(unit))}\n" in text
 
 
 def make(recipe: str, overrides: Sequence[str], runs: Path) -> Plan:
@@ -119,8 +125,11 @@ def make(recipe: str, overrides: Sequence[str], runs: Path) -> Plan:
     """
     sweep, scanned = settings(recipe, overrides)
     found = points(recipe, scanned, runs)
+    if len({point.unblind for point in found}) > 1:
+        raise RecipeError("evaluate.unblind: differs between points; expected the same for all")
     directories = [point.directory for point in found]
-    name = f"sweep-{fingerprint([sweep.stage, sorted(directories)])[:8]}"
+    facts = [sweep.stage, sorted(directories), *(["unblind"] if found[0].unblind else [])]
+    name = f"sweep-{fingerprint(facts)[:8]}"
     return Plan(
         recipe=recipe,
         folder=str(Path.cwd()),
@@ -129,6 +138,7 @@ def make(recipe: str, overrides: Sequence[str], runs: Path) -> Plan:
         path=str(Path(directories[0]).parent / name),
         units=tuple(units(found, sweep.stage)),
         points=tuple((point.values, point.directory) for point in found),
+        unblind=found[0].unblind,
     )
 
 

@@ -43,6 +43,7 @@ class Point:
         directory: Its run directory, below the folder of all runs.
         pretraining: A mark for each candidate to pre-train, the same for runs that share it.
         results: The files, in the run directory, that are there when a stage is done.
+        unblind: Whether it shows blind subsets.
     """
 
     values: Mapping[str, Any]
@@ -50,6 +51,7 @@ class Point:
     directory: str
     pretraining: frozenset[str]
     results: Mapping[str, tuple[str, ...]]
+    unblind: bool = False
 
 
 def settings(recipe: str, overrides: Sequence[str]) -> tuple[Sweep, Space]:
@@ -145,6 +147,7 @@ def _point(
         directory=directories.setdefault(fingerprint(resolved), directory),
         pretraining=frozenset(pretraining(loaded)),
         results=_results(loaded.values),
+        unblind=loaded.values.evaluate.unblind,
     )
 
 
@@ -180,7 +183,7 @@ def _results(recipe: TrainRecipe) -> dict[str, tuple[str, ...]]:
             names = [chain_name(chain) for chain in chains(recipe)]
     run, modes = Path(), recipe.posttrain.modes
     trained = [layout.posttrained(run, name, mode) for name in names for mode in modes]
-    evaluated = (layout.evaluation(run) / layout.RESULT,)
+    evaluated = (layout.evaluation(run, recipe.evaluate.unblind) / layout.RESULT,)
     files = {
         "pretrain": alone,
         "search": (layout.selection(run),),

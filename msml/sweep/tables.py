@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from math import isnan
 
-from msml.sweep.collect import Missing, Row, columns
+from msml.metrics import apart
+from msml.sweep.collect import ABSENT, Missing, Row, columns
 from msml.sweep.compare import Line, Mean
 from msml.sweep.estimate import LAUNCH, Estimate, Part
 from msml.sweep.plan import Plan
@@ -55,10 +56,14 @@ def show_estimate(plan: Plan, found: Estimate) -> None:
 
 def show_rows(rows: Sequence[Row], title: str) -> None:
     """Print collected results; errors beside their values."""
-    names = [name for name in columns(rows) if name not in _HIDDEN and not name.endswith(" error")]
+    reasons = {n: row[n] for row in rows for n in row if n.startswith(ABSENT) and row[n]}
+    hidden = {*_HIDDEN, *reasons}
+    names = [name for name in columns(rows) if name not in hidden and not name.endswith(" error")]
     cells = [[_cell(row, name) for name in names] for row in rows]
     numbers = [i for i, name in enumerate(names) if "/" in name]
     show(title, names, cells, numbers=numbers)
+    for name, reason in reasons.items():
+        say(f"{name.removeprefix(ABSENT)}: {reason}")
 
 
 def missing_lines(missing: Sequence[Missing]) -> list[str]:
@@ -108,14 +113,16 @@ def show_comparison(lines: Sequence[Line], reference: str | None) -> None:
         numbers=(1, 3, 4, 5, 6),
     )
     for name in dict.fromkeys(name for line in lines for name in line.test):
-        metric = name.rpartition("/")[2]
-        if is_validity(metric) and metric != VALIDITY:
+        metric, subset = apart(name)
+        _, _, short = metric.rpartition("/")
+        if is_validity(short) and short != VALIDITY:
             continue  # of each number by itself: with --json
         rows = [
             (line.variant, _mean(line.test.get(name)), _mean(line.regret.get(name)))
             for line in lines
         ]
-        show(f"{name} on test", ("variant", "mean", "regret"), rows, numbers=(1, 2))
+        where = f"test, {subset}" if subset else "test"
+        show(f"{metric} on {where}", ("variant", "mean", "regret"), rows, numbers=(1, 2))
     losses = list(dict.fromkeys(name for line in lines for name in line.valid))
     means = [(line.variant, *(_mean(line.valid.get(name)) for name in losses)) for line in lines]
     show("Losses on valid", ("variant", *losses), means, numbers=range(1, 1 + len(losses)))

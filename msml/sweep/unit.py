@@ -158,7 +158,7 @@ def tail(plan: Plan, unit: Unit, lines: int) -> list[str]:
 
 def _run(plan: Plan, unit: Unit, sweep: str, gpu: str | None) -> int:
     """Run a unit's command, its output going to the log of the run directory."""
-    arguments = [unit.stage, "--runs", plan.runs, "--", plan.recipe, *unit.overrides]
+    arguments = plan.command(unit)
     directory = plan.directory(unit)
     try:
         directory.mkdir(parents=True, exist_ok=True)

@@ -26,7 +26,7 @@ def test_chains_have_folders_of_their_own(chains):
     [
         layout.combination,
         lambda run, name: layout.posttrained(run, name, "joint"),
-        lambda run, name: layout.evaluated(run, name, "joint"),
+        lambda run, name: layout.evaluated(layout.evaluation(run), name, "joint"),
         lambda run, name: layout.pretrained(run, "task", name),
     ],
 )

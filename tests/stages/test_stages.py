@@ -47,7 +47,7 @@ def test_what_a_run_keeps(finished):
     assert run.name.startswith("seed=0-")
     recipe = yaml.safe_load((run / "recipe.yaml").read_text())
     assert recipe["pretrain"]["epochs"] == 4
-    assert recipe["evaluate"] == {"bootstrap": 10, "validity": None}
+    assert recipe["evaluate"] == {"bootstrap": 10, "validity": None, "subsets": {}}
     manifest = json.loads((run / "manifest.json").read_text())
     assert manifest["seed"] == 0
     assert manifest["precision"] == "float32"

@@ -161,7 +161,10 @@ def test_states(folder):
     directory = plan.directory(unit)
     assert plan.state(unit) == "not started"
     directory.mkdir(parents=True)
-    (directory / "log.txt").write_text("# 2026 host: msml run --runs runs\nmsml: no\n")
+    (directory / "log.txt").write_text("# 2026 host: msml run --runs runs -- other.yaml\n")
+    assert plan.state(unit) == "not started"
+    command = " ".join(plan.command(unit))
+    (directory / "log.txt").write_text(f"# 2026 host: msml {command}\nmsml: no\n")
     assert plan.state(unit) == "failed"
     error = {"exit_code": 85}
     write_json(directory / "unfinished.json", {"command": ["msml", "run"], "error": error})
@@ -278,3 +281,19 @@ def test_a_chain_that_a_search_will_choose(folder):
     for mode in ("connected", "sequential", "joint"):
         write_json(plan.directory(unit) / "posttrain" / "a[n=1]+b" / mode / "metrics.json", {})
     assert plan.is_done(unit)
+
+
+def test_unblinding_is_left_to_do_where_all_else_is_done(folder):
+    blind = "evaluate: {subsets: {private: {column: label, values: [1], blind: true}}}"
+    write_recipe(folder, RECIPE.replace("evaluate: {bootstrap: 10}", blind))
+    plan = make("tiny.yaml", ["seed=0:2"], RUNS)
+    for unit in plan.units:
+        finish(plan, unit)
+    (plan.directory(plan.units[0]) / "recipe.yaml").touch()
+    shown = make("tiny.yaml", ["seed=0:2", "evaluate.unblind=true"], RUNS)
+    assert shown.unblind
+    assert shown.directory(shown.units[0]) == plan.directory(plan.units[0])
+    assert shown.path != plan.path
+    assert [shown.state(unit) for unit in shown.units] == ["not started"] * 2
+    with pytest.raises(RecipeError, match=r"evaluate\.unblind: differs between points"):
+        make("tiny.yaml", ["evaluate.unblind=true,false"], RUNS)

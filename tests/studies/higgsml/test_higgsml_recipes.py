@@ -58,7 +58,7 @@ def test_every_point_is_good(path, events, tmp_path):
 def test_where_the_events_come_from(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match="no such file; get it by `msml import higgsml FILE`"):
-        run("validate", "higgsml/final.yaml")
+        load_valid(read_source(str(FOLDER / "final.yaml"), TrainRecipe), fast=True)
 
 
 @pytest.mark.slow
