@@ -12,6 +12,7 @@ from msml.recipe.expand import TOTAL
 from msml.recipe.schema import Fit
 from msml.runs import layout
 from msml.stages.session import Session
+from msml.training.averaging import averaged
 from msml.training.checkpoint import save_arrays, variable_arrays
 from msml.training.epoch import Stream, Tensor
 from msml.training.fit import History, Trainee, Watch, fit
@@ -108,12 +109,14 @@ def train(session: Session, training: Training) -> History:
     order, names = training.shuffle or training.key, (*chain.models, TOTAL)
     step = make_chain_step(chain, training.task_weights, optimizer, weighting)
     about: Any = {"losses": len(names), "xla": xla, "weighting": weighting}
+    epoch = epochs(step, [stream], session.values.seed, order, **about)
+    epoch, trained = averaged(epoch, chain.variables(), training.settings.average)
     trainee = Trainee(
         key=training.key,
         losses=names,
         weights=model_variables(chain),
-        state=numbered(optimizer.variables) | weighting.variables,
-        train=epochs(step, [stream], session.values.seed, order, **about),
+        state=numbered(optimizer.variables) | weighting.variables | trained,
+        train=epoch,
         valid=validation(
             session, chain, training.task_weights, tensors["valid"], training.settings.epochs
         ),
