@@ -92,6 +92,11 @@ def posttrained(run: Path, chain: str, mode: str) -> Path:
     return run / "posttrain" / part(chain) / mode
 
 
+def lr_range(run: Path, *names: str) -> Path:
+    """Result of a learning-rate range test of what has these names; its figure lies beside it."""
+    return run.joinpath("lr_range", *names[:-1], f"{part(names[-1])}.json")
+
+
 def evaluation(run: Path) -> Path:
     """Folder of all that was measured on test; its result holds all chains and modes."""
     return run / "evaluate"

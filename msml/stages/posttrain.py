@@ -83,7 +83,17 @@ def joint_training(
     Returns:
         Its losses on valid, and the number of epochs.
     """
-    training = Training(
+    history = train(session, chain_training(session, chain, chosen, folder))
+    if history.best_epoch < 0:  # no epoch was better than any number
+        return {**_valid_losses(session, chain), "epochs": history.epochs}
+    return {"valid_losses": history.valid[history.best_epoch], "epochs": history.epochs}
+
+
+def chain_training(
+    session: Session, chain: Chain, chosen: dict[str, str], folder: Path
+) -> Training:
+    """How a connected chain is trained."""
+    return Training(
         key=str(folder.relative_to(session.directory.path)),
         chain=chain,
         task_weights=session.task_weights,
@@ -92,32 +102,45 @@ def joint_training(
         weighting=session.values.weighting,
         shuffle=f"posttrain/{chain_name(chosen)}/joint",
     )
-    history = train(session, training)
-    if history.best_epoch < 0:  # no epoch was better than any number
-        return {**_valid_losses(session, training.chain), "epochs": history.epochs}
-    return {"valid_losses": history.valid[history.best_epoch], "epochs": history.epochs}
 
 
 def _joint(session: Session, chosen: dict[str, str], folder: Path) -> dict[str, Any]:
-    """Optimise from where the recipe says: weights of the search, of pre-training, or of none."""
+    """Optimise from where the recipe says."""
+    chain, optimised = start(session, chosen)
+    if optimised:
+        return _keep(session, chain, folder)
+    return joint_training(session, chain, chosen, folder)
+
+
+def start(session: Session, chosen: dict[str, str], fresh: str = "") -> tuple[Chain, bool]:
+    """A chain with the weights that the recipe says: of the search, of pre-training, or of none.
+
+    Args:
+        session: The run.
+        chosen: Candidate of each task.
+        fresh: As of `build_model`, where the weights are those before any training.
+
+    Returns:
+        The chain, and whether the search has trained it already as `joint` would.
+    """
     if session.values.posttrain.from_ == INITIAL:
-        return joint_training(session, _built(session, chosen, {}), chosen, folder)
+        return _built(session, chosen, {}, fresh), False
     from_search = session.values.strategy and session.values.posttrain.from_ == "search"
     found = search(session) if from_search else None
     if found is None or not found.weights:
-        return joint_training(session, pretrained_chain(session, chosen), chosen, folder)
+        return pretrained_chain(session, chosen), False
     chain = _built(session, chosen, {})
     load_weights(chain, chain_weights(session))
-    if not found.trained:
-        return joint_training(session, chain, chosen, folder)
-    return _keep(session, chain, folder)
+    return chain, found.trained
 
 
-def _built(session: Session, chosen: dict[str, str], built: dict[tuple[str, str], Any]) -> Chain:
+def _built(
+    session: Session, chosen: dict[str, str], built: dict[tuple[str, str], Any], fresh: str = ""
+) -> Chain:
     """Connect models by task and candidate; those that are not there are built, and put there."""
     for each in chosen.items():
         if each not in built:
-            built[each] = build_model(session, *each)
+            built[each] = build_model(session, *each, fresh=fresh)
     return Chain(session.tasks, {task: built[task, name] for task, name in chosen.items()})
 
 

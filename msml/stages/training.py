@@ -98,9 +98,8 @@ def steps_of(settings: Fit, events: int) -> int:
 def train(session: Session, training: Training) -> History:
     """Train a chain on train with early stopping on valid, and keep the result in its folder."""
     chain = training.chain
-    columns = [*chain.columns(), WEIGHT]
-    tensors = {name: _columns(session, training, name, columns) for name in ("train", "valid")}
-    stream = Stream(tensors["train"], training.settings.batch_size)
+    stream = stream_of(session, training, "train", training.settings.batch_size)
+    valid = stream_of(session, training, "valid", EVALUATION_BATCH)
     steps = steps_of(replace(training.settings, epochs=1), stream.events)
     optimizer = make_optimizer(training.settings, chain.variables(), session.precision, steps)
     seed = model_seed(session.values.seed, training.shuffle or training.key)
@@ -118,7 +117,7 @@ def train(session: Session, training: Training) -> History:
         state=numbered(optimizer.variables) | weighting.variables | trained,
         train=epoch,
         valid=validation(
-            session, chain, training.task_weights, tensors["valid"], training.settings.epochs
+            session, chain, training.task_weights, valid.columns, training.settings.epochs
         ),
         notes=weighting_notes(
             weighting, list(chain.models), stream, lambda: chain_diagnosis(chain, weighting)
@@ -162,11 +161,11 @@ def predict(session: Session, chain: Chain, split: str) -> dict[str, Outputs]:
     return predictor(chain)(session.on_device(split))
 
 
-def _columns(
-    session: Session, training: Training, split: str, names: list[str]
-) -> dict[str, Tensor]:
+def stream_of(session: Session, training: Training, split: str, batch_size: int) -> Stream:
+    """What a training sees of a split."""
     available = {**session.on_device(split), **training.added.get(split, {})}
-    return {name: available[name] for name in names}
+    columns = {name: available[name] for name in (*training.chain.columns(), WEIGHT)}
+    return Stream(columns, batch_size)
 
 
 def _watch(session: Session, key: str, settings: Fit) -> Watch:
