@@ -8,7 +8,7 @@ import numpy as np
 
 from msml.checks.limits import few_weights
 from msml.checks.meaning import classes_of
-from msml.checks.state import state_problem
+from msml.checks.state import moving_statistics, state_problem
 from msml.checks.wiring import Columns, Shape, each_of, input_masks, input_shapes, output_shape
 from msml.errors import RecipeError, nearest
 from msml.metrics import facts_of
@@ -39,6 +39,7 @@ def check_models(recipe: TrainRecipe, columns: Columns, bad: set[str]) -> Iterat
     """
     classes = {name: classes_of(task, columns) for name, task in recipe.tasks.items()}
     precision = "float32" if "precision" in bad else resolve_precision(recipe.precision)
+    averages = [f"{stage}.average" for stage, fit in recipe.fits.items() if fit.average]
     outputs: dict[str, Outputs] = {}
     for name, task in recipe.tasks.items():
         key = f"tasks.{name}"
@@ -62,7 +63,7 @@ def check_models(recipe: TrainRecipe, columns: Columns, bad: set[str]) -> Iterat
             if _any_below(bad, here):
                 continue
             try:
-                found = _build(spec, *about, recipe.limits.weights)
+                found = _build(spec, *about, recipe.limits.weights, averages)
             except RecipeError as error:
                 yield from _model_problems(here, candidate, spec, error, _shown(inputs, masks))
                 continue
@@ -155,6 +156,7 @@ def _build(
     masks: Sequence[bool],
     each: Each | None,
     most: int,
+    averages: Sequence[str],
 ) -> Outputs:
     """Build a candidate; whatever a user's own builder does wrong is a problem of the recipe.
 
@@ -167,6 +169,7 @@ def _build(
         masks: Which inputs are boolean.
         each: The objects that it is applied to.
         most: Most weights that it may have.
+        averages: Keys of the averages of weights that it may become part of.
 
     Returns:
         The shapes of its outputs.
@@ -180,7 +183,11 @@ def _build(
         of_plugin = plugin_fingerprint(models.get(spec.model)) is not None
         if of_plugin and (why := state_problem(make, inputs, masks)):
             raise RecipeError(f"model '{spec.model}' {why}")
-        return output_shapes(make(), inputs)
+        model = make()
+        if averages and (moved := moving_statistics(model, inputs, masks)):
+            message = f"has moving statistics, '{moved[0]}', which no average of weights fits"
+            raise RecipeError(f"model '{spec.model}' {message}; expected {averages[0]}: null")
+        return output_shapes(model, inputs)
     except RecipeError:
         raise
     except Exception as error:

@@ -49,12 +49,21 @@ def state_problem(
             "draws random numbers that do not follow from its seed; draw by a "
             "keras.random.SeedGenerator that is one of its attributes"
         )
-    after = _called(model, inputs, training=False)
-    weights = {id(variable) for variable in model.weights}
-    for variable, value in zip(model.non_trainable_variables, after, strict=False):
-        if id(variable) in weights and not np.array_equal(variable.numpy(), value):
-            return f"changes '{variable.path}' outside of training, too"
-    return None
+    changed = _changed(model, inputs, training=False)
+    return f"changes '{changed[0]}' outside of training, too" if changed else None
+
+
+def moving_statistics(
+    model: "keras.Model", shapes: Sequence[Shape], masks: Sequence[bool]
+) -> list[str]:
+    """Name what a call in training changes besides random numbers, as batch normalisation does.
+
+    Args:
+        model: The model.
+        shapes: Of its inputs, without the event axis.
+        masks: Which of them are boolean.
+    """
+    return _changed(model, _inputs(shapes, masks), training=True)
 
 
 def _inputs(shapes: Sequence[Shape], masks: Sequence[bool]) -> Any:
@@ -86,6 +95,17 @@ def _called(model: "keras.Model", inputs: Any, *, training: bool) -> list[Array]
     weights, state = model.trainable_variables, model.non_trainable_variables
     found = call(model, weights, state, inputs, training=training)
     return [np.asarray(each) for each in (*found.state, *named(found.outputs).values())]
+
+
+def _changed(model: "keras.Model", inputs: Any, *, training: bool) -> list[str]:
+    """Name the variables that a call changes, but for the states of random numbers."""
+    after = _called(model, inputs, training=training)
+    weights = {id(variable) for variable in model.weights}
+    return [
+        variable.path
+        for variable, value in zip(model.non_trainable_variables, after, strict=False)
+        if id(variable) in weights and not np.array_equal(variable.numpy(), value)
+    ]
 
 
 def _same(first: Sequence[Array], second: Sequence[Array]) -> bool:

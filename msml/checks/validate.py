@@ -16,7 +16,7 @@ from msml.recipe.expand import NO_CHAIN, candidates, duplicates
 from msml.recipe.load import Recipe, Source
 from msml.recipe.messages import Problem, name_problem, unknown
 from msml.recipe.optimizers import check_optimizer
-from msml.recipe.schema import INITIAL, MODES, TrainRecipe
+from msml.recipe.schema import INITIAL, MODES, Average, Fit, TrainRecipe
 from msml.recipe.tree import line
 from msml.registry import load_plugins
 from msml.training.chatter import quiet
@@ -124,9 +124,20 @@ def _check_settings(recipe: TrainRecipe) -> Iterator[Problem]:
     yield from check_split(recipe.data.split)
     for stage, fit in recipe.fits.items():
         yield from check_optimizer(f"{stage}.optimizer", fit.optimizer)
+        if fit.average is not None:
+            yield from _check_average(f"{stage}.average", fit, fit.average)
     yield from _check_modes(recipe.posttrain.modes)
     if recipe.posttrain.from_ not in ORIGINS:
         yield "posttrain.from", unknown("origin", recipe.posttrain.from_, ORIGINS)
+
+
+def _check_average(key: str, fit: Fit, average: Average) -> Iterator[Problem]:
+    """Check that there is something to average, and that patience outlasts the steady mean."""
+    if average.start > fit.epochs:
+        yield f"{key}.start", f"expected at most {fit.epochs}, the epochs, got {average.start}"
+    if average.every > fit.patience:
+        message = f"expected at most {fit.patience}, the patience, got {average.every}"
+        yield f"{key}.every", f"{message}: training would end while the mean stays"
 
 
 def _check_modes(modes: list[str]) -> Iterator[Problem]:

@@ -16,8 +16,16 @@ if TYPE_CHECKING:
     from msml.stages.session import Session
 
 
+_tensorboard = click.option("--tensorboard", is_flag=True, help="Write logs for TensorBoard too.")
+
+
 def _stage(function: Callable[..., None]) -> click.Command:
-    """Add what all stages take; a signal before they hold the run, too, ends them with 85."""
+    """Add what all stages take."""
+    return _in_run(_tensorboard(function))
+
+
+def _in_run(function: Callable[..., None]) -> click.Command:
+    """Add what all work in a run takes; a signal before it is held, too, ends it with 85."""
 
     @wraps(function)
     def stoppable(**options: Any) -> None:
@@ -27,7 +35,6 @@ def _stage(function: Callable[..., None]) -> click.Command:
     command: Callable[..., None] = stoppable
     for decorator in (
         click.option("--json", "as_json", is_flag=True, help="Print results as JSON."),
-        click.option("--tensorboard", is_flag=True, help="Write logs for TensorBoard too."),
         runs_option,
         click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]..."),
         click.argument("recipe"),
@@ -44,7 +51,7 @@ def _carry_out(
     overrides: tuple[str, ...],
     runs: Path,
     as_json: bool,
-    tensorboard: bool,
+    tensorboard: bool = False,
 ) -> None:
     """Open the run, do the work in it, and print the result."""
     from msml.runs.directory import finite
@@ -112,3 +119,31 @@ def run(**options: Any) -> None:
     from msml.stages.run import run as work
 
     _carry_out(work, show_evaluated, **options)
+
+
+@_in_run
+@click.option("--from", "low", default=1e-7, help="First learning rate.", show_default=True)
+@click.option("--to", "high", default=10.0, help="Last learning rate.", show_default=True)
+@click.option("--epochs", default=1, help="Passes; 100 steps at least.", show_default=True)
+@click.option("--repeats", default=3, help="Tests from other initial weights.", show_default=True)
+@click.option("--chain", is_flag=True, help="Test the joint training, not each candidate alone.")
+def lr_range(
+    low: float, high: float, epochs: int, repeats: int, chain: bool, **options: Any
+) -> None:
+    """Try learning rates: raise the rate with each step, and see how the loss falls.
+
+    The joint training is tested with --chain, or where nothing is pre-trained. What a training
+    starts from is made first, as it would be by `pretrain` or `search`; no weights of the tests are
+    kept. Figures go into the run's folder lr_range.
+
+    \b
+    Example:
+      msml lr-range recipes/quick.yaml --from 1e-5 --repeats 5
+    """
+    from msml.report.run import show_lr_range
+    from msml.stages.lr_range import Settings
+    from msml.stages.lr_range import lr_range as work
+
+    settings = Settings(low, high, epochs, repeats, chain)
+    settings.check()
+    _carry_out(lambda session: work(session, settings), show_lr_range, **options)

@@ -52,8 +52,8 @@ def check_optimizer(key: str, settings: Mapping[str, Any]) -> Iterator[Problem]:
     known = OPTIMIZERS.get(str(name), _COMMON)
     for argument, value in settings.items():
         if "ema" in argument.split("_"):
-            message = "averages of weights are not used: training keeps the best epoch's"
-            yield f"{key}.{argument}", f"{message}; remove it"
+            message = "averages of weights that an optimizer keeps are not used"
+            yield f"{key}.{argument}", f"{message}; expected `average` beside the optimizer"
         elif argument not in known and str(name) in OPTIMIZERS and argument != "name":
             message = f"unknown argument of optimizer '{name}'{nearest(argument, [*known])}"
             yield f"{key}.{argument}", message

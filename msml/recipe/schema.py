@@ -138,6 +138,21 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Average:
+    """Which weights of a training are averaged: those after each of some epochs.
+
+    The mean is what is measured on valid and kept; training goes on from the weights themselves.
+
+    Attributes:
+        start: The first of these epochs, from 1; before it nothing is averaged.
+        every: They are so many epochs apart; in between the mean stays.
+    """
+
+    start: Count = 1
+    every: Count = 1
+
+
+@dataclass(frozen=True)
 class Augment:
     """Events turned and mirrored anew each time that they train; all momenta of one together.
 
@@ -168,6 +183,7 @@ class Fit:
         patience: Epochs without improvement after which training stops.
         clip_norm: Largest global norm of the gradients; not clipped where null.
         schedule: `name` of a schedule of the learning rate and its arguments.
+        average: Which weights are averaged; none where null.
         augment: How the events are moved; they stay as they are where null.
     """
 
@@ -179,6 +195,7 @@ class Fit:
     patience: Count = 10
     clip_norm: Positive | None = None
     schedule: dict[str, Any] = field(default_factory=lambda: {"name": "constant"})
+    average: Average | None = None
     augment: Augment | None = None
 
 

@@ -138,6 +138,8 @@ def _measured(statement: Statement, table: "DataFrame") -> tuple[list[Number], s
     column = on_subset(statement.measure["column"], statement.subset)
     absent = f"{ABSENT}{statement.subset}"
     reasons = list(table[absent].dropna().unique()) if absent in table.columns else []
+    if not any("/" in known for known in table.columns):
+        reasons = reasons or ["nothing is measured; the same recipe's evaluate does that"]
     if reasons and column not in table.columns:
         return [], "; ".join(reasons)
     numbers = measure(table, {**statement.measure, "column": column}, statement.where)

@@ -47,6 +47,23 @@ def show_posttrained(result: Mapping[str, Mapping[str, Record]]) -> None:
     show("Losses on valid", headings, rows, numbers=range(2, len(headings)))
 
 
+def show_lr_range(results: Sequence[Record]) -> None:
+    """Print the learning rates that range tests have found."""
+    keys = {"steepest": "steepest", "tenth": "lowest / 10", "minimum": "lowest"}
+    keys |= {"diverges": "diverges", "recipe": "recipe"}
+    rows = [
+        (each["unit"], str(each["steps"]), *(_rate(each.get(key)) for key in keys))
+        for each in results
+    ]
+    headings = ("training", "steps", *keys.values())
+    show("Learning rates", headings, rows, numbers=range(1, len(headings)))
+    say("steepest: the smoothed loss falls most for a factor of the rate; lowest: it is lowest")
+
+
+def _rate(value: float | None) -> str:
+    return NONE if value is None else f"{value:.2g}"
+
+
 def show_evaluated(records: Sequence[Record]) -> None:
     """Print the metrics of the chains on test, with their uncertainties.
 

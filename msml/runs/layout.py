@@ -97,6 +97,11 @@ def member(trained: Path, number: int) -> Path:
     return trained / f"member-{number}"
 
 
+def lr_range(run: Path, *names: str) -> Path:
+    """Result of a learning-rate range test of what has these names; its figure lies beside it."""
+    return run.joinpath("lr_range", *names[:-1], f"{part(names[-1])}.json")
+
+
 def evaluation(run: Path, unblind: bool = False) -> Path:
     """Folder of all that was measured on test; its result holds all chains and modes.
 

@@ -106,15 +106,16 @@ def joint_training(
     Returns:
         Its losses on valid, and the number of epochs.
     """
-    history = train(session, _joint_training(session, chain, chosen, folder))
+    history = train(session, chain_training(session, chain, chosen, folder))
     if history.best_epoch < 0:  # no epoch was better than any number
         return {**_valid_losses(session, chain), "epochs": history.epochs}
     return {"valid_losses": history.valid[history.best_epoch], "epochs": history.epochs}
 
 
-def _joint_training(
+def chain_training(
     session: Session, chain: Chain, chosen: dict[str, str], folder: Path, member: str = ""
 ) -> Training:
+    """How a connected chain is trained; `member` is of an ensemble."""
     return Training(
         key=str(folder.relative_to(session.directory.path)),
         chain=chain,
@@ -130,7 +131,7 @@ def _joint(session: Session, chosen: dict[str, str], folder: Path) -> dict[str, 
     """Optimise from where the recipe says, once or for each member of an ensemble."""
     if settings := session.values.posttrain.ensemble:
         return _ensemble(session, settings, chosen, folder)
-    chain, optimised = _start(session, chosen)
+    chain, optimised = start(session, chosen)
     if optimised:
         return _keep(session, chain, folder)
     return joint_training(session, chain, chosen, folder)
@@ -142,16 +143,21 @@ def _ensemble(
     """Train the members of an ensemble, and measure it as a whole."""
 
     def make(number: int) -> Training:
-        chain, name = _start(session, chosen, f"member {number}")[0], f" member {number}"
-        return _joint_training(session, chain, chosen, layout.member(folder, number), name)
+        chain, name = start(session, chosen, f"member {number}")[0], f" member {number}"
+        return chain_training(session, chain, chosen, layout.member(folder, number), name)
 
     members = train_members(session, settings, make)
     ensemble = _assembled(session, chosen, folder, members)
     return {**_valid_losses(session, ensemble), "members": members}
 
 
-def _start(session: Session, chosen: dict[str, str], fresh: str = "") -> tuple[Chain, bool]:
+def start(session: Session, chosen: dict[str, str], fresh: str = "") -> tuple[Chain, bool]:
     """A chain with the weights that the recipe says: of the search, of pre-training, or of none.
+
+    Args:
+        session: The run.
+        chosen: Candidate of each task.
+        fresh: As of `build_model`, where the weights are those before any training.
 
     Returns:
         The chain, and whether the search has trained it already as `joint` would.

@@ -58,16 +58,28 @@ def pretrained(session: Session, task: str, candidate: str) -> tuple[Path, dict[
     return folder / layout.WEIGHTS, metrics
 
 
-def _pretrain(session: Session, task: str, candidate: str, folder: Path) -> None:
+def alone(session: Session, task: str, candidate: str, fresh: str = "") -> Chain:
+    """A candidate by itself as a chain; its weights as of `build_model`."""
+    models = {task: build_model(session, task, candidate, fresh=fresh)}
+    return Chain(session.tasks, models, frozenset(frozen(session.tasks, task)))
+
+
+def training_alone(session: Session, task: str, candidate: str, folder: Path) -> Training:
+    """How a candidate is pre-trained; pre-trains first what its inputs come from, if anything."""
     earlier = frozen(session.tasks, task)
-    training = Training(
+    return Training(
         key=f"pretrain/{task}/{candidate}",
-        chain=_alone(session, task, candidate),
+        chain=alone(session, task, candidate),
         task_weights={task: 1.0},
         settings=session.values.pretrain,
         folder=folder,
         added={split: _outputs_of(session, earlier, split) for split in ("train", "valid")},
     )
+
+
+def _pretrain(session: Session, task: str, candidate: str, folder: Path) -> None:
+    earlier = frozen(session.tasks, task)
+    training = training_alone(session, task, candidate, folder)
     history = train(session, training)
     best = history.valid[history.best_epoch] if history.best_epoch >= 0 else {}
     metrics = {
@@ -87,17 +99,12 @@ def _pretrain(session: Session, task: str, candidate: str, folder: Path) -> None
     )
 
 
-def _alone(session: Session, task: str, candidate: str) -> Chain:
-    models = {task: build_model(session, task, candidate)}
-    return Chain(session.tasks, models, frozenset(frozen(session.tasks, task)))
-
-
 def _outputs_of(session: Session, tasks: Sequence[str], split: str) -> dict[str, Tensor]:
     """Outputs of the best pre-trained candidate of each of some tasks, as columns."""
     columns: dict[str, Tensor] = {}
     for task in tasks:
         name = _best(session, task)
-        chain = _alone(session, task, name)
+        chain = alone(session, task, name)
         load_weights(chain, pretrained(session, task, name)[0])
         given = _outputs_of(session, frozen(session.tasks, task), split)
         outputs = predictor(chain)({**session.on_device(split), **given})[task]

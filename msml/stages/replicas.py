@@ -20,6 +20,7 @@ from msml.stages.training import (
     use_xla,
     watch_of,
 )
+from msml.training.averaging import averaged
 from msml.training.checkpoint import variable_arrays
 from msml.training.epoch import Stream
 from msml.training.fit import History, Trainee, fit_replicas
@@ -99,12 +100,15 @@ def _train_group(session: Session, group: Sequence[Training]) -> list[History]:
     epoch = replica_epochs(step, columns["train"], rows["train"], settings.batch_size, **about)
     measure = make_replica_loss_step(stacked, first.task_weights)
     seeds = [(session.values.seed, training.order) for training in group]
+    train_epoch, raw = averaged(
+        shuffled_replicas(epoch, rows["train"], seeds), list(stacked.weights), settings.average
+    )
     trainee = Trainee(
         key=f"{first.key} and {len(group) - 1} more",
         losses=first.losses,
         weights=stacked.variables,
-        state=numbered(optimizer.variables) | draws,
-        train=shuffled_replicas(epoch, rows["train"], seeds),
+        state=numbered(optimizer.variables) | draws | raw,
+        train=train_epoch,
         valid=replica_measurement(measure, columns["valid"], rows["valid"], **about),
     )
     checkpoint = first.folder.parent / layout.CHECKPOINT

@@ -15,6 +15,7 @@ from msml.recipe.schema import Fit
 from msml.runs import layout
 from msml.stages.session import Session
 from msml.training.augmentation import augmented, momenta
+from msml.training.averaging import averaged
 from msml.training.checkpoint import load_arrays, save_arrays, variable_arrays
 from msml.training.epoch import Step, Stream, Tensor
 from msml.training.fit import History, Trainee, Watch, fit
@@ -127,12 +128,14 @@ def train(session: Session, training: Training) -> History:
     step = make_chain_step(chain, training.task_weights, optimizer, weighting)
     step, draws = moved(session, training.settings, step, [seed])
     about: Any = {"losses": len(names), "xla": xla, "weighting": weighting}
+    epoch = epochs(step, [stream], session.values.seed, training.order, **about)
+    epoch, raw = averaged(epoch, chain.variables(), training.settings.average)
     trainee = Trainee(
         key=training.key,
         losses=names,
         weights=model_variables(chain),
-        state=numbered(optimizer.variables) | weighting.variables | draws,
-        train=epochs(step, [stream], session.values.seed, training.order, **about),
+        state=numbered(optimizer.variables) | weighting.variables | draws | raw,
+        train=epoch,
         valid=validation(session, chain, training.task_weights, valid, training.settings.epochs),
         notes=weighting_notes(
             weighting, list(chain.models), stream, lambda: chain_diagnosis(chain, weighting)

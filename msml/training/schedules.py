@@ -179,6 +179,11 @@ class Scheduled:
         found: list[Any] = self._optimizer.variables
         return found
 
+    @property
+    def iterations(self) -> Any:
+        """The number of steps taken, a variable."""
+        return self._inner.iterations
+
     def scale_loss(self, loss: Tensor) -> Tensor:
         """Scale a loss as the optimizer wants it."""
         return self._optimizer.scale_loss(loss)

@@ -441,7 +441,17 @@ def test_outputs_that_inputs_name():
         ("posttrain.modes=[]", "posttrain.modes: is empty; expected some of connected, sequen"),
         ("posttrain.modes=[joint, joint]", "posttrain.modes: 'joint' is there more than once"),
         ("pretrain.optimizer.name=null", "pretrain.optimizer.name: missing; expected one of ada"),
-        ("pretrain.optimizer.use_ema=true", "pretrain.optimizer.use_ema: averages of weights are"),
+        ("pretrain.optimizer.use_ema=true", "pretrain.optimizer.use_ema: averages of weights that"),
+        ("pretrain.average={start: 0}", "pretrain.average.start: expected 1 or more, got 0"),
+        ("pretrain.average={begin: 2}", "pretrain.average.begin: unknown key"),
+        (
+            "posttrain={epochs: 7, average: {start: 8}}",
+            "posttrain.average.start: expected at most 7, the epochs, got 8",
+        ),
+        (
+            "pretrain={patience: 3, average: {start: 1, every: 4}}",
+            "pretrain.average.every: expected at most 3, the patience, got 4: training would end",
+        ),
         (
             "tasks.momentum.inputs=[jets, weight]",
             "tasks.momentum.inputs.1: 'weight' holds weights of events, which may reveal",
