@@ -16,7 +16,9 @@ from msml.metrics.uncertainty import (
     bootstrap,
     doubt,
     estimate,
+    per_event,
     replicate,
+    replicate_means,
 )
 
 __all__ = [
@@ -37,6 +39,8 @@ __all__ = [
     "facts_of",
     "find",
     "label_of",
+    "per_event",
     "replicate",
+    "replicate_means",
     "resolution",
 ]

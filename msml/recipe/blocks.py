@@ -40,9 +40,7 @@ def configuration(schema: Any, checked: Mapping[str, Any]) -> DictConfig:
 def whole(config: DictConfig, schema: Any) -> tuple[Any, str]:
     """Return the instance of the schema, and its text without what a run does not depend on."""
     content = spell(OmegaConf.to_container(config, resolve=True), schema)
-    kept = {spelled(field) for field in fields(schema) if field.metadata.get("resolved", True)}
-    named = {str(name): value for name, value in content.items() if name in kept}
-    return OmegaConf.to_object(config), dump(named)
+    return OmegaConf.to_object(config), dump(content)
 
 
 def by_blocks(schema: Any, checked: Mapping[str, Any]) -> tuple[Any, str]:
@@ -105,7 +103,7 @@ def _defaults(schema: Any) -> DictConfig:
 
 
 def spell(content: Any, hint: Any) -> Any:
-    """Name keys as recipes do, not as the fields of the schema."""
+    """Name keys as recipes do, not as fields, and leave out what a run does not depend on."""
     bare = strip_optional(hint)
     if not isinstance(content, dict):
         return content
@@ -113,4 +111,5 @@ def spell(content: Any, hint: Any) -> Any:
         item = entry_schema(bare)
         return {key: spell(value, item) for key, value in content.items()} if item else content
     hints = hints_of(bare)
-    return {spelled(f): spell(content[f.name], hints[f.name]) for f in fields(bare)}
+    kept = (f for f in fields(bare) if f.metadata.get("resolved", True))
+    return {spelled(f): spell(content[f.name], hints[f.name]) for f in kept}

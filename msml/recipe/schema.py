@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from msml.domains import LARGEST, Count, Domain, Natural, NotNegative, Positive, Seed
+from msml.recipe.schema_explain import Dependence, Importance
 
 MODES = ("connected", "sequential", "joint")
 """The ways to train a chain."""
@@ -241,10 +242,14 @@ class Evaluate:
     Attributes:
         bootstrap: Replicas of the test events for the uncertainties.
         validity: The reference for the outputs of the momentum task; none where null.
+        importance: What a task loses without an input; not measured where null.
+        dependence: How a task's answer depends on an input; not measured where null.
     """
 
     bootstrap: Count = 200
     validity: Validity | None = None
+    importance: Importance | None = field(default=None, metadata=UNRESOLVED)
+    dependence: Dependence | None = field(default=None, metadata=UNRESOLVED)
 
 
 @dataclass(frozen=True)

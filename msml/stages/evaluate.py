@@ -9,12 +9,13 @@ import numpy as np
 
 from msml.chain import Chain, real_objects
 from msml.data.kinematics import Array
-from msml.metrics import LOSS, EventMean, estimate, facts_of, label_of
+from msml.metrics import LOSS, estimate, facts_of, label_of
 from msml.recipe.expand import PREDICTION, chain_name
 from msml.runs import layout
 from msml.runs.directory import finite, read_json, read_records, write_json
 from msml.stages.drawing import draw
-from msml.stages.losses import Measure, event_losses, metric_on, tune
+from msml.stages.explain import explained
+from msml.stages.losses import Measure, loss_on, metric_on, tune
 from msml.stages.posttrain import result, trained
 from msml.stages.search import chosen_chains
 from msml.stages.session import Session
@@ -35,7 +36,8 @@ def evaluate(session: Session) -> list[Record]:
 
     Returns:
         One record a chain and mode: each task's metrics, each with value, error, low and high, and
-        the differences to the chain's earlier modes, from the same replicas of the test events.
+        the differences to the chain's earlier modes, from the same replicas of the test events;
+        and where the recipe asks for it, how its answers depend on its inputs.
     """
     records: list[Record] = []
     judge = Judge(session, _BOOTSTRAP_SEED) if session.values.evaluate.validity else None
@@ -47,7 +49,8 @@ def evaluate(session: Session) -> list[Record]:
             record = _evaluated(session, judge, chosen, mode)
             minus = {e["mode"]: _difference(session, record, e) for e in earlier}
             earlier.append(record)
-            records.append({**record, "minus": minus} if minus else record)
+            record |= {"minus": minus} if minus else {}
+            records.append(record | explained(session, chosen, mode, _BOOTSTRAP_SEED))
     if judge:
         judge.write_calibration()
     path = layout.evaluation(session.directory.path) / layout.RESULT
@@ -115,8 +118,7 @@ def _measure(
             more = tuned.get(f"{task}/{name}", {})
             found[name] = metric_on(session, task, text, test, seen, more)
         if not found:
-            losses = event_losses(session, task, test, seen)
-            found[LOSS] = Measure(EventMean(lambda loss, _: loss), (losses, losses), events)
+            found[LOSS] = loss_on(session, task, test, seen)
         if judge:
             arrays = test.columns[spec.target], seen
             judged = judge.metrics(task).items()
