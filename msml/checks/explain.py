@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from msml.checks.features import described, single_features
-from msml.checks.meaning import not_comparable, classes_of
+from msml.checks.meaning import classes_of, not_comparable
 from msml.checks.names import metric_problems
 from msml.checks.wiring import Columns
 from msml.recipe.expand import duplicates
@@ -34,11 +34,11 @@ def _check_metric(recipe: TrainRecipe, columns: Columns) -> Iterator[Problem]:
     settings, key = recipe.evaluate.importance, "evaluate.importance.metric"
     if settings is None or settings.metric is None:
         return
-    if problems := metric_problems(settings.metric):
-        yield from ((key, problem) for problem in problems)
-    elif (name := _task(recipe, settings.task)) is not None:
-        if text := not_comparable(settings.metric, recipe.tasks[name], columns):
-            yield key, text
+    name, problems = _task(recipe, settings.task), metric_problems(settings.metric)
+    if name is not None and not problems:
+        text = not_comparable(settings.metric, recipe.tasks[name], columns)
+        problems = [text] if text else []
+    yield from ((key, problem) for problem in problems)
 
 
 def _check_features(recipe: TrainRecipe, columns: Columns) -> Iterator[Problem]:
