@@ -99,10 +99,11 @@ def draw_dependence(about: Record, chain: str) -> "Figure":
     panels = [(feature, unit) for feature in about["features"] for unit in units]
     left = len(panels) - _MOST_PANELS
     panels = panels[:_MOST_PANELS]
-    rows = ceil(len(panels) / _PER_ROW)
+    columns = len(units) if 1 < len(units) <= _PER_ROW else _PER_ROW
+    rows = ceil(len(panels) / columns)
     figure = Figure(figsize=(PAGE_WIDTH, 0.8 + _PANEL * rows), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, _PER_ROW, squeeze=False).ravel()
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax, (feature, unit) in zip(axes, panels, strict=False):
         _curves(ax, about, feature, unit)
     for ax in axes[len(panels) :]:
