@@ -82,9 +82,13 @@ class Chain:
     def outputs(self, batch: Batch, *, training: bool) -> dict[str, Named]:
         """Outputs, by name, of each task that has a model."""
         done: dict[str, Named] = {}
-        for name, model in self.models.items():
-            done[name] = named(model(self.inputs(name, batch, done), training=training))
+        for name in self.models:
+            done[name] = self.answer(name, self.inputs(name, batch, done), training=training)
         return done
+
+    def answer(self, task: str, inputs: Any, *, training: bool) -> Named:
+        """Outputs, by name, of a task whose model is called with what `inputs` gives."""
+        return named(self.models[task](inputs, training=training))
 
     def inputs(self, task: str, batch: Batch, done: Mapping[str, Named]) -> Any:
         """What a task's model is called with: the list of its inputs, or the one there is."""

@@ -61,6 +61,12 @@ class Ensemble:
             for task, spec in specs.items()
         }
 
+    def answer(self, task: str, inputs: Any, *, training: bool) -> Named:
+        """What the loss of a task sees, of one model's inputs for all members; averaged."""
+        spec = self.members[0].tasks[task]
+        found = [member.answer(task, inputs, training=training) for member in self.members]
+        return {spec.output: average(spec, [each[spec.output] for each in found], self.shares)}
+
     def task_losses(self, batch: Batch, outputs: Mapping[str, Named]) -> list[Tensor]:
         """Weighted mean loss of each task, scalars, in the order of the models."""
         return self.members[0].task_losses(batch, outputs)

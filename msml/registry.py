@@ -167,7 +167,11 @@ figures = Registry(
 event_pages = Registry("event page", "event_pages", ("msml.report.event_pages",))
 columns = Registry("column", "columns", ("msml.data.schema", "msml.simulation.columns"))
 importers = Registry("importer", "importers", ("msml.data.importers",))
-evaluation_figures = Registry("figure of an evaluation", "evaluation_figures", ("msml.report.roc",))
+evaluation_figures = Registry(
+    "figure of an evaluation",
+    "evaluation_figures",
+    ("msml.report.roc", "msml.report.explanations"),
+)
 
 REGISTRIES = {
     registry.plural: registry

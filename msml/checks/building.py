@@ -222,12 +222,15 @@ def _loss_shape(loss: dict[str, Any], target: Shape, output: Shape) -> Shape:
 def _check_metrics(
     recipe: TrainRecipe, name: str, target: Shape, output: Shape, bad: set[str]
 ) -> Iterator[Problem]:
-    """Take each metric of a task, and the ranking's, of a few events."""
+    """Take each metric of a task, the ranking's and that of importance, of a few events."""
     task = recipe.tasks[name]
     wanted = {f"tasks.{name}.metrics.{i}": text for i, text in enumerate(task.metrics)}
     ranked, metric = metric_of(recipe.tasks, recipe.select.metric)
     if ranked == name and recipe.select.metric != TOTAL:
         wanted["select.metric"] = metric
+    asked = recipe.evaluate.importance
+    if asked and asked.metric and name == (asked.task or list(recipe.tasks)[-1]):
+        wanted["evaluate.importance.metric"] = asked.metric
     for key, text in wanted.items():
         if _any_below(bad, key):
             continue

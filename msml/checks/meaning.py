@@ -100,8 +100,20 @@ def _check_select(recipe: TrainRecipe) -> Iterator[Problem]:
         return
     if text := _mismatch(find(name), recipe.tasks[task]):
         yield "select.metric", text
-    if find(name).facts.get("better") not in ("higher", "lower"):
-        yield "select.metric", f"'{name}' does not say which of two chains is better"
+    if text := _undecided(name):
+        yield "select.metric", text
+
+
+def not_comparable(metric: str, task: Task, columns: Columns) -> str | None:
+    """Say why a metric, as recipes name it, cannot compare two outputs of a task."""
+    found = find(metric)
+    return _mismatch(found, task) or _no_mask(found, task, columns) or _undecided(metric)
+
+
+def _undecided(metric: str) -> str | None:
+    if find(metric).facts.get("better") in ("higher", "lower"):
+        return None
+    return f"'{metric}' does not say which of two chains is better"
 
 
 def _check_target(recipe: TrainRecipe, task: Task, columns: Columns) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from msml.checks.data import check_data, check_split, data_key
+from msml.checks.explain import check_explanations
 from msml.checks.limits import check_candidates, check_totals
 from msml.checks.meaning import check_meaning
 from msml.checks.names import check_names
@@ -81,6 +82,7 @@ def validate(
     problems += [*_check_chain(values), *check_search(values)]
     problems += check_training(values, columns) if not problems else []
     problems += [*check_momentum_task(values, columns.shapes), *check_subsets(values, columns)]
+    problems += check_explanations(values, columns, sound=not (problems or bad))
     if not fast:
         from msml.checks.building import (
             check_models,

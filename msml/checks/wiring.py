@@ -116,17 +116,27 @@ def input_shapes(
     """
     shapes = []
     for text in inputs_of(recipe, name, columns):
-        source = source_of(text, recipe.tasks)
-        if not source.output:
-            shape = columns.shapes.get(text)
-        elif source.output in (PROBABILITIES, recipe.tasks[source.name].output):
-            shape = output_shape(recipe, source.name, columns, classes)
-        else:
-            shape = outputs.get(source.name, {}).get(source.output)
+        shape = input_shape(recipe, text, columns, classes, outputs)
         if shape is None:
             return None
         shapes.append(shape)
     return shapes
+
+
+def input_shape(
+    recipe: TrainRecipe,
+    text: str,
+    columns: Columns,
+    classes: Mapping[str, int],
+    outputs: Mapping[str, Mapping[str, Shape]],
+) -> Shape | None:
+    """Return the shape of one input, without the event axis; arguments as of `input_shapes`."""
+    source = source_of(text, recipe.tasks)
+    if not source.output:
+        return columns.shapes.get(text)
+    if source.output in (PROBABILITIES, recipe.tasks[source.name].output):
+        return output_shape(recipe, source.name, columns, classes)
+    return outputs.get(source.name, {}).get(source.output)
 
 
 def output_shape(

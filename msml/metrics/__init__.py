@@ -16,7 +16,9 @@ from msml.metrics.uncertainty import (
     bootstrap,
     doubt,
     estimate,
+    per_event,
     replicate,
+    replicate_means,
 )
 
 __all__ = [
@@ -39,6 +41,8 @@ __all__ = [
     "find",
     "label_of",
     "on_subset",
+    "per_event",
     "replicate",
+    "replicate_means",
     "resolution",
 ]

@@ -1,6 +1,6 @@
 """Metrics of whole splits, how they are called, and their bootstrap uncertainties."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from inspect import signature
 from typing import Any, NamedTuple
@@ -99,15 +99,42 @@ def replicate(
     """
     events = len(arrays[0]) if weight is None else len(weight)
     weights = np.ones(events) if weight is None else np.asarray(weight, dtype=np.float64)
-    values = _per_event(metric, arrays)  # computed once for all replicas
+    values = per_event(metric, arrays)  # computed once for all replicas
     measure = partial(metric, *arrays) if values is None else partial(average, values)
+    drawn = (count * weights for count in _draws(events, replicas, seed))
+    return np.array([measure(each if owner is None else each[owner]) for each in drawn])
+
+
+def replicate_means(
+    total: Array, count: Array, weight: Array, replicas: int, seed: int
+) -> tuple[Array, Array]:
+    """Return weighted means of several numbers at once, and those of each bootstrap replica.
+
+    Args:
+        total: `(events, numbers)`: of each number, the sum over what an event has of it.
+        count: `(events, numbers)` or `(events, 1)`: how many it has of it.
+        weight: `(events,)`.
+        replicas: Number of replicas.
+        seed: Seed of the draws: the same as of `bootstrap` draws the same events.
+
+    Returns:
+        `(numbers,)` and `(replicas, numbers)`; NaN where nothing is counted.
+    """
+    weights = np.asarray(weight, np.float64)
+    drawn = np.empty((replicas, total.shape[1]))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        means = (weights @ total) / (weights @ count)
+        for number, draw in enumerate(_draws(len(weights), replicas, seed)):
+            each = draw * weights
+            drawn[number] = (each @ total) / (each @ count)
+    return means, drawn
+
+
+def _draws(events: int, replicas: int, seed: int) -> Iterator[Array]:
+    """Yield how many times each event is drawn, `(events,)`, in each replica."""
     rng = np.random.default_rng(seed)
-    found = []
     for _ in range(replicas):
-        count = np.bincount(rng.integers(events, size=events), minlength=events)
-        drawn = count * weights
-        found.append(measure(drawn if owner is None else drawn[owner]))
-    return np.array(found)
+        yield np.bincount(rng.integers(events, size=events), minlength=events)
 
 
 def doubt(
@@ -119,7 +146,7 @@ def doubt(
     where a few events carry most of it. 0 for a metric that is no mean over events. Arguments as
     of `replicate`.
     """
-    values = _per_event(metric, arrays)
+    values = per_event(metric, arrays)
     if values is None:
         return 0.0
     values = values.astype(np.float64)
@@ -133,8 +160,8 @@ def doubt(
     return 0.5 * float(np.sqrt(max(share - 1 / len(parts), 0)))
 
 
-def _per_event(metric: Metric, arrays: Sequence[Array]) -> Array | None:
-    """What each event adds to a metric that is a mean over events; None for any other."""
+def per_event(metric: Metric, arrays: Sequence[Array]) -> Array | None:
+    """What each event, or object, adds to a metric that is a mean of it; None for any other."""
     whole = metric.func if isinstance(metric, partial) else metric
     if not isinstance(whole, EventMean):
         return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from msml.domains import LARGEST, Count, Domain, Finite, Natural, NotNegative, Positive, Seed
+from msml.recipe.schema_explain import Dependence, Importance
 
 MODES = ("connected", "sequential", "joint")
 """The ways to train a chain."""
@@ -305,12 +306,16 @@ class Evaluate:
         subsets: Parts of the test split by name.
         unblind: Whether to show blind subsets, whose events are else left out of the test split. No
             part of the run itself: what is trained stays, and both results are kept.
+        importance: What a task loses without an input; not measured where null.
+        dependence: How a task's answer depends on an input; not measured where null.
     """
 
     bootstrap: Count = 200
     validity: Validity | None = None
     subsets: dict[str, Subset] = field(default_factory=dict)
     unblind: bool = field(default=False, metadata=UNRESOLVED)
+    importance: Importance | None = field(default=None, metadata=UNRESOLVED)
+    dependence: Dependence | None = field(default=None, metadata=UNRESOLVED)
 
     @property
     def hidden(self) -> list[Subset]:

@@ -1,5 +1,6 @@
 """Results of the stages as tables for people, about 80 columns wide."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -71,7 +72,7 @@ def show_evaluated(records: Sequence[Record]) -> None:
     last mode's differences to the others. Otherwise: a table for each task, with rows for the whole
     test split and each of its subsets.
     """
-    chains = {_chain(record) for record in records}
+    chains = list(dict.fromkeys(_chain(record) for record in records))
     modes = list(dict.fromkeys(record["mode"] for record in records))
     for task, found in records[0]["metrics"].items():
         if len(chains) > 1 and len(modes) > 1:
@@ -88,10 +89,13 @@ def show_evaluated(records: Sequence[Record]) -> None:
     for mode in modes:
         say(f"{mode}: {_MEANING[mode]}")
     _say_notes(records)
+    for chain in chains:
+        if own := [r for r in records if _chain(r) == chain and "importance" in r]:
+            _show_importance(own)
 
 
 def _say_notes(records: Sequence[Record]) -> None:
-    """Say what the errors are, which cuts were chosen, and which subsets there is nothing of."""
+    """Say what the errors are and whose are in doubt, which cuts were chosen, what is missing."""
     say("±: one standard deviation, from resampling the test events; differences are paired")
     doubts = {name: most for record in records for name, most in record.get("doubts", {}).items()}
     for name, most in doubts.items():
@@ -103,6 +107,37 @@ def _say_notes(records: Sequence[Record]) -> None:
     for name, about in records[0].get("subsets", {}).items():
         if "reason" in about:
             say(f"{name}: {about['reason']}")
+
+
+def _show_importance(records: Sequence[Record]) -> None:
+    """One chain: what its task needs down, most needed first in the last mode; modes across."""
+    about = records[-1]["importance"]
+    columns = [record["importance"]["features"] for record in records]
+    rows = [
+        (
+            about["features"][place]["input"],
+            about["features"][place]["component"] or "all of it",
+            *(with_error(column[place], sign=True) for column in columns),
+        )
+        for place in by_value(about["features"])
+    ]
+    headings = ("input", "component", *(record["mode"] for record in records))
+    title = f"{about['settings']['task']} of {_chain(records[-1])} on test: {loss_without(about)}"
+    say("")
+    show(f"{title} an input", headings, rows, numbers=range(2, len(headings)))
+    say("without: with that of other test events in its place")
+
+
+def by_value(features: Sequence[Record]) -> list[int]:
+    """Order the places of features: the largest values first, those that are not known last."""
+    values = [-math.inf if each["value"] is None else each["value"] for each in features]
+    return sorted(range(len(values)), key=lambda place: -values[place])
+
+
+def loss_without(about: Record) -> str:
+    """Say what an importance is: how much of a metric is lost, or by how much it rises."""
+    metric = heading(about["metric"])
+    return f"{metric} lost without" if about["better"] == "higher" else f"rise of {metric} without"
 
 
 def _show_metric(records: Sequence[Record], modes: Sequence[str], task: str, metric: str) -> None:

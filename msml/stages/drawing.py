@@ -10,6 +10,7 @@ from msml.data.kinematics import Array
 from msml.metrics import Estimate, auc, bootstrap
 from msml.recipe.expand import BESIDE_OUTPUTS, PREDICTION, chain_name
 from msml.runs import layout
+from msml.stages.explain import EXPLANATIONS
 from msml.stages.figures import draw_figures
 from msml.stages.measured import Measured, TestEvents
 from msml.stages.session import Session
@@ -55,7 +56,8 @@ def _measured(
         area = None
         if events.label is not None:
             area = _area(session, events, outputs[events.final], record)
-        yield Measured(chain, record["mode"], outputs, area, found)
+        why = {name: record[name] for name in EXPLANATIONS if name in record}
+        yield Measured(chain, record["mode"], outputs, area, found, why)
 
 
 def _outputs(group: h5py.Group) -> Iterator[tuple[str, Array]]:

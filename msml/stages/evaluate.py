@@ -10,12 +10,13 @@ import numpy as np
 from msml.chain import real_objects
 from msml.data.kinematics import Array
 from msml.ensemble import Predictor
-from msml.metrics import LOSS, EventMean, estimate, facts_of, label_of, on_subset
+from msml.metrics import LOSS, estimate, facts_of, label_of, on_subset
 from msml.recipe.expand import PREDICTION, chain_name
 from msml.runs import layout
 from msml.runs.directory import finite, read_json, read_records, write_json
 from msml.stages.drawing import draw
-from msml.stages.losses import Measure, event_losses, metric_on, tune
+from msml.stages.explain import explained
+from msml.stages.losses import Measure, loss_on, metric_on, tune
 from msml.stages.posttrain import result, trained
 from msml.stages.search import chosen_chains
 from msml.stages.session import Session
@@ -39,7 +40,7 @@ def evaluate(session: Session) -> list[Record]:
         One record a chain and mode: each task's metrics, each with value, error, low and high, and
         the differences to the chain's earlier modes, from the same replicas of the test events. A
         metric on a subset is named so, `auc on public`; `subsets` says how many events each has, or
-        why there is nothing of it.
+        why there is nothing of it. Where the recipe asks for it, how answers depend on inputs.
 
     Raises:
         DataError: All events of the test split are blind.
@@ -56,7 +57,8 @@ def evaluate(session: Session) -> list[Record]:
             record = _evaluated(session, parts, judge, chosen, mode)
             minus = {e["mode"]: _difference(session, record, e) for e in earlier}
             earlier.append(record)
-            records.append({**record, "minus": minus} if minus else record)
+            record |= {"minus": minus} if minus else {}
+            records.append(record | explained(session, chosen, mode, _BOOTSTRAP_SEED))
     if judge:
         judge.write_calibration()
     path = session.evaluation / layout.RESULT
@@ -148,8 +150,7 @@ def _measures(
         more = tuned.get(f"{task}/{name}", {})
         found[name] = metric_on(session, task, text, split, seen, more)
     if not found:
-        losses = event_losses(session, task, split, seen)
-        found[LOSS] = Measure(EventMean(lambda loss, _: loss), (losses, losses), events)
+        found[LOSS] = loss_on(session, task, split, seen)
     if judge:
         arrays = split.columns[spec.target], seen
         judged = judge.metrics(task, part.kept).items()

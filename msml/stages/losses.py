@@ -10,7 +10,7 @@ import numpy as np
 from msml.chain import WEIGHT, loss_of_each, real_objects
 from msml.data.dataset import SplitData
 from msml.data.kinematics import Array
-from msml.metrics import Metric, doubt, facts_of, replicate
+from msml.metrics import EventMean, Metric, doubt, facts_of, per_event, replicate
 from msml.metrics.named import bound
 from msml.registry import losses
 from msml.stages.session import Session
@@ -46,9 +46,20 @@ class Measure(NamedTuple):
         """Take it of so many bootstrap replicas, `(count,)`."""
         return replicate(self.metric, self.arrays, self.weight, count, seed, self.owner)
 
+    def values(self) -> Array | None:
+        """What each row adds, `(rows,)`, where it is a mean over them; else None."""
+        return per_event(self.metric, self.arrays)
+
     def doubt(self) -> float:
         """How far its error can be off; see `msml.metrics.doubt`."""
         return doubt(*self)
+
+
+def loss_on(session: Session, task: str, split: SplitData, output: Array) -> Measure:
+    """Prepare the loss of a task on a split as a metric, from what the loss sees."""
+    found = event_losses(session, task, split, output)
+    weight = split.weight.astype(np.float64)
+    return Measure(EventMean(lambda loss, _: loss), (found, found), weight)
 
 
 def metric_on(

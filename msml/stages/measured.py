@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from msml.data.kinematics import Array
 from msml.metrics import Estimate
@@ -19,6 +20,8 @@ class Measured:
         outputs: Output of each task on the test split, that its loss sees.
         area: Area under the ROC curve of the final task; None where it has none.
         others: The other outputs of each task by name.
+        explained: What explains it, `importance` and `dependence`, as `msml.stages.explain` gives
+            it; those that were asked for.
     """
 
     chain: str
@@ -26,6 +29,7 @@ class Measured:
     outputs: Mapping[str, Array]
     area: Estimate | None
     others: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+    explained: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

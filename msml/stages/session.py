@@ -10,6 +10,7 @@ from typing import Any
 
 from msml.chain import WEIGHT, Chain
 from msml.checks.data import check_data, column_names
+from msml.checks.features import Input, described
 from msml.checks.meaning import classes_of, kind_of
 from msml.checks.wiring import (
     Columns,
@@ -159,6 +160,12 @@ class Session:
     def each(self, task: str) -> Each | None:
         """The objects that a task's models are applied to."""
         return each_of(self.values, task, self._columns)
+
+    def described(self, task: str) -> list[Input]:
+        """What the inputs of a task are made of."""
+        classes = {name: spec.classes for name, spec in self.tasks.items()}
+        outputs = {name: self.output_shapes(name) for name in self._with_named_outputs(task)}
+        return described(self.values, task, self._columns, classes, outputs)
 
     def _with_named_outputs(self, task: str) -> list[str]:
         """Earlier tasks of which a task sees an output that only their models know."""

@@ -1,6 +1,6 @@
 """Passes over events that change nothing: losses of a split, and outputs."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -68,15 +68,42 @@ def predictor(chain: Predictor) -> Callable[[Mapping[str, Tensor]], dict[str, Ou
         events = len(next(iter(columns.values())))
         with fixed_noise(chain.networks()):
             blocks = [
-                compiled({n: t[i : i + EVALUATION_BATCH] for n, t in columns.items()})
-                for i in range(0, events, EVALUATION_BATCH)
+                compiled({n: t[rows] for n, t in columns.items()}) for rows in _blocks(events)
             ]
-        return {
-            task: {
-                name: np.concatenate([block[task][name].numpy() for block in blocks])
-                for name in blocks[0][task]
-            }
-            for task in chain.models
-        }
+        return {task: _joined([block[task] for block in blocks]) for task in chain.models}
 
     return run
+
+
+def answerer(
+    chain: Predictor, task: str
+) -> Callable[[Callable[[slice], list[Array]], int], Outputs]:
+    """Compile one task of a chain: a function of what its model is called with.
+
+    Returns:
+        A function of another one, which gives the task's inputs of some rows, and of the number of
+        events. It returns the task's outputs by name.
+    """
+    tf = tensorflow()
+    compiled = tf.function(
+        lambda given: chain.answer(task, given if len(given) > 1 else given[0], training=False),
+        autograph=False,
+    )
+
+    def run(inputs: Callable[[slice], list[Array]], events: int) -> Outputs:
+        with fixed_noise(chain.networks()):
+            found = [
+                compiled([tf.convert_to_tensor(each) for each in inputs(rows)])
+                for rows in _blocks(events)
+            ]
+        return _joined(found)
+
+    return run
+
+
+def _blocks(events: int) -> list[slice]:
+    return [slice(i, i + EVALUATION_BATCH) for i in range(0, events, EVALUATION_BATCH)]
+
+
+def _joined(blocks: Sequence[Mapping[str, Tensor]]) -> Outputs:
+    return {name: np.concatenate([block[name].numpy() for block in blocks]) for name in blocks[0]}

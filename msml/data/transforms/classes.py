@@ -46,6 +46,7 @@ def categories(
         lambda array: _of_numbers(array, known),
         classes=len(known) + rest,
         refusal=f"is none of {_listed(known)}",
+        by_place=True,
     )
 
 

@@ -49,7 +49,7 @@ def log_of_pt(column: Column, learn: Learn) -> Step:
     """Replace pt, the first component, by log(0.1 + pt/GeV)."""
     if not column.sizes or (column.told and column.components[:1] != ("pt",)):
         raise RecipeError(f"'log_pt' wants pt first; '{column.name}' has {_listed(column)}")
-    return Step(log_pt, renamed(column, [0], "log", "1"), _exp_pt)
+    return Step(log_pt, renamed(column, [0], "log", "1"), _exp_pt, by_place=True)
 
 
 @transforms.register("sin_cos")

@@ -65,7 +65,7 @@ def standardise(column: Column, learn: Learn, *, components: Components | None =
         return values * deviation + mean
 
     after = renamed(column, places, "standardised", "1")
-    return Step(on(places, column, forward), after, on(places, column, inverse))
+    return Step(on(places, column, forward), after, on(places, column, inverse), by_place=True)
 
 
 @transforms.register("log")
@@ -79,6 +79,7 @@ def log(
         renamed(column, places, "log", "1"),
         on(places, column, lambda values: np.exp(values) - offset),
         refusal=f"is not above {0.0 - offset:g}",
+        by_place=True,
     )
 
 
@@ -92,6 +93,7 @@ def signed_log(
         on(places, column, lambda values: np.sign(values) * np.log1p(np.abs(values) / scale)),
         renamed(column, places, "log", "1"),
         on(places, column, lambda values: np.sign(values) * np.expm1(np.abs(values)) * scale),
+        by_place=True,
     )
 
 
@@ -110,7 +112,8 @@ def clip(
     if low is not None and high is not None and not low < high:
         raise RecipeError(f"low: expected a number below {high:g}, got {low:g}")
     places = positions(column, components)
-    return Step(on(places, column, lambda values: np.clip(values, low, high)), column)
+    clipped = on(places, column, lambda values: np.clip(values, low, high))
+    return Step(clipped, column, by_place=True)
 
 
 def _means(numbers: Numbers, column: Column, **_: Any) -> State:
@@ -139,4 +142,4 @@ def fill_missing(
         number = number if len(number) == 1 else number[places]
         return np.where(np.isnan(values), number, values)
 
-    return Step(on(places, column, forward), column)
+    return Step(on(places, column, forward), column, by_place=True)

@@ -31,6 +31,7 @@ class Step:
         inverse: From what comes out to what came in, as far as that is possible.
         classes: How many classes come out; 0 where they are none.
         refusal: Why an event has no value.
+        by_place: Whether each number that comes out is made of the one at its place alone.
     """
 
     forward: Function
@@ -38,6 +39,7 @@ class Step:
     inverse: Function = unchanged
     classes: int = 0
     refusal: str = "is NaN or infinite"
+    by_place: bool = False
 
 
 def positions(column: Column, components: Sequence[str | int] | None) -> list[int]:

@@ -1,0 +1,81 @@
+"""Checks of the blocks `evaluate.importance` and `evaluate.dependence`."""
+
+from collections.abc import Iterator
+
+from msml.checks.features import described, single_features
+from msml.checks.meaning import classes_of, not_comparable
+from msml.checks.names import metric_problems
+from msml.checks.wiring import Columns
+from msml.recipe.expand import PROBABILITIES, duplicates, source_of
+from msml.recipe.messages import Problem, unknown
+from msml.recipe.schema import TrainRecipe
+
+
+def check_explanations(recipe: TrainRecipe, columns: Columns, sound: bool) -> Iterator[Problem]:
+    """Check that tasks, metric and features are there, and the metric one for the task.
+
+    Args:
+        recipe: The recipe.
+        columns: The columns of its data.
+        sound: Whether the rest of the recipe has no problem: else no features can be listed.
+    """
+    for key, block in (
+        ("evaluate.importance", recipe.evaluate.importance),
+        ("evaluate.dependence", recipe.evaluate.dependence),
+    ):
+        if block is None:
+            continue
+        name = _task(recipe, block.task)
+        if name is None and block.task is not None:
+            yield f"{key}.task", unknown("task", block.task, recipe.tasks)
+        elif name is not None and (seen := _unlike(recipe, name)):
+            yield key, f"'{name}' sees '{seen}', which is another thing in each member"
+    yield from _check_metric(recipe, columns)
+    if sound:
+        yield from _check_features(recipe, columns)
+
+
+def _unlike(recipe: TrainRecipe, task: str) -> str:
+    """Name an input of a task that an ensemble has no average of; empty where none."""
+    if recipe.posttrain.ensemble is None:
+        return ""
+    for text in recipe.tasks[task].inputs:
+        source = source_of(text, recipe.tasks)
+        if source.output and source.output not in (PROBABILITIES, recipe.tasks[source.name].output):
+            return text
+    return ""
+
+
+def _check_metric(recipe: TrainRecipe, columns: Columns) -> Iterator[Problem]:
+    settings, key = recipe.evaluate.importance, "evaluate.importance.metric"
+    if settings is None or settings.metric is None:
+        return
+    name, problems = _task(recipe, settings.task), metric_problems(settings.metric)
+    if name is not None and not problems:
+        text = not_comparable(settings.metric, recipe.tasks[name], columns)
+        problems = [text] if text else []
+    yield from ((key, problem) for problem in problems)
+
+
+def _check_features(recipe: TrainRecipe, columns: Columns) -> Iterator[Problem]:
+    settings, key = recipe.evaluate.dependence, "evaluate.dependence.features"
+    name = None if settings is None else _task(recipe, settings.task)
+    if settings is None or name is None:
+        return
+    classes = {each: classes_of(task, columns) for each, task in recipe.tasks.items()}
+    inputs = described(recipe, name, columns, classes, {})
+    objects = recipe.tasks[name].each is not None
+    known = [feature.name for feature in single_features(inputs, objects)]
+    for i, text in enumerate(settings.features):
+        if text not in known:
+            yield f"{key}.{i}", f"{unknown('feature', text, known)} (inputs of '{name}')"
+    for text in duplicates(settings.features):
+        yield key, f"'{text}' is there more than once"
+    if not known and not settings.features:
+        yield "evaluate.dependence", f"no input of '{name}' is a number of an event or an object"
+
+
+def _task(recipe: TrainRecipe, task: str | None) -> str | None:
+    """Name the task that a block is about; None where there is no such task."""
+    names = list(recipe.tasks)
+    return (names[-1] if names else None) if task is None else task if task in names else None
