@@ -11,6 +11,7 @@ from msml.runs.directory import read_json, write_json
 from msml.stages.pretrain import pretrained
 from msml.stages.search import chain_weights, chosen_chains, search
 from msml.stages.session import Session
+from msml.stages.setup import Setup
 from msml.stages.training import Training, build_model, predict, train, validation
 from msml.training.checkpoint import save_arrays, variable_arrays
 from msml.training.epoch import Tensor, to_device
@@ -30,7 +31,7 @@ def posttrain(session: Session) -> dict[str, dict[str, Any]]:
     }
 
 
-def folder_of(session: Session, chosen: dict[str, str], mode: str) -> Path:
+def folder_of(session: Setup, chosen: dict[str, str], mode: str) -> Path:
     """Where a chain's result is kept."""
     return layout.posttrained(session.directory.path, chain_name(chosen), mode)
 
@@ -48,7 +49,7 @@ def trained(session: Session, chosen: dict[str, str], mode: str) -> dict[str, An
     return read_json(folder / layout.RESULT, "chain", "mode", "valid_losses")
 
 
-def result(session: Session, chosen: dict[str, str], mode: str) -> Chain:
+def result(session: Setup, chosen: dict[str, str], mode: str) -> Chain:
     """A chain as its training in a mode has left it."""
     chain = _built(session, chosen, {})
     load_weights(chain, folder_of(session, chosen, mode) / layout.WEIGHTS)
@@ -113,7 +114,7 @@ def _joint(session: Session, chosen: dict[str, str], folder: Path) -> dict[str, 
     return _keep(session, chain, folder)
 
 
-def _built(session: Session, chosen: dict[str, str], built: dict[tuple[str, str], Any]) -> Chain:
+def _built(session: Setup, chosen: dict[str, str], built: dict[tuple[str, str], Any]) -> Chain:
     """Connect models by task and candidate; those that are not there are built, and put there."""
     for each in chosen.items():
         if each not in built:

@@ -12,6 +12,7 @@ from msml.recipe.expand import TOTAL
 from msml.recipe.schema import Fit
 from msml.runs import layout
 from msml.stages.session import Session
+from msml.stages.setup import Setup
 from msml.training.checkpoint import save_arrays, variable_arrays
 from msml.training.epoch import Stream, Tensor
 from msml.training.fit import History, Trainee, Watch, fit
@@ -51,7 +52,7 @@ class Training:
     weighting: Mapping[str, Any] = field(default_factory=lambda: {"name": "fixed"})
 
 
-def build_model(session: Session, task: str, candidate: str, *, fresh: str = "") -> Any:
+def build_model(session: Setup, task: str, candidate: str, *, fresh: str = "") -> Any:
     """Build a candidate; its initial weights follow from seed, task and candidate.
 
     Args:
