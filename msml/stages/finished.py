@@ -22,6 +22,8 @@ from msml.runs.columns import RunColumns
 from msml.runs.directory import RunDirectory, check_intact, kept_recipe, read_json
 from msml.stages.posttrain import folder_of, result
 from msml.stages.setup import Setup
+from msml.training.chatter import quiet
+from msml.training.environment import prepare
 
 _REMEDY = "the command that made the run goes on with it"
 
@@ -147,7 +149,9 @@ def _named(tasks: Mapping[str, TaskSpec], chain: str) -> Chosen:
 def _load_plugins(recipe: Recipe[TrainRecipe], run: Path) -> None:
     """Load the plugins of a run, which must be those that it was made with."""
     paths = [recipe.locate(f"plugins.{i}", name) for i, name in enumerate(recipe.values.plugins)]
-    load_plugins(paths)
+    prepare()
+    with quiet():  # they may import TensorFlow
+        load_plugins(paths)
     marks = read_json(layout.manifest(run), "plugins")["plugins"]
     for path, mark in zip(paths, marks, strict=True):
         if plugin_hash(path) != mark:

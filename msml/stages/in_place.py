@@ -26,9 +26,11 @@ def check_in_place(path: Path, tree: str | None) -> None:
 
     Raises:
         RecipeError: uproot is too old.
-        DataError: The tree is another.
+        DataError: There is no such file, or the tree is another.
     """
     package = uproot()
+    if not path.exists():
+        raise DataError(f"{path}: no such file")
     if not hasattr(package.writing.writable.WritableTree, "add_branches"):
         known = package.__version__
         raise RecipeError(f"--in-place: uproot {known} adds no branches to trees; {_FRIEND}")

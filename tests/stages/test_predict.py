@@ -146,9 +146,16 @@ def test_tables_of_every_kind(work, done):
 
 
 @pytest.mark.parametrize("suffix", ["h5", "root", "parquet", "csv"])
-def test_no_events(work, suffix):
-    write_root(Path("none.root"), branches(0))
-    path = predict(work, "none.root", "--keep", "run", output=f"out.{suffix}")
+def test_no_events(work, done, suffix):
+    events = write_root(Path("none.root"), branches(0))
+    if suffix == "csv":
+        events = Path("none.h5")
+        with h5py.File(done / "kept.h5") as whole, h5py.File(events, "w") as none:
+            for name, column in whole.items():
+                none[name] = column[:0]
+                none[name].attrs.update(column.attrs)
+            none["run"] = np.empty(0)
+    path = predict(work, events, "--keep", "run", output=f"out.{suffix}")
     if suffix == "h5":
         shapes = {name: values.shape for name, values in predictions(path).items()}
         assert (shapes["run"], shapes["kind_of"]) == ((0,), (0, 3))
