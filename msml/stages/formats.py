@@ -8,7 +8,7 @@ named; `keep`, names of columns of the events that it needs.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ from msml.data.events import Columns, EventWriter
 from msml.data.importers.arrow import pyarrow
 from msml.data.importers.root import uproot
 from msml.data.kinematics import Array
-from msml.data.schema import Column
-from msml.errors import RecipeError
+from msml.data.schema import COLUMNS, Column
+from msml.errors import DataError, RecipeError
 from msml.files import atomic
 from msml.recipe.expand import chain_name
 from msml.registry import formats
@@ -71,12 +71,45 @@ def format_of(path: Path, name: str | None) -> str:
 @contextmanager
 def hdf5(path: Path, predictions: Predictions) -> Iterator[Write]:
     """An event file, HDF5: `msml inspect` shows it, and a recipe may name it."""
-    columns = predictions.columns
+    columns = {name: _in_event_file(path, each) for name, each in predictions.columns.items()}
     about = predictions.about()
     missing = [name for name, column in columns.items() if np.dtype(column.dtype).kind == "f"]
     with EventWriter(path, None, about, columns, missing, empty=True) as writer:
-        yield writer.append
+        yield lambda block: writer.append(_of_type(path, block, columns))
         writer.finish()
+
+
+def _in_event_file(path: Path, column: Column) -> Column:
+    """Describe a column as event files do, where its name has a meaning in them.
+
+    Raises:
+        RecipeError: It is something else.
+    """
+    if column.name not in COLUMNS:
+        return column
+    known = COLUMNS[column.name]
+    pairs = [(getattr(column, name), getattr(known, name)) for name in ("components", "units")]
+    odd = known.shape((0, *_sizes(column))) or any(there and there != own for there, own in pairs)
+    if odd:
+        raise RecipeError(
+            f"{path}: '{column.name}' has a meaning of its own in event files"
+            f" ({known.description}), and is another; expected .root, .parquet or .csv"
+        )
+    return replace(known, sizes=column.sizes)
+
+
+def _of_type(path: Path, block: Columns, columns: Mapping[str, Column]) -> Columns:
+    """Refuse whole numbers that do not fit into the type of their column.
+
+    Raises:
+        DataError: There is one.
+    """
+    for name, array in block.items():
+        fitting = array.astype(columns[name].dtype)
+        if array.dtype.kind in "iu" and (fitting != array).any():
+            value = array[fitting != array].flat[0]
+            raise DataError(f"{path}: column '{name}': {value} is no {fitting.dtype}")
+    return block
 
 
 @formats.register("root", suffix=".root")

@@ -332,3 +332,19 @@ def test_a_full_disk(work, done, tmp_path, suffix):
     arguments = ("predict", work, done / "kept.h5", "-o", f"out.{suffix}", "--chain", CHAIN)
     assert "cannot be written" in fails(3, tmp_path, *arguments, limits=limits)
     assert not list(tmp_path.glob("*out.*"))
+
+
+def test_columns_whose_names_mean_something(work, done):
+    shutil.copy(done / "kept.h5", "new.h5")
+    with h5py.File("new.h5", "r+") as file:
+        del file.attrs["format"]  # as anybody writes it
+        file["label"] = np.arange(ROWS) % 2
+        file["jets"] = np.ones((ROWS, 5))
+        file["process"] = np.arange(ROWS) - 1
+    path = predict(work, "new.h5", "--keep", "label")
+    assert read(path, ["label"])["label"].sum() == ROWS // 2
+    with pytest.raises(RecipeError, match=r"'jets' has a meaning of its own in event files \(rec"):
+        predict(work, "new.h5", "--keep", "jets", output="other.h5")
+    with pytest.raises(DataError, match=r"other\.h5: column 'process': -1 is no uint8"):
+        predict(work, "new.h5", "--keep", "process", output="other.h5")
+    assert not list(Path().glob("*other*"))
