@@ -223,7 +223,7 @@ def _gather(
         kept = np.flatnonzero(target >= 0)
         if len(kept) < len(block):
             block, mask = block[kept], None if mask is None else mask[kept]
-        values = _transformed(file, column, pipeline, block, mask, start + kept)
+        values = transformed(file.path, column, pipeline, block, mask, start + kept)
         if values.size:
             _items(gathered)[target[kept]] = _items(np.ascontiguousarray(values))
 
@@ -235,8 +235,8 @@ def _items(array: Array) -> Array:
     return items
 
 
-def _transformed(
-    file: EventFile,
+def transformed(
+    path: Source,
     column: str,
     pipeline: Pipeline | None,
     values: Array,
@@ -246,16 +246,22 @@ def _transformed(
     """Transform some events, put 0 for padding, and refuse what is not finite.
 
     Args:
-        file: Where they are from.
+        path: Where they are from.
         column: The column.
         pipeline: Its transforms.
         values: `(events, ...)`.
         real: The mask, of the first axes, or None.
         events: Number of each event.
+
+    Returns:
+        `(events, ...) float32`.
+
+    Raises:
+        DataError: A number is not finite, or is refused by a transform.
     """
     given = values if real is None else _zeroed(values, real)
     if pipeline is None or not pipeline.fills:
-        check_finite(file.path, column, given, events)
+        check_finite(path, column, given, events)
     changed = given if pipeline is None else pipeline.forward(given)
     changed = changed if real is None else _zeroed(changed, real)
     with np.errstate(over="ignore"):
@@ -267,7 +273,7 @@ def _transformed(
         why = f"event {event} has a number that is too large for float32"
         if pipeline is not None:
             why = pipeline.refusal(given[bad : bad + 1], event) or why
-        raise DataError(f"{file.path}: column '{column}': {why}")
+        raise DataError(f"{path}: column '{column}': {why}")
     return changed
 
 

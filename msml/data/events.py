@@ -53,6 +53,7 @@ class EventWriter:
         provenance: JSON-able values by name, stored as attributes of the root.
         columns: Descriptions of columns that are not registered.
         missing: Names of columns that may hold NaN, for a value that is missing.
+        empty: Whether there may be no event at all; a block without events tells the columns.
 
     Raises:
         DataError: On a column that is neither described nor registered, a wrong shape, NaN or
@@ -66,8 +67,10 @@ class EventWriter:
         provenance: Mapping[str, Any],
         columns: Mapping[str, Column] = MappingProxyType({}),
         missing: Collection[str] = (),
+        empty: bool = False,
     ) -> None:
         self.path = path
+        self._empty = empty
         self.events = events
         self._columns = {**COLUMNS, **columns}
         self._missing = missing
@@ -117,9 +120,9 @@ class EventWriter:
         Args:
             provenance: More of it, known only now.
         """
-        if self._pending_rows:
+        if self._pending_rows or (self._empty and not self._written):
             self._flush(self._pending_rows)
-        if self._written == 0 or self.events not in (None, self._written):
+        if (self._written == 0 and not self._empty) or self.events not in (None, self._written):
             of = "" if self.events is None else f" of {self.events}"
             raise DataError(f"{self.path}: {self._written}{of} events written")
         self._add_provenance(provenance or {})
@@ -359,7 +362,7 @@ def first_not_finite(array: npt.NDArray[Any]) -> int:
 def _chunk_rows(row_bytes: int, events: int) -> int:
     """Rows of a chunk: a power of two, about a megabyte, not above a block or the file."""
     rows = min(_BLOCK, max(1, _CHUNK_BYTES // row_bytes))
-    return min(events, 1 << (rows.bit_length() - 1))
+    return max(1, min(events, 1 << (rows.bit_length() - 1)))
 
 
 def _length(columns: Columns) -> int:

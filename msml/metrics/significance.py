@@ -83,7 +83,7 @@ def choose_cut(
     known = [each.name for each in fields(Counting)]
     counting = Counting(**{name: value for name, value in arguments.items() if name in known})
     label, score, weights = labelled(target, prediction, weight, mask)
-    return {"cut": _chosen(counting, label, _probability(score), weights, top, least)}
+    return {"cut": _chosen(counting, label, probability_of(score), weights, top, least)}
 
 
 @metrics.register("ams", target="label", better="higher", unit="1", yields=True, choose=choose_cut)
@@ -126,7 +126,7 @@ def ams(
     Source: HiggsML challenge, v1.8, eq. 7.
     """
     label, score, weights = labelled(target, prediction, weight, mask)
-    probability = _probability(score)
+    probability = probability_of(score)
     counting = Counting(signal, background, regularisation, uncertainty)
     if np.isnan(score).any():
         return float("nan")
@@ -150,5 +150,6 @@ def _chosen(
     return float(probability[tried][best].mean())
 
 
-def _probability(logit: Array) -> Array:
+def probability_of(logit: Array) -> Array:
+    """Probability of a logit, as cuts see it."""
     return np.asarray(0.5 * (1 + np.tanh(logit / 2)))

@@ -17,6 +17,8 @@ CHECKPOINT = "checkpoint.h5"
 """In the folder of what is being trained: its state; it goes when that is done."""
 TRANSFORMS = "transforms.json"
 """In the run: what the transforms of the data have learnt."""
+COLUMNS = "columns.json"
+"""In the run: what its events say of the columns that are used."""
 UNFINISHED = "unfinished.json"
 """In the run: how the last attempt began and ended; it goes when that has ended well."""
 
@@ -59,6 +61,11 @@ def checksums(run: Path) -> Path:
 def transforms(run: Path) -> Path:
     """What the transforms of the data have learnt."""
     return run / TRANSFORMS
+
+
+def columns(run: Path) -> Path:
+    """What the events say of the columns that are used."""
+    return run / COLUMNS
 
 
 def pretrained(run: Path, task: str, candidate: str) -> Path:

@@ -12,7 +12,7 @@ from msml.runs import layout, log
 from msml.runs.directory import read_json_if_there
 
 # msml itself removes these.
-_PASSING = (layout.CHECKPOINT, layout.UNFINISHED, layout.TRANSFORMS)
+_PASSING = (layout.CHECKPOINT, layout.UNFINISHED, layout.TRANSFORMS, layout.COLUMNS)
 
 
 def damaged(folder: Path, endings: tuple[str, ...] = ("",)) -> list[Path]:

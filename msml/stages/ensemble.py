@@ -15,6 +15,7 @@ from msml.errors import RecipeError
 from msml.recipe.schema import Ensemble as Settings
 from msml.stages.replicas import train_all
 from msml.stages.session import Session
+from msml.stages.setup import Setup
 from msml.stages.training import Training
 from msml.training.augmentation import momenta, views
 from msml.training.variables import model_seed
@@ -48,12 +49,12 @@ def train_members(
     ]
 
 
-def together(session: Session, chains: Sequence[Chain], shares: Sequence[float]) -> Predictor:
+def together(session: Setup, chains: Sequence[Chain], shares: Sequence[float]) -> Predictor:
     """One or several trained chains as what predicts: each sees all copies of the events."""
     augment = session.values.posttrain.augment
     copies: list[View] = [dict]
     if augment is not None:
-        copies = views(augment, momenta(augment, session.file.columns, session.pipelines))
+        copies = views(augment, momenta(augment, session.columns, session.pipelines))
     if len(chains) == len(copies) == 1:
         return chains[0]
     return Ensemble(chains, shares, copies)

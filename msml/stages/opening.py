@@ -62,6 +62,7 @@ def opened(
         _check_earlier(session)
         digests.start(directory.path)
         session.write_recipe()
+        session.write_columns()
         with recorded(directory, _facts(session), _about(session)), attempt(directory, sys.argv):
             yield session
         shorten(directory.path)
@@ -80,7 +81,8 @@ def _check_earlier(session: Session) -> None:
     before = earlier(session.directory)
     if not before or not any(session.directory.path.rglob("*.h5")):
         # Nothing was done: whoever mends a plugin or the events just goes on, with other fits.
-        layout.transforms(session.directory.path).unlink(missing_ok=True)
+        for of_events in (layout.transforms, layout.columns):
+            of_events(session.directory.path).unlink(missing_ok=True)
         return
     where, remedy = session.directory.path, "remove that folder, or give the recipe another name"
     if not digests.has_list(where):

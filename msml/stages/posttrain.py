@@ -1,6 +1,6 @@
 """Training of chosen chains: connected, sequential, joint in one of three ways."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,15 @@ from msml.stages.ensemble import together, train_members
 from msml.stages.pretrain import pretrained
 from msml.stages.search import chain_weights, chosen_chains, search
 from msml.stages.session import Session
+from msml.stages.setup import Setup
 from msml.stages.training import Training, build_model, predict, train, validation
 from msml.training.checkpoint import save_arrays, variable_arrays
 from msml.training.epoch import Stream, Tensor, to_device
 from msml.training.measure import EVALUATION_BATCH
 from msml.training.variables import load_weights, model_variables
+
+Record = dict[str, Any]
+_RESULT = ("chain", "mode", "valid_losses")
 
 
 def posttrain(session: Session) -> dict[str, dict[str, Any]]:
@@ -34,7 +38,7 @@ def posttrain(session: Session) -> dict[str, dict[str, Any]]:
     }
 
 
-def folder_of(session: Session, chosen: dict[str, str], mode: str) -> Path:
+def folder_of(session: Setup, chosen: dict[str, str], mode: str) -> Path:
     """Where a chain's result is kept."""
     return layout.posttrained(session.directory.path, chain_name(chosen), mode)
 
@@ -49,22 +53,34 @@ def trained(session: Session, chosen: dict[str, str], mode: str) -> dict[str, An
         write_json(folder / layout.RESULT, {"chain": chosen, "mode": mode, **result})
         losses = ", ".join(f"{k} {v:.5f}" for k, v in result["valid_losses"].items())
         session.progress.done(f"posttrain {chain_name(chosen)} {mode}: valid losses {losses}")
-    return read_json(folder / layout.RESULT, "chain", "mode", "valid_losses")
+    return read_json(folder / layout.RESULT, *_RESULT)
 
 
-def result(session: Session, chosen: dict[str, str], mode: str) -> Predictor:
+def result(session: Setup, chosen: dict[str, str], mode: str) -> Predictor:
     """A chain as its training in a mode has left it; an ensemble where it had several."""
     folder = folder_of(session, chosen, mode)
-    if mode != "joint":
-        return _loaded(session, chosen, folder)
-    members = trained(session, chosen, mode).get("members")
+    members = _members(folder)
     if members:
         return _assembled(session, chosen, folder, members)
-    return together(session, [_loaded(session, chosen, folder)], [1.0])
+    chain = _loaded(session, chosen, folder)
+    return together(session, [chain], [1.0]) if mode == "joint" else chain
+
+
+def weight_files(session: Setup, chosen: dict[str, str], mode: str) -> list[Path]:
+    """Files of the weights of a trained chain, or of the members of its ensemble."""
+    folder = folder_of(session, chosen, mode)
+    folders = [layout.member(folder, number) for number in range(len(_members(folder)))]
+    return [each / layout.WEIGHTS for each in folders or [folder]]
+
+
+def _members(folder: Path) -> list[Record]:
+    """Records of the members of an ensemble; none where it is a chain alone."""
+    found: list[Record] = read_json(folder / layout.RESULT, *_RESULT).get("members", [])
+    return found
 
 
 def _assembled(
-    session: Session, chosen: dict[str, str], folder: Path, members: Sequence[Mapping[str, Any]]
+    session: Setup, chosen: dict[str, str], folder: Path, members: Sequence[Record]
 ) -> Predictor:
     """Load the members of an ensemble, whose records are given."""
     folders = [layout.member(folder, number) for number in range(len(members))]
@@ -72,7 +88,7 @@ def _assembled(
     return together(session, chains, [member["share"] for member in members])
 
 
-def _loaded(session: Session, chosen: dict[str, str], folder: Path) -> Chain:
+def _loaded(session: Setup, chosen: dict[str, str], folder: Path) -> Chain:
     chain = _built(session, chosen, {})
     load_weights(chain, folder / layout.WEIGHTS)
     return chain
@@ -174,7 +190,7 @@ def start(session: Session, chosen: dict[str, str], fresh: str = "") -> tuple[Ch
 
 
 def _built(
-    session: Session, chosen: dict[str, str], built: dict[tuple[str, str], Any], fresh: str = ""
+    session: Setup, chosen: dict[str, str], built: dict[tuple[str, str], Any], fresh: str = ""
 ) -> Chain:
     """Connect models by task and candidate; those that are not there are built, and put there."""
     for each in chosen.items():

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,6 @@ from msml.chain import WEIGHT, Chain
 from msml.checks.data import check_data, column_names
 from msml.checks.features import Input, described
 from msml.checks.meaning import classes_of, kind_of
-from msml.checks.wiring import (
-    Columns,
-    each_of,
-    input_masks,
-    input_shapes,
-    inputs_of,
-    mask_of,
-    output_shape,
-)
 from msml.data.dataset import SplitData, check_classes, load_splits, make_pipelines
 from msml.data.described import EventFile, paths
 from msml.data.events import describe
@@ -29,17 +20,15 @@ from msml.data.subsets import all_hidden
 from msml.data.transforms import Pipeline, label
 from msml.errors import StoppedError
 from msml.files import atomic, fingerprint, locked
-from msml.models.build import build, output_shapes
-from msml.models.each import Each
 from msml.recipe import Recipe
-from msml.recipe.expand import PROBABILITIES, TaskSpec, expand, source_of
 from msml.recipe.schema import TrainRecipe
 from msml.registry import plugin_hash
 from msml.runs import layout
+from msml.runs.columns import RunColumns
 from msml.runs.directory import RunDirectory, read_json, write_json
 from msml.runs.repair import clean_cache
+from msml.stages.setup import Setup
 from msml.stages.sharing import named_files, transform_sources
-from msml.training.environment import Environment, environment, resolve_precision
 from msml.training.epoch import Tensor, to_device
 
 # Blocks of a recipe in which functions get arguments, which may name files.
@@ -61,7 +50,7 @@ class Progress:
     stop: Callable[[], str | None] = lambda: None
 
 
-class Session:
+class Session(Setup):
     """A run at work.
 
     Args:
@@ -73,8 +62,10 @@ class Session:
     def __init__(
         self, recipe: Recipe[TrainRecipe], directory: RunDirectory, progress: Progress
     ) -> None:
-        self.values = recipe.values
-        self.directory = directory
+        columns = check_data(recipe)[0]
+        tasks = recipe.values.tasks.items()
+        classes = {name: classes_of(task, columns) for name, task in tasks}
+        super().__init__(recipe.values, directory, columns, classes)
         self.progress = progress
         self.resolved = recipe.resolved()
         self.data_file = event_source(recipe)
@@ -85,30 +76,8 @@ class Session:
         plain = recipe.plain()
         arguments = [plain["data"].get("transform"), *(plain.get(name) for name in _WITH_ARGUMENTS)]
         self.files = named_files(arguments)
-        self._columns: Columns = check_data(recipe)[0]
-        self.tasks: dict[str, TaskSpec] = {
-            name: replace(
-                spec,
-                classes=classes_of(recipe.values.tasks[name], self._columns),
-                mask=mask_of(recipe.values.tasks[name].target, self._columns),
-                real=mask_of(recipe.values.tasks[name].each, self._columns),
-                inputs=inputs_of(recipe.values, name, self._columns),
-            )
-            for name, spec in expand(recipe.values).items()
-        }
-        self._outputs: dict[str, dict[str, tuple[int, ...]]] = {}
         self._splits: dict[str, SplitData] = {}
         self._device: dict[str, dict[str, Tensor]] = {}
-
-    @cached_property
-    def environment(self) -> Environment:
-        """How TensorFlow runs here."""
-        return environment()
-
-    @cached_property
-    def precision(self) -> str:
-        """The Keras policy."""
-        return resolve_precision(self.values.precision)
 
     @cached_property
     def data_fingerprint(self) -> str:
@@ -143,50 +112,11 @@ class Session:
         sources = transform_sources(self.values.data)
         return [*facts, sources] if sources else facts
 
-    def shapes(self, task: str) -> tuple[list[tuple[int, ...]], tuple[int, ...]]:
-        """Shapes of a task's inputs and of its output, without the event axis."""
-        recipe, classes = self.values, {name: spec.classes for name, spec in self.tasks.items()}
-        outputs = {name: self.output_shapes(name) for name in self._with_named_outputs(task)}
-        inputs = input_shapes(recipe, task, self._columns, classes, outputs)
-        output = output_shape(recipe, task, self._columns, classes)
-        assert inputs is not None
-        assert output is not None
-        return inputs, output
-
-    def masks(self, task: str) -> tuple[bool, ...]:
-        """Which inputs of a task are boolean columns."""
-        return input_masks(self.values, task, self._columns)
-
-    def each(self, task: str) -> Each | None:
-        """The objects that a task's models are applied to."""
-        return each_of(self.values, task, self._columns)
-
     def described(self, task: str) -> list[Input]:
         """What the inputs of a task are made of."""
         classes = {name: spec.classes for name, spec in self.tasks.items()}
         outputs = {name: self.output_shapes(name) for name in self._with_named_outputs(task)}
         return described(self.values, task, self._columns, classes, outputs)
-
-    def _with_named_outputs(self, task: str) -> list[str]:
-        """Earlier tasks of which a task sees an output that only their models know."""
-        sources = [source_of(text, self.tasks) for text in self.tasks[task].inputs]
-        return [
-            source.name
-            for source in sources
-            if source.output not in ("", PROBABILITIES)
-            and source.output != self.tasks[source.name].output
-        ]
-
-    def output_shapes(self, task: str) -> dict[str, tuple[int, ...]]:
-        """Shapes of a task's outputs by name: those of its first candidate, as of all others."""
-        if task not in self._outputs:
-            spec = self.tasks[task]
-            candidate = next(iter(spec.candidates.values()))
-            inputs, output = self.shapes(task)
-            named = (spec.output, self.masks(task), self.each(task))
-            model = build(candidate.model, inputs, output, candidate.args, 0, "float32", *named)
-            self._outputs[task] = output_shapes(model, inputs)
-        return self._outputs[task]
 
     @cached_property
     def file(self) -> EventFile:
@@ -286,6 +216,13 @@ class Session:
         if not path.exists():
             with atomic(path) as temporary:
                 temporary.write_text(self.resolved)
+
+    def write_columns(self) -> None:
+        """Keep what the events say of the columns that are used, so that others can be compared."""
+        path = layout.columns(self.directory.path)
+        if not path.exists():
+            classes = {name: spec.classes for name, spec in self.tasks.items()}
+            RunColumns.of(self.file, column_names(self.values), classes).write(path)
 
     def check_stop(self) -> None:
         """Leave between two units of work where that was asked for.

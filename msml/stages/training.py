@@ -14,6 +14,7 @@ from msml.recipe.expand import TOTAL
 from msml.recipe.schema import Fit
 from msml.runs import layout
 from msml.stages.session import Session
+from msml.stages.setup import Setup
 from msml.training.augmentation import augmented, momenta
 from msml.training.averaging import averaged
 from msml.training.checkpoint import load_arrays, save_arrays, variable_arrays
@@ -67,7 +68,7 @@ class Training:
         return (*self.chain.models, TOTAL)
 
 
-def build_model(session: Session, task: str, candidate: str, *, fresh: str = "") -> Any:
+def build_model(session: Setup, task: str, candidate: str, *, fresh: str = "") -> Any:
     """Build a candidate; its initial weights follow from seed, task and candidate.
 
     Args:
@@ -157,7 +158,7 @@ def moved(
     """Let a step see events as the settings move them; with the variables of that."""
     if settings.augment is None:
         return step, {}
-    known = momenta(settings.augment, session.file.columns, session.pipelines)
+    known = momenta(settings.augment, session.columns, session.pipelines)
     return augmented(step, settings.augment, known, seeds)
 
 

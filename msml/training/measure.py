@@ -60,17 +60,44 @@ def fixed_noise(models: Iterable[Any]) -> Iterator[None]:
 
 def predictor(chain: Predictor) -> Callable[[Mapping[str, Tensor]], dict[str, Outputs]]:
     """Compile a chain: a function of columns that returns its tasks' outputs by name."""
+    run = batch_predictor(chain)
+
+    def predict(tensors: Mapping[str, Tensor]) -> dict[str, Outputs]:
+        columns = {name: tensors[name] for name in chain.input_columns()}
+        starts = range(0, len(next(iter(columns.values()))), EVALUATION_BATCH)
+        blocks = list(
+            run({n: t[i : i + EVALUATION_BATCH] for n, t in columns.items()} for i in starts)
+        )
+        return {
+            task: {name: np.concatenate([block[task][name] for block in blocks]) for name in named}
+            for task, named in blocks[0].items()
+        }
+
+    return predict
+
+
+def batch_predictor(
+    chain: Predictor,
+) -> Callable[[Iterable[Mapping[str, Tensor]]], Iterator[dict[str, Outputs]]]:
+    """Compile a chain: a function of batches of its input columns that yields outputs of each.
+
+    What models draw goes on from batch to batch, and is the same every time. Shorter batches are
+    filled up: else the last digits of an event would depend on how many others are left.
+    """
     tf = tensorflow()
     compiled = tf.function(lambda batch: chain.outputs(batch, training=False), autograph=False)
 
-    def run(tensors: Mapping[str, Tensor]) -> dict[str, Outputs]:
-        columns = {name: tensors[name] for name in chain.input_columns()}
-        events = len(next(iter(columns.values())))
+    def run(batches: Iterable[Mapping[str, Tensor]]) -> Iterator[dict[str, Outputs]]:
         with fixed_noise(chain.networks()):
-            blocks = [
-                compiled({n: t[rows] for n, t in columns.items()}) for rows in _blocks(events)
-            ]
-        return {task: _joined([block[task] for block in blocks]) for task in chain.models}
+            for batch in batches:
+                events = len(next(iter(batch.values())))
+                rows = np.minimum(np.arange(EVALUATION_BATCH), events - 1)
+                whole = events == EVALUATION_BATCH
+                found = compiled({n: t if whole else tf.gather(t, rows) for n, t in batch.items()})
+                yield {
+                    task: {name: output.numpy()[:events] for name, output in found[task].items()}
+                    for task in chain.models
+                }
 
     return run
 

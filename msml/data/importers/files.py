@@ -87,15 +87,23 @@ def _matches(recipe: Recipe[TableRecipe], key: str, pattern: str) -> list[tuple[
     return found
 
 
-def _reader(path: Path, kind: str | None) -> Reader:
-    """Load the module that reads a file."""
+def kind_of(path: Path) -> str | None:
+    """Say of which kind a table's file is, by its suffix; None where that does not tell."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     named = [suffix for suffix in suffixes if suffix not in _COMPRESSED][-1:]
-    if kind is None:
-        kind = next((kind for kind, known in READERS.items() if {*named} & {*known}), None)
+    return next((kind for kind, known in READERS.items() if {*named} & {*known}), None)
+
+
+def reader(kind: str) -> Reader:
+    """Load the module that reads files of a kind."""
+    return cast(Reader, import_module(f"msml.data.importers.{kind}"))
+
+
+def _reader(path: Path, kind: str | None) -> Reader:
+    kind = kind or kind_of(path)
     if kind is None:
         raise DataError(
             f"{path}: its name does not say of which kind it is;"
             f" set source.kind to one of {', '.join(READERS)}"
         )
-    return cast(Reader, import_module(f"msml.data.importers.{kind}"))
+    return reader(kind)

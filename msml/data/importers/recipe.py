@@ -17,6 +17,8 @@ DTYPES = (
     *("float32", "float64", "bool"),
     *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
 )
+TABLE = "table"
+"""Name of the importer, in the event files that it makes."""
 ROW, FILE, PROCESS, LABEL = "source_row", "source_file", "process", "label"
 """Columns that say where an event comes from."""
 

@@ -53,7 +53,7 @@ def uproot() -> Any:
 
 def look(path: Path, wanted: Sequence[str], options: Options) -> Contents:
     """Say what is in a tree; branches by their last name, such as `Jet.PT` for `Jet/Jet.PT`."""
-    with _opened(path, options.tree) as tree:
+    with opened_tree(path, options.tree) as tree:
         names = [key.rpartition("/")[2] for key in tree.keys()]  # noqa: SIM118
         found = [name for name in wanted if name in names]
         kinds = {}
@@ -68,14 +68,14 @@ def blocks(
     path: Path, kinds: Mapping[str, Kind], options: Options, rows: int | None
 ) -> Iterator[Block]:
     """Yield all rows of the branches."""
-    with _opened(path, options.tree) as tree:
+    with opened_tree(path, options.tree) as tree:
         step = rows or f"{BLOCK_BYTES} B"
         for block in tree.iterate(filter_name=_only(kinds), step_size=step):
             yield {name: _branch(block[name], kind) for name, kind in kinds.items()}
 
 
 @contextlib.contextmanager
-def _opened(path: Path, name: str | None) -> Iterator[Any]:
+def opened_tree(path: Path, name: str | None) -> Iterator[Any]:
     """Open a tree of a file, or say in one line why not."""
     package = uproot()
     try:
@@ -93,7 +93,11 @@ def _tree(path: Path, file: Any, name: str | None) -> str:
     if name is not None and name not in trees:
         raise DataError(f"{path}: no tree '{name}'{near(name, trees)}")
     if name is None and len(trees) != 1:
-        known = f"the trees {', '.join(trees)}; say which one with source.tree" if trees else ""
+        known = (
+            f"the trees {', '.join(trees)}; say which one with source.tree, or --tree"
+            if trees
+            else ""
+        )
         raise DataError(f"{path}: holds {known or 'no tree'}")
     return name or trees[0]
 

@@ -56,7 +56,7 @@ def selection(recipe: Recipe[TableRecipe]) -> Selection:
     values, columns, mistakes = recipe.values, {}, []
     for name, given in values.columns.items():
         key = ("columns", name)
-        node = _node(recipe, ".".join(key), _as_mapping(given))
+        node = _node(recipe, ".".join(key), as_mapping(given))
         own = Findings()
         found = check(node, ColumnRecipe, key, own)
         if isinstance(found, dict) and not own.problems:
@@ -79,8 +79,8 @@ def selection(recipe: Recipe[TableRecipe]) -> Selection:
     return Selection(columns, cuts, tuple(values.missing))
 
 
-def _as_mapping(given: object) -> object:
-    """Write the short forms of a column in full."""
+def as_mapping(given: Any) -> Any:
+    """Write the short forms of a column in full, as a mapping with the keys of `ColumnRecipe`."""
     if isinstance(given, str):
         return {"branch": given}
     if isinstance(given, list):

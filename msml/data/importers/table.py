@@ -20,6 +20,7 @@ from msml.data.importers.recipe import (
     LABEL,
     PROCESS,
     ROW,
+    TABLE,
     TableRecipe,
 )
 from msml.data.importers.selection import Selection, selection
@@ -163,7 +164,7 @@ def _about(values: TableRecipe, found: Sequence[File], left_out: Sequence[str]) 
     del settings["output"]
     packages = sorted({file.reader.PACKAGE for file in found})
     versions = {package: version(package) for package in packages}
-    about = provenance("table", list(values.processes), settings, **versions)
+    about = provenance(TABLE, list(values.processes), settings, **versions)
     about |= {"files": [file.name for file in found]}
     return about | {"left_out": left_out} if left_out else about
 
