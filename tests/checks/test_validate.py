@@ -16,6 +16,7 @@ TRAINING = [
     path
     for path in shipped().rglob("*.yaml")
     if path.parent.name != "events" and not path.name.endswith("expected.yaml")
+    if "higgsml" not in (path.parent.name, path.stem)  # their own tests have such events
 ]
 
 

@@ -110,6 +110,15 @@ def test_killed_and_run_again(folder, tmp_path):
     assert (predictions(only_run(other)) == predictions(only_run(folder))).all()
 
 
+def test_other_events(folder, tmp_path):
+    """Members and copies of events predict as one, and as in evaluation."""
+    run, out = only_run(folder), tmp_path / "out.h5"
+    msml(folder, "predict", run, "events.h5", "-o", out)
+    with h5py.File(next(run.rglob("predictions.h5"))) as file, h5py.File(out) as others:
+        rows = np.asarray(file["event"])
+        assert (np.asarray(others["higgs"])[rows] == np.asarray(file["higgs/prediction"])).all()
+
+
 def test_folds(folder):
     """Each event is valid in one fold; all trainings have as many events, and as many signals."""
     with opened(str(folder / "tiny.yaml"), (), folder / "runs", False) as session:
