@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from msml.data.kinematics import Array
 from msml.errors import DataError, RecipeError
 from msml.files import atomic
-from msml.recipe.schema import MODES
+from msml.recipe.schema_training import MODES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

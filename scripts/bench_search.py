@@ -57,7 +57,7 @@ def prepare(steps: int) -> tuple[Any, Any, Any]:
 def kinds(supernet: Any) -> dict[str, Any]:
     """The steps that are timed."""
     from msml.chain import weighted_total
-    from msml.recipe.schema import Fit
+    from msml.recipe.schema_training import Fit
     from msml.strategies.alphas import Alphas
     from msml.strategies.darts_step import DartsStep, Objective
     from msml.training.environment import tensorflow

@@ -15,7 +15,7 @@ def engine(
 ) -> Callable[[], None]:
     """One epoch of msml's engine on some events, in another order each time."""
     from msml.chain import WEIGHT
-    from msml.recipe.schema import Fit
+    from msml.recipe.schema_training import Fit
     from msml.training.epoch import Stream, compile_epoch, epoch_order, to_device
     from msml.training.steps import make_optimizer
     from msml.weighting.rule import make_weighting, tasks_of

@@ -7,7 +7,8 @@ from msml.checks.wiring import Columns
 from msml.errors import RecipeError
 from msml.recipe.expand import expand
 from msml.recipe.messages import Problem
-from msml.recipe.schema import INITIAL, Augment, TrainRecipe
+from msml.recipe.schema import TrainRecipe
+from msml.recipe.schema_training import INITIAL, Augment
 from msml.training.augmentation import momenta_of
 
 

@@ -17,7 +17,8 @@ from msml.recipe.expand import NO_CHAIN, candidates, duplicates
 from msml.recipe.load import Recipe, Source
 from msml.recipe.messages import Problem, name_problem, unknown
 from msml.recipe.optimizers import check_optimizer
-from msml.recipe.schema import INITIAL, MODES, Average, Fit, TrainRecipe
+from msml.recipe.schema import TrainRecipe
+from msml.recipe.schema_training import INITIAL, MODES, Average, Fit
 from msml.recipe.tree import line
 from msml.registry import load_plugins
 from msml.training.chatter import quiet

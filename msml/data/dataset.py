@@ -18,7 +18,8 @@ from msml.data.transforms import Pipeline, State, make_pipeline
 from msml.data.weights import class_totals, normalised
 from msml.errors import DataError
 from msml.files import atomic, locked, remove_temporaries
-from msml.recipe.schema import Data, Subset
+from msml.recipe.schema import Data
+from msml.recipe.schema_evaluation import Subset
 
 Pipelines = Mapping[str, Pipeline]
 

@@ -10,7 +10,8 @@ from msml.data.described import EventFile, Source
 from msml.data.events import read_blocks
 from msml.data.kinematics import Array
 from msml.errors import DataError
-from msml.recipe.schema import Data, Split, Subset
+from msml.recipe.schema import Data, Split
+from msml.recipe.schema_evaluation import Subset
 
 PARTS = ("train", "valid", "test")
 

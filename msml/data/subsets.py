@@ -7,7 +7,8 @@ from msml.data.described import EventFile, Source
 from msml.data.kinematics import Array
 from msml.data.splits import divide, outside, single_column
 from msml.data.weights import normalised
-from msml.recipe.schema import Data, Subset
+from msml.recipe.schema import Data
+from msml.recipe.schema_evaluation import Subset
 
 
 def all_hidden(data: Data, file: EventFile, hidden: Sequence[Subset]) -> bool:

@@ -6,17 +6,9 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from msml.domains import LARGEST, Count, Domain, Finite, Natural, NotNegative, Positive, Seed
-from msml.recipe.schema_explain import Dependence, Importance
-
-MODES = ("connected", "sequential", "joint")
-"""The ways to train a chain."""
-
-INITIAL = "initial"
-"""What training starts from where nothing was trained before."""
-
-UNRESOLVED = {"resolved": False}
-"""Metadata of a field that a run does not depend on: it is left out of the resolved recipe."""
+from msml.domains import LARGEST, Count, Domain, Natural, NotNegative, Positive, Seed
+from msml.recipe.schema_evaluation import UNRESOLVED, Evaluate
+from msml.recipe.schema_training import Fit, Posttrain
 
 
 @dataclass(frozen=True)
@@ -139,103 +131,6 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Average:
-    """Which weights of a training are averaged: those after each of some epochs.
-
-    The mean is what is measured on valid and kept; training goes on from the weights themselves.
-
-    Attributes:
-        start: The first of these epochs, from 1; before it nothing is averaged.
-        every: They are so many epochs apart; in between the mean stays.
-    """
-
-    start: Count = 1
-    every: Count = 1
-
-
-@dataclass(frozen=True)
-class Augment:
-    """Events turned and mirrored anew each time that they train; all momenta of one together.
-
-    Attributes:
-        columns: Columns of momenta, with components pt, eta, phi or px, py, pz.
-        rotate: Whether to rotate around the beam, by any angle.
-        flip_phi: Whether to mirror in φ.
-        flip_eta: Whether to mirror in η.
-        rotations: Angles around the circle at test, where the predictions of all copies are
-            averaged: each angle, mirrored or not. 0 for the event alone.
-    """
-
-    columns: list[str] = field(default_factory=list)
-    rotate: bool = True
-    flip_phi: bool = True
-    flip_eta: bool = True
-    rotations: Natural = 0
-
-
-@dataclass(frozen=True)
-class Fit:
-    """How a model is trained.
-
-    Attributes:
-        optimizer: `name` of a Keras optimizer and its arguments.
-        batch_size: Events of one step.
-        epochs: Most passes over the training events.
-        patience: Epochs without improvement after which training stops.
-        clip_norm: Largest global norm of the gradients; not clipped where null.
-        schedule: `name` of a schedule of the learning rate and its arguments.
-        average: Which weights are averaged; none where null.
-        augment: How the events are moved; they stay as they are where null.
-    """
-
-    optimizer: dict[str, Any] = field(
-        default_factory=lambda: {"name": "adam", "learning_rate": 1e-3}
-    )
-    batch_size: Count = 100
-    epochs: Count = 100
-    patience: Count = 10
-    clip_norm: Positive | None = None
-    schedule: dict[str, Any] = field(default_factory=lambda: {"name": "constant"})
-    average: Average | None = None
-    augment: Augment | None = None
-
-
-@dataclass(frozen=True)
-class Ensemble:
-    """Several trainings of the same chain, whose predictions are averaged.
-
-    Attributes:
-        members: How many.
-        folds: Parts into which the train split is cut: each member is trained on all but one of
-            them, by which it is stopped and weighted. Null for the whole train split, and valid.
-        weight: Shares of the members: by 1 over `valid_loss`, or `equal`.
-        at_once: Members that are trained in one graph; where null, all that can be.
-    """
-
-    members: Annotated[int, Domain(2, 1000)] = 10
-    folds: Annotated[int, Domain(2, 1000)] | None = 10
-    weight: Literal["valid_loss", "equal"] = "valid_loss"
-    at_once: Annotated[int, Domain(1, 1000)] | None = None
-
-
-@dataclass(frozen=True)
-class Posttrain(Fit):
-    """Training of the connected chain.
-
-    Attributes:
-        modes: Which of `connected`, `sequential` and `joint` to do; the last is the result.
-        from_: Weights that `joint` starts from: `search`, those that the search ended with where
-            there was one that left any, else those of `pretrain`; or `initial`, those before any
-            training. The key is `from`.
-        ensemble: Several trainings of `joint` instead of one; one where null.
-    """
-
-    modes: list[str] = field(default_factory=lambda: ["joint"])
-    from_: str = "search"
-    ensemble: Ensemble | None = None
-
-
-@dataclass(frozen=True)
 class Select:
     """How combinations of candidates are ranked, by strategies that do.
 
@@ -249,78 +144,6 @@ class Select:
     metric: str = "total"
     split: str = "valid"
     allow_test: bool = False
-
-
-@dataclass(frozen=True)
-class Validity:
-    """A Gaussian process that says which outputs of a task are momenta; paper, section 4.4.1.
-
-    It is trained on the train split, once for all runs with the same events and these settings.
-
-    Attributes:
-        sigma: Outputs are valid within so many standard deviations of its prediction.
-        latents: Latent processes that are mixed into one for each number.
-        inducing: Inducing points of each latent process.
-        epochs: Passes over the training events.
-        batch_size: Events of one step.
-        learning_rate: Of Adam.
-        seed: Seed of the inducing points and of the order of the events; not the run's.
-    """
-
-    sigma: Positive = 2.0
-    latents: Annotated[int, Domain(1, 1000)] = 6
-    inducing: Annotated[int, Domain(1, 10_000)] = 15
-    epochs: Count = 30
-    batch_size: Count = 100
-    learning_rate: Positive = 1e-2
-    seed: Seed = 1
-
-
-@dataclass(frozen=True)
-class Subset:
-    """Events of the test split that are also measured by themselves.
-
-    Attributes:
-        column: Column of one number an event, as the file has it.
-        values: Its values, exactly.
-        blind: Whether nothing of these events may be seen until `evaluate.unblind`.
-    """
-
-    column: str
-    values: list[Finite]
-    blind: bool = False
-
-    @property
-    def condition(self) -> str:
-        """The condition in words."""
-        return f"{self.column} = {' or '.join(f'{value:.12g}' for value in self.values)}"
-
-
-@dataclass(frozen=True)
-class Evaluate:
-    """Measurement on the test split.
-
-    Attributes:
-        bootstrap: Replicas of the test events for the uncertainties.
-        validity: The reference for the outputs of the momentum task; none where null.
-        subsets: Parts of the test split by name.
-        unblind: Whether to show blind subsets, whose events are else left out of the test split. No
-            part of the run itself: what is trained stays, and both results are kept.
-        importance: What a task loses without an input; not measured where null.
-        dependence: How a task's answer depends on an input; not measured where null.
-    """
-
-    bootstrap: Count = 200
-    validity: Validity | None = None
-    subsets: dict[str, Subset] = field(default_factory=dict)
-    unblind: bool = field(default=False, metadata=UNRESOLVED)
-    importance: Importance | None = field(default=None, metadata=UNRESOLVED)
-    dependence: Dependence | None = field(default=None, metadata=UNRESOLVED)
-
-    @property
-    def hidden(self) -> list[Subset]:
-        """The subsets of which nothing may be seen."""
-        return [each for each in self.subsets.values() if each.blind and not self.unblind]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from msml.checks.meaning import kind_of
 from msml.data.kinematics import Array
 from msml.ensemble import Ensemble, Predictor, View
 from msml.errors import RecipeError
-from msml.recipe.schema import Ensemble as Settings
+from msml.recipe.schema_training import Ensemble as Settings
 from msml.stages.replicas import train_all
 from msml.stages.session import Session
 from msml.stages.setup import Setup

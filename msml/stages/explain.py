@@ -11,7 +11,7 @@ from msml.data.kinematics import Array
 from msml.ensemble import Predictor
 from msml.metrics import LOSS, facts_of, label_of
 from msml.recipe.expand import chain_name
-from msml.recipe.schema_explain import Dependence, Importance
+from msml.recipe.schema_evaluation import Dependence, Importance
 from msml.runs import layout
 from msml.runs.directory import read_json, read_json_if_there, write_json
 from msml.stages.dependence import answer_of, dependences

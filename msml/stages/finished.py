@@ -16,7 +16,8 @@ from msml.errors import DataError, IncompleteError, RecipeError
 from msml.recipe import Recipe
 from msml.recipe.expand import Chosen, TaskSpec, chain_name, chains, expand
 from msml.recipe.messages import unknown
-from msml.recipe.schema import MODES, TrainRecipe
+from msml.recipe.schema import TrainRecipe
+from msml.recipe.schema_training import MODES
 from msml.registry import load_plugins, plugin_hash
 from msml.runs import layout
 from msml.runs.columns import RunColumns

@@ -7,7 +7,7 @@ from typing import Any
 from msml.chain import Chain, output_columns
 from msml.ensemble import Predictor
 from msml.recipe.expand import TOTAL, chain_name, upstream
-from msml.recipe.schema import INITIAL, Ensemble
+from msml.recipe.schema_training import INITIAL, Ensemble
 from msml.runs import layout
 from msml.runs.directory import read_json, write_json
 from msml.stages.ensemble import together, train_members

@@ -9,7 +9,8 @@ from msml.data.transforms.pipeline import named
 from msml.digests import digest
 from msml.files import fingerprint
 from msml.recipe.expand import TaskSpec, upstream
-from msml.recipe.schema import INITIAL, Data, TrainRecipe
+from msml.recipe.schema import Data, TrainRecipe
+from msml.recipe.schema_training import INITIAL
 from msml.registry import losses, models, plugin_fingerprint, transforms
 
 

@@ -8,7 +8,7 @@ from msml.data.kinematics import Array
 from msml.data.splits import belongs
 from msml.data.subsets import all_hidden, restricted
 from msml.errors import DataError
-from msml.recipe.schema import Subset
+from msml.recipe.schema_evaluation import Subset
 from msml.stages.session import Session
 
 BLIND = "blind; evaluate.unblind=true shows it"

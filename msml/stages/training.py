@@ -11,7 +11,7 @@ from msml.ensemble import Predictor
 from msml.errors import DataError
 from msml.models.build import build
 from msml.recipe.expand import TOTAL
-from msml.recipe.schema import Fit
+from msml.recipe.schema_training import Fit
 from msml.runs import layout
 from msml.stages.session import Session
 from msml.stages.setup import Setup

@@ -10,7 +10,7 @@ from msml.data.dataset import load_split
 from msml.data.kinematics import Array
 from msml.files import fingerprint
 from msml.metrics import EventMean, bootstrap
-from msml.recipe.schema import Validity
+from msml.recipe.schema_evaluation import Validity
 from msml.runs import layout
 from msml.runs.directory import write_json
 from msml.stages.measured import Judged

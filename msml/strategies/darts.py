@@ -12,7 +12,7 @@ from msml.domains import Count, Natural, NotNegative, Positive
 from msml.recipe.expand import TOTAL
 from msml.recipe.messages import Problem
 from msml.recipe.optimizers import check_optimizer
-from msml.recipe.schema import Fit
+from msml.recipe.schema_training import Fit
 from msml.registry import strategies
 from msml.runs import layout
 from msml.stages.selection import Selection

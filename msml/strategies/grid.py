@@ -16,7 +16,7 @@ from msml.errors import RecipeError
 from msml.files import atomic
 from msml.recipe.expand import Chosen, chain_name
 from msml.recipe.messages import Problem
-from msml.recipe.schema import Fit
+from msml.recipe.schema_training import Fit
 from msml.registry import strategies
 from msml.runs import layout
 from msml.runs.directory import read_json, write_json

@@ -9,7 +9,7 @@ import numpy as np
 from msml.domains import Count
 from msml.recipe.expand import Chosen
 from msml.recipe.messages import Problem
-from msml.recipe.schema import Fit
+from msml.recipe.schema_training import Fit
 from msml.registry import strategies
 from msml.stages.selection import Selection
 from msml.stages.session import Session

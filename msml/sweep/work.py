@@ -15,7 +15,8 @@ from msml.data.splits import divide
 from msml.errors import RecipeError
 from msml.recipe import Recipe
 from msml.recipe.expand import ModelSpec, TaskSpec, chains, expand, upstream
-from msml.recipe.schema import Fit, TrainRecipe
+from msml.recipe.schema import TrainRecipe
+from msml.recipe.schema_training import Fit
 from msml.registry import strategies
 from msml.sweep.points import pretraining
 

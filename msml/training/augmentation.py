@@ -16,7 +16,7 @@ from msml.data.schema import Column
 from msml.data.transforms import Pipeline
 from msml.ensemble import View
 from msml.errors import RecipeError
-from msml.recipe.schema import Augment
+from msml.recipe.schema_training import Augment
 from msml.training.environment import tensorflow
 from msml.training.epoch import Batch, Step, Tensor
 

@@ -6,7 +6,7 @@ Izmailov et al., 1803.05407.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from msml.recipe.schema import Average
+from msml.recipe.schema_training import Average
 from msml.training.environment import tensorflow
 from msml.training.epoch import EpochResult
 

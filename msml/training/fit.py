@@ -10,7 +10,7 @@ import numpy as np
 
 from msml.data.kinematics import Array
 from msml.errors import DataError, DivergedError, StoppedError
-from msml.recipe.schema import Fit
+from msml.recipe.schema_training import Fit
 from msml.training.checkpoint import assign, check_fit, load_arrays, save_arrays, variable_arrays
 from msml.training.epoch import EpochResult
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from msml.chain import WEIGHT, Chain, weighted_total
 from msml.data.kinematics import Array
-from msml.recipe.schema import Fit
+from msml.recipe.schema_training import Fit
 from msml.training.environment import tensorflow
 from msml.training.epoch import (
     Batch,

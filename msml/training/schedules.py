@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from msml.domains import Domain, Fraction, NotNegative, Positive
 from msml.errors import RecipeError
-from msml.recipe.schema import Fit
+from msml.recipe.schema_training import Fit
 from msml.registry import schedules
 
 Tensor = Any

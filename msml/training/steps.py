@@ -6,7 +6,7 @@ from typing import Any
 from msml.chain import Chain, weighted_total
 from msml.ensemble import Predictor
 from msml.models.stateless import penalised, penalty
-from msml.recipe.schema import Fit
+from msml.recipe.schema_training import Fit
 from msml.training.environment import tensorflow
 from msml.training.epoch import Batch, Step, Tensor
 from msml.training.schedules import follow

@@ -8,7 +8,7 @@ import numpy as np
 
 from msml.data.kinematics import Array
 from msml.errors import DivergedError
-from msml.recipe.schema import Validity
+from msml.recipe.schema_evaluation import Validity
 from msml.training.chatter import quiet
 from msml.training.environment import tensorflow
 from msml.training.epoch import Batch, Step, Stream, Tensor, compile_epoch, epoch_order

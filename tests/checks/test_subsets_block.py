@@ -4,7 +4,8 @@ import pytest
 from training import RECIPE, mistakes, values, write_events
 
 from msml.recipe import load
-from msml.recipe.schema import Subset, TrainRecipe
+from msml.recipe.schema import TrainRecipe
+from msml.recipe.schema_evaluation import Subset
 from msml.runs import layout
 from msml.runs.status import run_of
 

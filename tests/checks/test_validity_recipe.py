@@ -1,7 +1,7 @@
 import pytest
 from training import RECIPE, mistakes, values, write_events
 
-from msml.recipe.schema import Validity
+from msml.recipe.schema_evaluation import Validity
 from msml.validity.task import MomentumTask, momentum_tasks, reference_task
 
 ASKED = RECIPE + "evaluate: {validity: {sigma: 2}}\n"

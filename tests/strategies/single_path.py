@@ -7,7 +7,7 @@ from msml.chain import WEIGHT, Chain
 from msml.data.transforms import log_pt
 from msml.models.build import build
 from msml.recipe.expand import ModelSpec, TaskSpec
-from msml.recipe.schema import Fit
+from msml.recipe.schema_training import Fit
 from msml.strategies.paths import Paths
 from msml.strategies.supernet import Supernet
 from msml.training.environment import tensorflow

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from msml.chain import WEIGHT
 from msml.losses import bce_logits
-from msml.recipe.schema import Fit
+from msml.recipe.schema_training import Fit
 from msml.strategies.alphas import Alphas
 from msml.strategies.bilevel import alpha_gradient, difference_gradient, unrolled_gradient
 from msml.strategies.darts_step import DartsStep, Objective, make_supernet_loss_step

@@ -9,7 +9,7 @@ import tensorflow as tf
 from small import fit_step
 
 from msml.chain import WEIGHT, Chain
-from msml.recipe.schema import Fit
+from msml.recipe.schema_training import Fit
 from msml.strategies.alphas import Alphas
 from msml.strategies.darts_step import DartsStep, Objective
 from msml.strategies.paths import Paths

@@ -11,7 +11,7 @@ from small import fit_step
 from stateful import PLUGIN
 
 from msml.chain import Chain
-from msml.recipe.schema import Fit
+from msml.recipe.schema_training import Fit
 from msml.registry import load_plugins, models
 from msml.strategies.alphas import Alphas
 from msml.strategies.darts_step import DartsStep, Objective, make_supernet_loss_step

@@ -8,7 +8,8 @@ import tensorflow as tf
 from msml.data.dataset import make_pipelines
 from msml.data.events import describe
 from msml.errors import RecipeError
-from msml.recipe.schema import Augment, Data
+from msml.recipe.schema import Data
+from msml.recipe.schema_training import Augment
 from msml.training.augmentation import augmented, copies, drawn, fixed, momenta, move
 
 EVENTS = 500

@@ -8,7 +8,7 @@ import pytest
 import small
 
 from msml.errors import StoppedError
-from msml.recipe.schema import Average
+from msml.recipe.schema_training import Average
 from msml.training.averaging import averaged
 from msml.training.epoch import EpochResult
 from msml.training.fit import Trainee

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from msml.recipe.schema import Fit
+from msml.recipe.schema_training import Fit
 from msml.training.epoch import Stream
 from msml.training.lr_range import RangeTest, Rise, curve, falling, smoothed
 from msml.training.steps import make_optimizer

@@ -7,7 +7,7 @@ import small
 import tensorflow as tf
 
 from msml.errors import RecipeError
-from msml.recipe.schema import Fit
+from msml.recipe.schema_training import Fit
 from msml.training.schedules import make_schedule
 from msml.training.steps import make_optimizer
 

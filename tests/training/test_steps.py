@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from msml.chain import WEIGHT, Chain, weighted_total
 from msml.losses import bce_logits
-from msml.recipe.schema import Fit
+from msml.recipe.schema_training import Fit
 from msml.studies.htautau.losses import momentum_mse
 from msml.training.epoch import Stream, compile_epoch, to_device
 from msml.training.steps import make_loss_step, make_optimizer

@@ -6,7 +6,7 @@ import pytest
 from msml.data.kinematics import wrap_phi
 from msml.errors import DivergedError
 from msml.metrics import average
-from msml.recipe.schema import Validity
+from msml.recipe.schema_evaluation import Validity
 from msml.training.checkpoint import load_arrays, save_arrays
 from msml.training.environment import tensorflow
 from msml.validity import training

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from msml.chain import WEIGHT, Chain
 from msml.errors import DivergedError, StoppedError
-from msml.recipe.schema import Fit
+from msml.recipe.schema_training import Fit
 from msml.training.epoch import Stream, to_device
 from msml.training.steps import make_optimizer
 from msml.weighting.diagnosis import chain_diagnosis
