@@ -142,12 +142,14 @@ def _sequential(values: TrainRecipe, tasks: Mapping[str, TaskSpec]) -> _Training
 
 
 def _joint(values: TrainRecipe, tasks: Mapping[str, TaskSpec]) -> _Trainings:
-    """Trainings of each candidate together with those of the other tasks."""
+    """Trainings of each candidate together with those of the other tasks, once for each member."""
     name = values.strategy.get("name")
     done = name is not None and strategies.get(name).facts.get("trains_chains")
-    if "joint" not in values.posttrain.modes or done:
+    ensemble = values.posttrain.ensemble
+    if "joint" not in values.posttrain.modes or (done and not ensemble):
         return Counter()
-    return _chosen(values, tasks)
+    members = ensemble.members if ensemble else 1
+    return Counter({key: members * count for key, count in _chosen(values, tasks).items()})
 
 
 def _chosen(values: TrainRecipe, tasks: Mapping[str, TaskSpec]) -> _Trainings:

@@ -73,6 +73,14 @@ def test_a_given_chain(folder):
     assert found.passes == {"pretrain": 12, "search": 0, "posttrain": 12}
 
 
+def test_each_member_of_an_ensemble_is_trained(folder):
+    found = count(["posttrain.ensemble={members: 3, folds: null}", "posttrain.modes=[joint]"])
+    assert steps(found, "posttrain") == {
+        ("tau_scale_factor", 50): 3 * STEPS,
+        ("higgs_mlp", 50): 3 * STEPS,
+    }
+
+
 def test_sequential_training_has_the_settings_of_pretrain(folder):
     found = count(["pretrain.epochs=1", "pretrain.batch_size=120"])
     assert found.passes == {"pretrain": 3, "search": 0, "posttrain": 1 + 2 * 4}
