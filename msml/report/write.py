@@ -34,6 +34,14 @@ _EXAMPLES = {
         "Outputs beside the Gaussian process",
         "Bands of the Gaussian process and outputs of the chain, on test.",
     ),
+    "importance": (
+        "Importance of inputs",
+        "What is lost where an input is that of other test events.",
+    ),
+    "dependence": (
+        "Partial dependence",
+        "Mean answer of a task where all test events have the same value of an input.",
+    ),
 }
 
 _LATENT = ("Latent space", "The two numbers of a feature, coloured by label, on test.")
@@ -168,11 +176,14 @@ def _latent_spaces(results: Results) -> Iterator[Section]:
 def _of_run(results: Results, row: "Series") -> Iterator[Section]:
     folder = results.evaluation(Path(row["directory"]))
     for name, (title, caption) in _EXAMPLES.items():
-        own = folder / layout.part(row["chain"]) / f"{name}.png"
+        chain = folder / layout.part(row["chain"])
+        own = [
+            p for p in (chain / f"{name}.png", chain / row["mode"] / f"{name}.png") if p.exists()
+        ]
         common = sorted(folder.glob(f"{name}*.png")) if name == "roc" else []
-        for picture in [own] if own.exists() else common[:1]:
+        for picture in (own or common)[:1]:
             about = f"{caption} Run {row['run']}"
-            about += f", chain {row['chain']}." if picture == own else "."
+            about += f", chain {row['chain']}." if own else "."
             anchor = f"{name}-{row['strategy'] or 'given'}"
             heading = f"{title}, {row['strategy'] or 'given pairs'}"
             yield Section(
