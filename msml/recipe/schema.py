@@ -43,6 +43,29 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Align:
+    """Events turned and mirrored into one orientation, all momenta of one together.
+
+    Attributes:
+        columns: Columns of momenta, with components pt, eta, phi or px, py, pz.
+        to: The one of them, a momentum an event, whose φ becomes 0.
+        above: The one whose φ becomes positive; none where null.
+        forward: The one whose η becomes positive; none where null.
+    """
+
+    columns: list[str]
+    to: str
+    above: str | None = None
+    forward: str | None = None
+
+    @property
+    def references(self) -> dict[str, str]:
+        """The momenta that decide, by key."""
+        named = {"to": self.to, "above": self.above, "forward": self.forward}
+        return {key: name for key, name in named.items() if name is not None}
+
+
+@dataclass(frozen=True)
 class Data:
     """The events.
 
@@ -53,6 +76,7 @@ class Data:
         origin: Where `file` comes from, for those who have not got it.
         transform: By column, transforms in their order: a name, `{name: ..., argument: ...}`, or a
             list of these.
+        align: How events are turned after that; they stay as they are where null.
         split: How the events are divided.
         weight: Column of event weights, of any sign; all 1 where null.
         balance: Column of classes, whose weights are scaled so that all have the same total.
@@ -66,6 +90,7 @@ class Data:
     files: Any = None
     origin: str | None = None
     transform: dict[str, Any] = field(default_factory=dict)
+    align: Align | None = None
     split: Split = field(default_factory=Split)
     weight: str | None = None
     balance: str | None = None

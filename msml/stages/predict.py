@@ -161,7 +161,7 @@ def _batches(found: Finished, stream: Stream) -> Iterator[tuple[Columns, Columns
             pipeline = pipelines.get(name)
             inputs[name] = transformed(stream.path, name, pipeline, raw[name], real, events)
         start += len(events)
-        yield inputs, raw
+        yield found.setup.oriented(inputs), raw
 
 
 def _written(

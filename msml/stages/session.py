@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -159,7 +159,7 @@ class Session(Setup):
             for split in splits.values():
                 self._check(split)
                 self._note_negative(split)
-            self._splits |= splits
+                self._splits[split.name] = replace(split, columns=self.oriented(split.columns))
         return self._splits[name]
 
     def _check_test(self) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 
+import numpy as np
+
 from msml.checks.wiring import (
     Columns,
     each_of,
@@ -13,13 +15,16 @@ from msml.checks.wiring import (
     mask_of,
     output_shape,
 )
+from msml.data.kinematics import Array
 from msml.data.schema import Column
 from msml.data.transforms import Pipeline
+from msml.errors import RecipeError
 from msml.models.build import build, output_shapes
 from msml.models.each import Each
 from msml.recipe.expand import PROBABILITIES, TaskSpec, expand, source_of
 from msml.recipe.schema import TrainRecipe
 from msml.runs.directory import RunDirectory
+from msml.training.augmentation import aligned, momenta
 from msml.training.environment import Environment, environment, resolve_precision
 
 
@@ -74,6 +79,21 @@ class Setup:
     def pipelines(self) -> Mapping[str, Pipeline]:
         """The transforms by column."""
         return self._columns.pipelines
+
+    def oriented(self, columns: dict[str, Array]) -> dict[str, Array]:
+        """Transformed columns of some events, turned as the recipe says.
+
+        Raises:
+            RecipeError: There is no memory for them.
+        """
+        settings = self.values.data.align
+        if settings is None:
+            return columns
+        for name in settings.columns:
+            if isinstance(columns.get(name), np.memmap):
+                message = f"'{name}' is larger than data.memory_gb, and streamed as it is"
+                raise RecipeError(f"data.align.columns: {message}")
+        return aligned(columns, settings, momenta(settings, self.columns, self.pipelines))
 
     def shapes(self, task: str) -> tuple[list[tuple[int, ...]], tuple[int, ...]]:
         """Shapes of a task's inputs and of its output, without the event axis."""

@@ -1,4 +1,4 @@
-"""Augmentation: events turned and mirrored as nature would, anew each time that they are used.
+"""Events turned and mirrored as nature would: anew each time that they are used, or into one frame.
 
 Collisions have no preferred direction around the beam, nor along it where the beams are alike. So
 an event may be rotated in φ, and mirrored in φ and in η, all of its momenta together.
@@ -16,12 +16,14 @@ from msml.data.schema import Column
 from msml.data.transforms import Pipeline
 from msml.ensemble import View
 from msml.errors import RecipeError
+from msml.recipe.schema import Align
 from msml.recipe.schema_training import Augment
 from msml.training.environment import tensorflow
 from msml.training.epoch import Batch, Step, Tensor
 
 _CARTESIAN = ("px", "py", "pz")
 _ANGLES = ("eta", "phi")
+_VECTORS = 1024  # events, a multiple of what a processor computes at once
 
 
 @dataclass(frozen=True)
@@ -55,14 +57,18 @@ class Momenta:
     offset: Mapping[str, float]
     missing: Array | None
 
-    def moved(self, column: Tensor, motion: Motion) -> Tensor:
-        """Move the momenta of events, `(events, ..., components)`."""
-        tf = tensorflow()
-        parts = tf.unstack(column, axis=-1)
-        before = {
+    def components(self, column: Tensor) -> dict[str, Tensor]:
+        """What moves of the momenta of events, in physical units, each `(events, ...)`."""
+        parts = tensorflow().unstack(column, axis=-1)
+        return {
             name: (parts[place] - self.offset[name]) / self.scale[name]
             for name, place in self.places.items()
         }
+
+    def moved(self, column: Tensor, motion: Motion) -> Tensor:
+        """Move the momenta of events, `(events, ..., components)`."""
+        tf = tensorflow()
+        parts, before = tf.unstack(column, axis=-1), self.components(column)
         motion = _spread(motion, len(parts[0].shape) - 1)
         for name, value in (_turned(before, motion) | _mirrored(before, motion)).items():
             parts[self.places[name]] = value * self.scale[name] + self.offset[name]
@@ -74,10 +80,32 @@ class Momenta:
 
 
 def momenta(
-    settings: Augment, described: Mapping[str, Column], pipelines: Mapping[str, Pipeline]
+    settings: Augment | Align, described: Mapping[str, Column], pipelines: Mapping[str, Pipeline]
 ) -> dict[str, Momenta]:
     """Find out how the columns of momenta were transformed; errors as of `momenta_of`."""
     return {name: momenta_of(described[name], pipelines.get(name)) for name in settings.columns}
+
+
+def aligned(
+    columns: Mapping[str, Array], settings: Align, known: Mapping[str, Momenta]
+) -> dict[str, Array]:
+    """Turn events into one orientation; of the columns of momenta those that are there."""
+    tf, events = tensorflow(), len(columns[settings.to])
+    # Else what is left over after whole vectors of the processor has other last digits.
+    rows = np.minimum(np.arange(-(-events // _VECTORS) * _VECTORS), events - 1)
+    batch = {n: tf.convert_to_tensor(columns[n][rows]) for n in known if n in columns}
+    about = {key: known[name].components(batch[name]) for key, name in settings.references.items()}
+    angles = {key: _angle(parts) for key, parts in about.items()}
+    one = tf.ones_like(angles["to"])
+    above = tf.sin(angles["above"] - angles["to"]) if "above" in angles else one
+    forward = one
+    if "forward" in about:
+        parts = about["forward"]
+        forward = parts["eta"] if "eta" in parts else parts["pz"]
+    mirror = tf.where(above < 0, -one, one)
+    motion = Motion(-mirror * angles["to"], mirror, tf.where(forward < 0, -one, one))
+    turned = {name: each.numpy()[:events] for name, each in move(batch, known, motion).items()}
+    return {**columns, **turned}
 
 
 def augmented(
@@ -192,6 +220,10 @@ def momenta_of(column: Column, pipeline: Pipeline | None) -> Momenta:
     shift = {part: float(offset[place]) for part, place in places.items()}
     missing = later(float("nan")).astype(np.float32) if pipeline and pipeline.fills else None
     return Momenta(places, scale, shift, missing)
+
+
+def _angle(parts: Mapping[str, Tensor]) -> Tensor:
+    return parts["phi"] if "phi" in parts else tensorflow().atan2(parts["py"], parts["px"])
 
 
 def _turned(parts: Mapping[str, Tensor], motion: Motion) -> dict[str, Tensor]:

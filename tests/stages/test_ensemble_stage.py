@@ -132,6 +132,26 @@ def test_folds(folder):
 
 
 @pytest.mark.slow
+def test_events_of_one_orientation(folder, tmp_path):
+    """They are turned for training, evaluation and prediction alike."""
+    other, out = again(folder, tmp_path / "other"), tmp_path / "out.h5"
+    align = "data.align={columns: [tau, lepton], to: lepton, above: tau, forward: lepton}"
+    msml(other, "run", "tiny.yaml", align, "posttrain.augment=null", "posttrain.ensemble=null")
+    before = predictions(only_run(other))
+    msml(other, "predict", only_run(other), "events.h5", "-o", out)
+    with h5py.File(next(only_run(other).rglob("predictions.h5"))) as file:
+        rows = np.asarray(file["event"])
+    with h5py.File(out) as file:
+        assert (np.asarray(file["higgs"])[rows] == before[:, 0]).all()
+    with h5py.File(other / "events.h5", "r+") as file:
+        for name in ("tau", "lepton"):
+            file[name][:, 2] = (file[name][:, 2] + 1 + np.pi) % (2 * np.pi) - np.pi
+    msml(other, "predict", only_run(other), "events.h5", "-o", tmp_path / "turned.h5")
+    with h5py.File(tmp_path / "turned.h5") as file:
+        assert np.asarray(file["higgs"])[rows] == pytest.approx(before[:, 0], abs=1e-4)
+
+
+@pytest.mark.slow
 def test_members_never_see_what_they_are_judged_by(folder, tmp_path):
     """Other numbers in the fold of a member change nothing of its first epoch."""
     other = again(folder, tmp_path / "other")
@@ -170,6 +190,8 @@ def test_what_cannot_be_one_graph_is_trained_one_by_one(folder, tmp_path):
         ("posttrain.augment.columns=[taus]", "unknown column 'taus'; did you mean 'tau'?"),
         ("posttrain.augment.columns=[other]", "expected momenta"),
         ("posttrain.augment.columns=[]", "is empty; expected columns of momenta"),
+        ("data.align={columns: [tau], to: lepton}", "unknown momentum 'lepton'; known: tau"),
+        ("data.align={columns: [tau, other], to: tau}", "expected momenta"),
         ("posttrain.ensemble.folds=999", "expected at most the 180 events of the train split"),
     ],
 )

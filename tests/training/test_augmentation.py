@@ -8,9 +8,9 @@ import tensorflow as tf
 from msml.data.dataset import make_pipelines
 from msml.data.events import describe
 from msml.errors import RecipeError
-from msml.recipe.schema import Data
+from msml.recipe.schema import Align, Data
 from msml.recipe.schema_training import Augment
-from msml.training.augmentation import augmented, copies, drawn, fixed, momenta, move
+from msml.training.augmentation import aligned, augmented, copies, drawn, fixed, momenta, move
 
 EVENTS = 500
 FILLED = ["cartesian", "standardise", {"name": "fill_missing", "value": 0}]
@@ -163,3 +163,29 @@ def test_a_step_sees_moved_events_anew(events):
     alone, _ = augmented(step, ALL, known, [6])
     alone({name: column[EVENTS // 2 : EVENTS - 7] for name, column in batch.items()}, "marks")
     assert (seen[3][0] == seen[0][0][EVENTS // 2 : -7]).all()  # of the second replica
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_one_orientation(events, choice):
+    """Whatever was done to an event before, it ends the same; nothing that is invariant changes."""
+    settings = Align(columns=["tau", "lepton", "jet", "met"], to="tau", above="met", forward="tau")
+    raw, batch, known, pipelines = prepared(events, choice, settings)
+    given = {name: column.numpy() for name, column in batch.items()}
+    found = aligned(given, settings, known)
+    after = {name: back(name, tf.constant(found[name]), pipelines) for name in ("tau", "met")}
+    assert after["tau"][:, 2] == pytest.approx(np.zeros(EVENTS), abs=1e-4)
+    assert (after["tau"][:, 1] >= -1e-5).all()
+    assert (after["met"][:, 1] >= -1e-4).all()
+    assert after["tau"][:, 0] == pytest.approx(raw["tau"][:, 0], rel=1e-4)
+    assert (found["other"] == given["other"]).all()
+    turned = move(batch, known, drawn(ALL, uniform(EVENTS, 1, 2)))
+    again = aligned({name: np.asarray(column) for name, column in turned.items()}, settings, known)
+    for name in ("tau", "lepton", "met"):
+        ours, theirs = (back(name, tf.constant(each[name]), pipelines) for each in (found, again))
+        assert cartesian_of(name, ours) == pytest.approx(cartesian_of(name, theirs), abs=0.05)
+
+
+def cartesian_of(name, values):
+    if name != "met":
+        return cartesian(values)
+    return np.stack([values[:, 0] * np.cos(values[:, 1]), values[:, 0] * np.sin(values[:, 1])])

@@ -64,7 +64,7 @@ def test_every_point_is_good(path, events, tmp_path):
     given = [f"data.file={events}"]
     load_valid(read_source(str(path), TrainRecipe), given, fast=True)
     if "sweep" in path.read_text():
-        assert len(make(str(path), [*given, "seed=1"], tmp_path).points) == 9
+        assert len(make(str(path), [*given, "seed=1"], tmp_path).points) == 10
 
 
 def test_where_the_events_come_from(tmp_path, monkeypatch):
