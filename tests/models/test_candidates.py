@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from zoo import ALL, GENERIC, INPUTS, JETS, OF_OBJECTS, TAU_MODELS, TAUS, arrays, call, make
+from zoo import ALL, GENERIC, INPUTS, JETS, OF_STUDIES, TAU_MODELS, TAUS, arrays, call, make
 
 from msml.errors import RecipeError
 from msml.models.build import build
@@ -28,7 +28,7 @@ def test_parameter_counts(name, task):
 
 
 def test_every_model_is_tested():
-    assert {name for name, _ in ALL} | GENERIC | OF_OBJECTS == set(models.names())
+    assert {name for name, _ in ALL} | GENERIC | OF_STUDIES == set(models.names())
 
 
 def test_sizes_can_be_set():

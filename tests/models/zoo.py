@@ -14,8 +14,8 @@ GENERIC = {
 }
 """Tested by themselves, in `test_generic.py`."""
 
-OF_OBJECTS = {"tau_deepsets", "event_deepsets", "tau_residual"}
-"""Tested with the hierarchical study."""
+OF_STUDIES = {"higgsml_mlp", "tau_deepsets", "event_deepsets", "tau_residual"}
+"""Tested with their studies."""
 
 INPUTS = {"tau": TAU_INPUTS, "higgs": HIGGS_INPUTS, "whole": TAU_INPUTS}
 ALL = [

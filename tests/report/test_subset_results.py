@@ -142,8 +142,11 @@ def test_what_is_not_there_cannot_be_judged():
     )
     (found,) = verdicts({"private": PRIVATE}, ["points"], absent)
     assert (found.verdict, found.reason, found.numbers) == (NOT_JUDGED, NO_ROWS, ())
+    nothing = absent.drop(columns=["on private", *(n for n in absent.columns if "/" in n)])
+    (found,) = verdicts({"private": PRIVATE}, ["points"], nothing)
+    assert found.reason == "nothing is measured; the same recipe's evaluate does that"
     with pytest.raises(RecipeError, match="unknown column 'only/ams on private'"):
-        verdicts({"private": PRIVATE}, ["points"], absent.drop(columns="on private"))
+        verdicts({"private": PRIVATE}, ["points"], nothing.assign(**{"only/auc": 0.5}))
 
 
 def test_means_of_runs():
