@@ -42,10 +42,6 @@ class Ensemble:
         """All Keras models that the outputs come from."""
         return [model for member in self.members for model in member.networks()]
 
-    def columns(self) -> list[str]:
-        """Columns of the data that inputs and targets need."""
-        return self.members[0].columns()
-
     def input_columns(self) -> list[str]:
         """Columns that the outputs need."""
         return self.members[0].input_columns()

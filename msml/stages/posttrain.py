@@ -69,7 +69,7 @@ def result(session: Setup, chosen: dict[str, str], mode: str) -> Predictor:
 def weight_files(session: Setup, chosen: dict[str, str], mode: str) -> list[Path]:
     """Files of the weights of a trained chain, or of the members of its ensemble."""
     folder = folder_of(session, chosen, mode)
-    folders = [layout.member(folder, number) for number in range(len(_members(folder)))]
+    folders = _member_folders(folder, len(_members(folder)))
     return [each / layout.WEIGHTS for each in folders or [folder]]
 
 
@@ -79,11 +79,15 @@ def _members(folder: Path) -> list[Record]:
     return found
 
 
+def _member_folders(folder: Path, count: int) -> list[Path]:
+    return [layout.member(folder, number) for number in range(count)]
+
+
 def _assembled(
     session: Setup, chosen: dict[str, str], folder: Path, members: Sequence[Record]
 ) -> Predictor:
     """Load the members of an ensemble, whose records are given."""
-    folders = [layout.member(folder, number) for number in range(len(members))]
+    folders = _member_folders(folder, len(members))
     chains = [_loaded(session, chosen, each) for each in folders]
     return together(session, chains, [member["share"] for member in members])
 
