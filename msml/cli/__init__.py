@@ -15,7 +15,7 @@ from msml.cli.output import lasting
 from msml.cli.predict import predict
 from msml.cli.recipes import cp, ls, show, validate
 from msml.cli.report import check, report
-from msml.cli.stages import evaluate, grid, lr_range, posttrain, pretrain, run, search
+from msml.cli.stages import evaluate, grid, lr_range, posttrain, pretrain, replicas, run, search
 from msml.cli.status import status
 from msml.cli.sweep import collect, compare, plan, run_unit, sweep
 from msml.errors import MsmlError, shortened
@@ -30,7 +30,7 @@ def cli() -> None:
 for command in (
     *(generate, import_, inspect),
     *(validate, show, cp, ls),
-    *(pretrain, search, grid, posttrain, evaluate, run, lr_range, predict),
+    *(pretrain, search, grid, posttrain, evaluate, run, replicas, lr_range, predict),
     *(sweep, plan, run_unit, collect, compare),
     *(report, check),
     *(status, doctor),

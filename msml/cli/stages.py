@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from msml.cli.options import runs_option
+from msml.errors import RecipeError
 from msml.signals import BATCH_SIGNALS, stop_on_signals
 
 if TYPE_CHECKING:
@@ -119,6 +120,50 @@ def run(**options: Any) -> None:
     from msml.stages.run import run as work
 
     _carry_out(work, show_evaluated, **options)
+
+
+@click.command()
+@click.option("--seeds", required=True, metavar="A,B,C", help="Seeds of the runs; also FIRST:END.")
+@click.option("--stage", default="run", help="What is made ready.", show_default=True)
+@runs_option
+@click.argument("recipe")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+def replicas(recipe: str, overrides: tuple[str, ...], seeds: str, stage: str, runs: Path) -> None:
+    """Train runs of several seeds at once, in one graph, as far as no search is needed for it.
+
+    Candidates alone, combinations of a grid, or the chains that the recipe chooses. `msml run` of
+    each seed then goes on from there. A sweep does this by itself where it has `sweep.replicas`.
+
+    \b
+    Example:
+      msml replicas recipes/quick.yaml --seeds 0:20
+    """
+    from msml.recipe.messages import unknown
+    from msml.stages.opening import opened_together
+    from msml.stages.together import train_together
+    from msml.sweep.points import STAGES
+
+    if stage not in STAGES:
+        raise RecipeError(f"--stage: {unknown('stage', stage, STAGES)}")
+    several = [(*overrides, f"seed={seed}") for seed in _numbers("--seeds", seeds)]
+    with (
+        stop_on_signals("nothing was begun; run the same command again", BATCH_SIGNALS),
+        opened_together(recipe, several, runs) as sessions,
+    ):
+        train_together(sessions, stage)
+    for session in sessions:
+        click.echo(f"run: {session.directory.path}")
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    """Read whole numbers, `A,B,C` or `FIRST:END`."""
+    from msml.sweep.axes import integers
+
+    found = integers(text)
+    parts = text.split(",") if found is None else list(map(str, found))
+    if not parts or not all(part.strip().isdecimal() for part in parts):
+        raise RecipeError(f"{option}: expected numbers like 0,1,2 or 0:3, got '{text}'")
+    return list(dict.fromkeys(map(int, parts)))
 
 
 @_in_run

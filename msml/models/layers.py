@@ -17,6 +17,8 @@ class Fold(keras.layers.Layer):
     What follows then has the same weights for each object.
     """
 
+    stackable = True
+
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape without the object axis."""
         return (None, *input_shape[2:])
@@ -29,6 +31,8 @@ class Fold(keras.layers.Layer):
 @registered
 class Unfold(keras.layers.Layer):
     """Undo `Fold`: `(events x objects, ...)` to `(events, objects, ...)`."""
+
+    stackable = True
 
     def __init__(self, objects: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -28,6 +28,9 @@ WHOLE = "all"
 TOTAL = "total"
 """Name of the weighted sum of the tasks' losses."""
 
+GRID = "grid"
+"""Name of the strategy, and of the stage, that trains every combination of candidates."""
+
 NO_CHAIN = "choose a candidate of each task, or run a search"
 
 Chosen = dict[str, str]
@@ -187,6 +190,12 @@ def chains(recipe: TrainRecipe) -> list[Chosen]:
             raise RecipeError(f"chain: {NO_CHAIN}")
         choices.append(chosen)
     return [dict(zip(recipe.tasks, choice, strict=True)) for choice in product(*choices)]
+
+
+def combinations(tasks: Mapping[str, TaskSpec]) -> list[Chosen]:
+    """Every combination of candidates; the first task varies slowest."""
+    names = [list(task.candidates) for task in tasks.values()]
+    return [dict(zip(tasks, choice, strict=True)) for choice in product(*names)]
 
 
 def _short_arguments(point: Mapping[str, Any]) -> str:

@@ -185,6 +185,8 @@ class Sweep:
         workers: Units at work at the same time; where null, as many as fill this machine's cores
             or GPUs, and on a batch system one for each unit, 32 at most.
         threads: Threads of a unit. The last digits of a result depend on it.
+        replicas: Seeds whose networks are trained at once, in one graph, where the layers allow
+            it; `auto` tries how many are no slower, once. The last digits of a result depend on it.
         options: Arguments of dask-jobqueue's cluster: `queue`, `memory`, `walltime`, ...
         max_points: Most points that a slip of the pen may ask for.
     """
@@ -194,6 +196,7 @@ class Sweep:
     cluster: str = "local"
     workers: Annotated[int, Domain(1, 10_000)] | None = None
     threads: Annotated[int, Domain(1, 1024)] = 1
+    replicas: Annotated[int, Domain(1, 10_000)] | Literal["auto"] = 1
     options: dict[str, Any] = field(default_factory=dict)
     max_points: Count = 10_000
 

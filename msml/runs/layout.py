@@ -108,6 +108,11 @@ def member(trained: Path, number: int) -> Path:
     return trained / f"member-{number}"
 
 
+def together(first: Path, mark: str) -> Path:
+    """State of what is trained at once, in the folder of the first; it goes when that is done."""
+    return first / f"together-{mark}.h5"
+
+
 def lr_range(run: Path, *names: str) -> Path:
     """Result of a learning-rate range test of what has these names; its figure lies beside it."""
     return run.joinpath("lr_range", *names[:-1], f"{part(names[-1])}.json")

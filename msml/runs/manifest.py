@@ -84,7 +84,7 @@ def total_seconds(manifest: Mapping[str, Any]) -> float:
 
 @contextmanager
 def recorded(
-    directory: RunDirectory, facts: Mapping[str, Any], session: Mapping[str, Any]
+    directory: RunDirectory, facts: Mapping[str, Any], session: Mapping[str, Any], together: int = 1
 ) -> Iterator[None]:
     """Keep `manifest.json` while the block runs: facts about the run, and its sessions so far.
 
@@ -93,6 +93,7 @@ def recorded(
         facts: What the run is made of.
         session: What this session is; times, memory and git state are added. Time and memory are
             null until it ends, and stay so if it is killed.
+        together: Runs that the session works on at once, each with its part of the time.
     """
     before = earlier(directory).get("sessions", [])
     began = time.time()
@@ -109,4 +110,7 @@ def recorded(
     try:
         yield
     finally:
-        write(time.time() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        write(
+            (time.time() - began) / together,
+            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        )

@@ -12,7 +12,7 @@ from msml.runs import layout, log
 from msml.runs.directory import read_json_if_there
 
 # msml itself removes these.
-_PASSING = (layout.CHECKPOINT, layout.UNFINISHED, layout.TRANSFORMS, layout.COLUMNS)
+_PASSING = ("together-", layout.CHECKPOINT, layout.UNFINISHED, layout.TRANSFORMS, layout.COLUMNS)
 
 
 def damaged(folder: Path, endings: tuple[str, ...] = ("",)) -> list[Path]:
@@ -25,7 +25,7 @@ def damaged(folder: Path, endings: tuple[str, ...] = ("",)) -> list[Path]:
     if not digests.has_list(folder):
         return []
     found = digests.damaged(folder, endings)
-    return [path for path in found if path.exists() or path.name not in _PASSING]
+    return [path for path in found if path.exists() or not path.name.startswith(_PASSING)]
 
 
 def verify(folder: Path) -> tuple[int, list[str]]:

@@ -40,7 +40,7 @@ def train_members(
     if settings.folds is not None:
         parts = folds(session, settings.folds)[: settings.members]
         trainings = [replace(t, folds=part) for t, part in zip(trainings, parts, strict=True)]
-    histories = train_all(session, trainings, settings.at_once)
+    histories = train_all(trainings, settings.at_once)
     losses = [history.valid[max(history.best_epoch, 0)] for history in histories]
     shares = shares_of(settings, [found[trainings[0].losses[-1]] for found in losses])
     return [

@@ -24,7 +24,7 @@ from msml.stages.pretrain import alone, training_alone
 from msml.stages.search import chosen_chains
 from msml.stages.session import Session
 from msml.stages.sharing import pretrained_tasks
-from msml.stages.training import Training, drawing_seed, moved, steps_of, stream_of, use_xla
+from msml.stages.training import Training, batches_of, moved, stream_of, use_xla
 from msml.training.checkpoint import FORMAT_VERSION, assign, variable_arrays
 from msml.training.epoch import epoch_order
 from msml.training.lr_range import RangeTest, Rise, curve
@@ -143,7 +143,7 @@ def _tested(session: Session, settings: Settings, unit: _Unit) -> dict[str, Any]
 def _test(session: Session, settings: Settings, unit: _Unit) -> dict[str, Any]:
     training = unit.training()
     events = len(session.split("train"))
-    steps = steps_of(replace(training.settings, epochs=settings.epochs), events)
+    steps = settings.epochs * batches_of(training.settings, events)
     rise = Rise(settings.low, settings.high, max(_FEWEST, steps))
     optimizer = make_optimizer(
         replace(training.settings, schedule={"name": "constant"}),
@@ -188,8 +188,8 @@ def _losses(
 ) -> Array:
     """Loss of each step of each repeat, `(repeats, steps) float32`; all in one graph."""
     chain, key = training.chain, training.order
-    stream = stream_of(session, training, "train", training.settings.batch_size)
-    rising, seed = rise.of(optimizer), drawing_seed(session, training)
+    stream = stream_of(training, "train", training.settings.batch_size)
+    rising, seed = rise.of(optimizer), training.seed
     weighting = make_weighting(training.weighting, tasks_of(chain, training.task_weights, seed))
     step = make_chain_step(chain, training.task_weights, rising, weighting)
     step, draws = moved(session, training.settings, step, [seed])

@@ -2,8 +2,8 @@
 
 import platform
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -45,27 +45,59 @@ def opened(
         RecipeError: If the recipe is wrong.
         DataError: If another process works in the run, or it cannot be written.
     """
-    loaded = load_valid(read_source(recipe, TrainRecipe), overrides, fast=True)
-    resolved = loaded.plain()
-    directory = run_directory(runs, loaded.values.name, resolved, list(overrides))
+    with opened_together(recipe, [overrides], runs, tensorboard) as (session,):
+        yield session
+
+
+@contextmanager
+def opened_together(
+    recipe: str, several: Sequence[tuple[str, ...]], runs: Path, tensorboard: bool = False
+) -> Iterator[list[Session]]:
+    """Open runs of a recipe that differ in their seeds only; arguments and errors as of `opened`.
+
+    Args:
+        recipe: The recipe.
+        several: The overrides of each run.
+        runs: Folder of all runs.
+        tensorboard: Whether to write logs for TensorBoard too.
+    """
+    source = read_source(recipe, TrainRecipe)
+    loaded = [load_valid(source, overrides, fast=True) for overrides in several]
+    directories = [
+        run_directory(runs, each.values.name, each.plain(), list(overrides))
+        for each, overrides in zip(loaded, several, strict=True)
+    ]
     display = EpochDisplay(Console(stderr=True))
-    epoch: OnEpoch = display.epoch
-    if tensorboard:
-        epoch = both(epoch, tensorboard_writer(directory.file("tensorboard")))
-    with directory.held(), stop_requests() as stop, display:
-        for line in repair(directory.path):
-            display.done(line)
+    with ExitStack() as held, stop_requests() as stop, display, ExitStack() as recording:
+        for directory in directories:
+            held.enter_context(directory.held())
+            for line in repair(directory.path):
+                display.done(line)
         tensorflow()  # before anything else imports it, without its settings
-        validate(loaded)
-        progress = Progress(epoch, display.done, stop)
-        session = Session(loaded, directory, progress)
-        _check_earlier(session)
-        digests.start(directory.path)
-        session.write_recipe()
-        session.write_columns()
-        with recorded(directory, _facts(session), _about(session)), attempt(directory, sys.argv):
-            yield session
-        shorten(directory.path)
+        validate(loaded[0])
+        sessions = []
+        for each, directory in zip(loaded, directories, strict=True):
+            epoch: OnEpoch = display.epoch
+            if tensorboard:
+                epoch = both(epoch, tensorboard_writer(directory.file("tensorboard")))
+            session = Session(each, directory, Progress(epoch, display.done, stop))
+            recording.enter_context(_begun(session, len(several)))
+            sessions.append(session)
+        yield sessions
+
+
+@contextmanager
+def _begun(session: Session, together: int) -> Iterator[None]:
+    """Check and record a session of so many that are worked on together."""
+    directory = session.directory
+    _check_earlier(session)
+    digests.start(directory.path)
+    session.write_recipe()
+    session.write_columns()
+    facts, about = _facts(session), _about(session)
+    with recorded(directory, facts, about, together), attempt(directory, sys.argv):
+        yield
+    shorten(directory.path)
 
 
 def _check_earlier(session: Session) -> None:

@@ -126,7 +126,7 @@ def joint_training(
     Returns:
         Its losses on valid, and the number of epochs.
     """
-    history = train(session, chain_training(session, chain, chosen, folder))
+    history = train(chain_training(session, chain, chosen, folder))
     if history.best_epoch < 0:  # no epoch was better than any number
         return {**_valid_losses(session, chain), "epochs": history.epochs}
     return {"valid_losses": history.valid[history.best_epoch], "epochs": history.epochs}
@@ -137,6 +137,7 @@ def chain_training(
 ) -> Training:
     """How a connected chain is trained; `member` is of an ensemble."""
     return Training(
+        session=session,
         key=str(folder.relative_to(session.directory.path)),
         chain=chain,
         task_weights=session.task_weights,
@@ -223,6 +224,7 @@ def _sequential(session: Session, chosen: dict[str, str], folder: Path) -> dict[
         else:
             models[task] = build_model(session, task, name, fresh="sequential")
             training = Training(
+                session=session,
                 key=f"posttrain/{chain_name(chosen)}/sequential/{task}",
                 chain=Chain(session.tasks, {task: models[task]}, frozenset(models) - {task}),
                 task_weights={task: 1.0},
@@ -230,7 +232,7 @@ def _sequential(session: Session, chosen: dict[str, str], folder: Path) -> dict[
                 folder=folder / task,
                 added=added,
             )
-            train(session, training)
+            train(training)
         done = Chain(session.tasks, dict(models))
         for split in added:
             outputs = predict(session, done, split)

@@ -8,7 +8,9 @@ import math
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,13 @@ from msml.files import atomic
 from msml.runs import layout
 from msml.runs.directory import read_json, write_json
 from msml.runs.repair import shorten
+from msml.stages.replicas import train_all
 from msml.stages.session import Session
 from msml.stages.sharing import pretraining_mark
-from msml.stages.training import Training, build_model, train
+from msml.stages.training import Training, build_model
 from msml.training.checkpoint import FORMAT_VERSION
 from msml.training.epoch import Tensor, to_device
+from msml.training.fit import History
 from msml.training.measure import predictor
 from msml.training.variables import load_weights
 
@@ -44,13 +48,43 @@ def pretrained(session: Session, task: str, candidate: str) -> tuple[Path, dict[
     Returns:
         The file of the weights, and the metrics.
     """
+    return pretrained_together([session], task, candidate)[0]
+
+
+def pretrained_together(
+    sessions: Sequence[Session], task: str, candidate: str
+) -> list[tuple[Path, dict[str, Any]]]:
+    """Do `pretrained` for runs that differ in their seeds only, what is missing at once."""
+    marks = [_mark(session, task, candidate) for session in sessions]
+    with ExitStack() as held:
+        # In one order, so that two processes that need the same do not wait for each other.
+        folders = {
+            mark: held.enter_context(session.shared("pretrain", mark))
+            for mark, session in sorted(zip(marks, sessions, strict=True), key=itemgetter(0))
+        }
+        missing = {
+            mark: training_alone(session, task, candidate, folders[mark])
+            for mark, session in zip(marks, sessions, strict=True)
+            if not (folders[mark] / layout.RESULT).exists()
+        }
+        if missing:
+            sessions[0].check_stop()
+            _pretrain(list(missing.values()), task, candidate)
+    return [
+        _shown(session, folders[mark], task, candidate)
+        for mark, session in zip(marks, sessions, strict=True)
+    ]
+
+
+def _mark(session: Session, task: str, candidate: str) -> str:
     settings = {"settings": asdict(session.values.pretrain), "format": FORMAT_VERSION}
-    mark = pretraining_mark(session.tasks, task, candidate, {**session.facts(), **settings})
-    with session.shared("pretrain", mark) as folder:
-        if not (folder / layout.RESULT).exists():
-            session.check_stop()
-            _pretrain(session, task, candidate, folder)
-            shorten(folder)
+    return pretraining_mark(session.tasks, task, candidate, {**session.facts(), **settings})
+
+
+def _shown(
+    session: Session, folder: Path, task: str, candidate: str
+) -> tuple[Path, dict[str, Any]]:
+    """Show in a run what lies in a folder of the cache."""
     metrics = read_json(folder / layout.RESULT, "valid_loss")
     own = layout.pretrained(session.directory.path, task, candidate)
     _link(folder / layout.WEIGHTS, own.with_suffix(".h5"))
@@ -68,6 +102,7 @@ def training_alone(session: Session, task: str, candidate: str, folder: Path) ->
     """How a candidate is pre-trained; pre-trains first what its inputs come from, if anything."""
     earlier = frozen(session.tasks, task)
     return Training(
+        session=session,
         key=f"pretrain/{task}/{candidate}",
         chain=alone(session, task, candidate),
         task_weights={task: 1.0},
@@ -77,10 +112,15 @@ def training_alone(session: Session, task: str, candidate: str, folder: Path) ->
     )
 
 
-def _pretrain(session: Session, task: str, candidate: str, folder: Path) -> None:
-    earlier = frozen(session.tasks, task)
-    training = training_alone(session, task, candidate, folder)
-    history = train(session, training)
+def _pretrain(trainings: Sequence[Training], task: str, candidate: str) -> None:
+    for training, history in zip(trainings, train_all(trainings), strict=True):
+        _keep(training, history, task, candidate)
+        shorten(training.folder)
+
+
+def _keep(training: Training, history: History, task: str, candidate: str) -> None:
+    """Write the metrics of a candidate, and say so."""
+    earlier = frozen(training.session.tasks, task)
     best = history.valid[history.best_epoch] if history.best_epoch >= 0 else {}
     metrics = {
         "task": task,
@@ -92,8 +132,8 @@ def _pretrain(session: Session, task: str, candidate: str, folder: Path) -> None
         **({"frozen": earlier} if earlier else {}),
     }
     inputs = f" on frozen outputs of {', '.join(earlier)}" if earlier else ""
-    write_json(folder / layout.RESULT, metrics)
-    session.progress.done(
+    write_json(training.folder / layout.RESULT, metrics)
+    training.session.progress.done(
         f"pretrain {task}/{candidate}{inputs}: valid loss {best.get(task, math.nan):.5f} "
         f"in epoch {metrics['best_epoch']} of {metrics['epochs']}"
     )

@@ -7,21 +7,19 @@ from typing import Any
 import numpy as np
 
 from msml.data.kinematics import Array
+from msml.files import fingerprint
 from msml.runs import layout
-from msml.stages.session import Session
 from msml.stages.training import (
     Training,
-    drawing_seed,
+    batches_of,
     keep,
     moved,
-    steps_of,
     stream_of,
     train,
     use_xla,
     watch_of,
 )
 from msml.training.averaging import averaged
-from msml.training.checkpoint import variable_arrays
 from msml.training.epoch import Stream
 from msml.training.fit import History, Trainee, fit_replicas
 from msml.training.measure import EVALUATION_BATCH
@@ -39,38 +37,39 @@ from msml.training.steps import make_optimizer
 from msml.training.variables import model_variables, numbered
 
 
-def train_all(
-    session: Session, trainings: Sequence[Training], at_once: int | None = None
-) -> list[History]:
+def train_all(trainings: Sequence[Training], at_once: int | None = None) -> list[History]:
     """Train chains of one form with the same settings, and keep the results in their folders.
 
     What was trained before is not trained again.
 
     Args:
-        session: The run.
-        trainings: Trainings that differ in weights, events and draws only.
+        trainings: Trainings that differ in weights, events and draws only, of one run or of runs
+            that differ in nothing else.
         at_once: How many are trained in one graph; where None, all that can be.
     """
     size = min(at_once or len(trainings), len(trainings))
-    if size > 1 and (reason := one_by_one(session, trainings)):
-        session.progress.done(f"{trainings[0].key}: trained one by one: {reason}")
+    if size > 1 and (reason := one_by_one(trainings)):
+        progress = trainings[0].session.progress
+        progress.done(f"{trainings[0].key}: trained one by one: {reason}")
         size = 1
-    histories: list[History] = []
     for first in range(0, len(trainings), size):
+        trainings[0].session.check_stop()
         group = trainings[first : first + size]
-        session.check_stop()
-        histories += _train_group(session, group) if size > 1 else [train(session, group[0])]
-    return histories
+        if len(group) > 1 and not all((t.folder / layout.WEIGHTS).exists() for t in group):
+            _train_group(group)
+    return [train(training) for training in trainings]
 
 
-def one_by_one(session: Session, trainings: Sequence[Training]) -> str:
+def one_by_one(trainings: Sequence[Training]) -> str:
     """Say why some trainings cannot be one graph; empty where they can."""
     first = trainings[0]
     if first.weighting["name"] != "fixed":
         return f"the weighting '{first.weighting['name']}' is of one training"
-    if session.precision == "mixed_float16":
+    if first.session.precision == "mixed_float16":
         return "mixed_float16 scales the loss of one training"
-    streams = _streams(session, trainings, "train")
+    if any(first.added.values()):
+        return "their inputs are what models before them give, which differs"
+    streams = _streams(trainings, "train")
     if any(isinstance(column, np.memmap) for column in streams[0].columns.values()):
         return "the events do not fit into memory"
     if not alike([_rows(stream) for stream in streams], first.settings.batch_size):
@@ -78,15 +77,13 @@ def one_by_one(session: Session, trainings: Sequence[Training]) -> str:
     return stackable(first.chain, first.settings)
 
 
-def _train_group(session: Session, group: Sequence[Training]) -> list[History]:
-    """Train some chains in one graph."""
-    if all((training.folder / layout.WEIGHTS).exists() for training in group):
-        return [train(session, training) for training in group]
-    first, settings = group[0], group[0].settings
+def _train_group(group: Sequence[Training]) -> None:
+    """Train some chains in one graph, and keep the results in their folders."""
+    first, session, settings = group[0], group[0].session, group[0].settings
     stacked = stack([training.chain for training in group])
-    streams = {split: _streams(session, group, split) for split in ("train", "valid")}
+    streams = {split: _streams(group, split) for split in ("train", "valid")}
     rows = {split: [_rows(stream) for stream in several] for split, several in streams.items()}
-    steps = steps_of(replace(settings, epochs=1), len(rows["train"][0]))
+    steps = batches_of(settings, len(rows["train"][0]))
     about: Any = {
         "losses": len(first.losses),
         "xla": use_xla(session, first.chain.networks(), steps * settings.epochs),
@@ -95,11 +92,11 @@ def _train_group(session: Session, group: Sequence[Training]) -> list[History]:
         replace(settings, clip_norm=None), list(stacked.weights), session.precision, steps
     )
     step = make_replica_step(stacked, first.task_weights, optimizer, settings.clip_norm)
-    step, draws = moved(session, settings, step, [drawing_seed(session, each) for each in group])
+    step, draws = moved(session, settings, step, [each.seed for each in group])
     columns = {split: several[0].columns for split, several in streams.items()}
     epoch = replica_epochs(step, columns["train"], rows["train"], settings.batch_size, **about)
     measure = make_replica_loss_step(stacked, first.task_weights)
-    seeds = [(session.values.seed, training.order) for training in group]
+    seeds = [(training.session.values.seed, training.order) for training in group]
     train_epoch, raw = averaged(
         shuffled_replicas(epoch, rows["train"], seeds), list(stacked.weights), settings.average
     )
@@ -111,20 +108,22 @@ def _train_group(session: Session, group: Sequence[Training]) -> list[History]:
         train=train_epoch,
         valid=replica_measurement(measure, columns["valid"], rows["valid"], **about),
     )
-    checkpoint = first.folder.parent / layout.CHECKPOINT
-    watches = [watch_of(session, training.key, settings) for training in group]
+    facts = [[str(each.folder), each.session.values.seed, each.order] for each in group]
+    checkpoint = layout.together(first.folder, fingerprint(facts)[:8])
+    watches = [watch_of(each.session, each.key, settings) for each in group]
     histories = fit_replicas(trainee, settings, checkpoint, watches)
-    stacked.give(variable_arrays(stacked.variables), [training.chain for training in group])
+    stacked.give([training.chain for training in group])
     for training, history in zip(group, histories, strict=True):
         path, weights = training.folder / layout.WEIGHTS, model_variables(training.chain)
         keep(path, training.key, weights, history, {"xla": about["xla"], "replicas": len(group)})
     checkpoint.unlink(missing_ok=True)
-    return histories
 
 
-def _streams(session: Session, group: Sequence[Training], split: str) -> list[Stream]:
-    size = group[0].settings.batch_size if split == "train" else EVALUATION_BATCH
-    return [stream_of(session, training, split, size) for training in group]
+def _streams(group: Sequence[Training], split: str) -> list[Stream]:
+    """What each sees as a split; the columns are those of the first, which are the same."""
+    first = group[0]
+    size = first.settings.batch_size if split == "train" else EVALUATION_BATCH
+    return [stream_of(replace(each, session=first.session), split, size) for each in group]
 
 
 def _rows(stream: Stream) -> Array:

@@ -8,10 +8,23 @@ from msml.chain import frozen
 from msml.data.transforms.pipeline import named
 from msml.digests import digest
 from msml.files import fingerprint
-from msml.recipe.expand import TaskSpec, upstream
+from msml.recipe.expand import (
+    GRID,
+    Chosen,
+    TaskSpec,
+    chain_name,
+    chains,
+    combinations,
+    expand,
+    upstream,
+)
 from msml.recipe.schema import Data, TrainRecipe
 from msml.recipe.schema_training import INITIAL
 from msml.registry import losses, models, plugin_fingerprint, transforms
+from msml.runs import layout
+
+# Stages in which chains are trained that no search chooses.
+_TRAINED = ("posttrain", "evaluate", "run")
 
 
 def named_files(content: Any) -> dict[str, str]:
@@ -53,6 +66,22 @@ def pretrained_tasks(recipe: TrainRecipe) -> list[str]:
     if "sequential" not in fit.modes:
         return []
     return [name for name, task in recipe.tasks.items() if not upstream(task.inputs, recipe.tasks)]
+
+
+def joint_folders(recipe: TrainRecipe, stage: str) -> list[tuple[Chosen, Path]]:
+    """Chains that a run trains jointly at a stage, as far as that is known without a search.
+
+    Returns:
+        The candidates of each, and its folder below that of the run.
+    """
+    if stage == GRID or recipe.strategy.get("name") == GRID:
+        every = combinations(expand(recipe))
+        return [(chosen, layout.combination(Path(), chain_name(chosen))) for chosen in every]
+    fit = recipe.posttrain
+    known = stage in _TRAINED and not recipe.strategy and "joint" in fit.modes
+    if not known or fit.ensemble is not None:
+        return []
+    return [(c, layout.posttrained(Path(), chain_name(c), "joint")) for c in chains(recipe)]
 
 
 def pretraining_mark(

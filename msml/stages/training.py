@@ -36,6 +36,7 @@ class Training:
     """One training: a chain, its weights v_t, and where its results go.
 
     Attributes:
+        session: The run that it belongs to.
         key: Name of it.
         chain: What is trained.
         task_weights: Task weight of each task of the chain.
@@ -47,6 +48,7 @@ class Training:
         folds: Rows of the train split that take the places of the splits `train` and `valid`.
     """
 
+    session: Session
     key: str
     chain: Chain
     task_weights: Mapping[str, float]
@@ -59,8 +61,13 @@ class Training:
 
     @property
     def order(self) -> str:
-        """What decides the order of the events, and what else is drawn."""
+        """What decides, with the seed, the order of the events, and what else is drawn."""
         return self.shuffle or self.key
+
+    @property
+    def seed(self) -> int:
+        """Seed of what it draws besides the order of the events."""
+        return model_seed(self.session.values.seed, self.order)
 
     @property
     def losses(self) -> tuple[str, ...]:
@@ -106,28 +113,33 @@ def use_xla(session: Session, models: Iterable[Any], steps: int) -> bool:
     return session.environment.gpu or worth
 
 
+def batches_of(settings: Fit, events: int) -> int:
+    """Steps of an epoch."""
+    return -(-events // settings.batch_size)
+
+
 def steps_of(settings: Fit, events: int) -> int:
     """Most steps of a training."""
-    return settings.epochs * -(-events // settings.batch_size)
+    return settings.epochs * batches_of(settings, events)
 
 
-def train(session: Session, training: Training) -> History:
+def train(training: Training) -> History:
     """Train a chain on train with early stopping on valid, and keep the result in its folder.
 
     Where that was done, it gets the weights that are there.
     """
     if (path := training.folder / layout.WEIGHTS).exists():
         return _restored(training.chain, path)
-    chain, names = training.chain, training.losses
-    stream = stream_of(session, training, "train", training.settings.batch_size)
-    valid = stream_of(session, training, "valid", EVALUATION_BATCH)
-    steps = steps_of(replace(training.settings, epochs=1), stream.events)
+    session, chain, names = training.session, training.chain, training.losses
+    stream = stream_of(training, "train", training.settings.batch_size)
+    valid = stream_of(training, "valid", EVALUATION_BATCH)
+    steps = batches_of(training.settings, stream.events)
     optimizer = make_optimizer(training.settings, chain.variables(), session.precision, steps)
-    seed = drawing_seed(session, training)
-    weighting = make_weighting(training.weighting, tasks_of(chain, training.task_weights, seed))
+    drawn = tasks_of(chain, training.task_weights, training.seed)
+    weighting = make_weighting(training.weighting, drawn)
     xla = use_xla(session, chain.models.values(), steps_of(training.settings, stream.events))
     step = make_chain_step(chain, training.task_weights, optimizer, weighting)
-    step, draws = moved(session, training.settings, step, [seed])
+    step, draws = moved(session, training.settings, step, [training.seed])
     about: Any = {"losses": len(names), "xla": xla, "weighting": weighting}
     epoch = epochs(step, [stream], session.values.seed, training.order, **about)
     epoch, raw = averaged(epoch, chain.variables(), training.settings.average)
@@ -145,11 +157,6 @@ def train(session: Session, training: Training) -> History:
     # Nothing changes from epoch to epoch where there is nothing to train.
     settings = training.settings if chain.variables() else replace(training.settings, epochs=1)
     return optimise(session, trainee, settings, path, {"xla": xla})
-
-
-def drawing_seed(session: Session, training: Training) -> int:
-    """Seed of what a training draws besides the order of the events."""
-    return model_seed(session.values.seed, training.order)
 
 
 def moved(
@@ -212,10 +219,10 @@ def predict(session: Session, chain: Predictor, split: str) -> dict[str, Outputs
     return predictor(chain)(session.on_device(split))
 
 
-def stream_of(session: Session, training: Training, split: str, batch_size: int) -> Stream:
+def stream_of(training: Training, split: str, batch_size: int) -> Stream:
     """What a training sees as a split."""
     source = "train" if training.folds else split
-    available = {**session.on_device(source), **training.added.get(source, {})}
+    available = {**training.session.on_device(source), **training.added.get(source, {})}
     columns = {name: available[name] for name in (*training.chain.columns(), WEIGHT)}
     return Stream(columns, batch_size, training.folds.get(split))
 

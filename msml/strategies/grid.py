@@ -4,7 +4,6 @@ import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,31 +11,39 @@ import numpy as np
 
 from msml.chain import Chain
 from msml.checks.limits import check_trained
+from msml.domains import Count
 from msml.errors import RecipeError
-from msml.files import atomic
-from msml.recipe.expand import Chosen, chain_name
+from msml.files import atomic, fingerprint
+from msml.recipe.expand import GRID, Chosen, chain_name, combinations
 from msml.recipe.messages import Problem
 from msml.recipe.schema_training import Fit
 from msml.registry import strategies
 from msml.runs import layout
 from msml.runs.directory import read_json, write_json
-from msml.stages.posttrain import joint_training, pretrained_chain
+from msml.stages.posttrain import chain_training, joint_training, pretrained_chain
 from msml.stages.pretrain import pretrain
+from msml.stages.replicas import train_all
 from msml.stages.search import chain_weights
 from msml.stages.selection import Selection
 from msml.stages.session import Session
-from msml.stages.training import predict
+from msml.stages.training import Training, predict
 from msml.strategies.ranking import Score, rank, ranked_by, score, undetermined
 from msml.weighting.rule import make_weighting, tasks_of
 
 
-@strategies.register("grid", title="Grid", trains_chains=True)
+@strategies.register(GRID, title="Grid", trains_chains=True)
 @dataclass(frozen=True, kw_only=True)
 class Grid:
     """Train every combination jointly from the pre-trained candidates; the best on valid wins.
 
     Source: paper, section 4.4.1.
+
+    Attributes:
+        at_once: Most combinations of the same models, as copies of candidates make, that are
+            trained in one graph. The last digits of a result depend on it.
     """
+
+    at_once: Count = 1
 
     def problems(self) -> Iterator[Problem]:
         """Yield nothing: there are no arguments."""
@@ -48,7 +55,7 @@ class Grid:
 
     def search(self, session: Session) -> Selection:
         """Train and rank; the winner's weights are the result."""
-        selection = every_combination(session)
+        selection = every_combination(session, self.at_once)
         keep_winner(session, selection)
         return selection
 
@@ -60,20 +67,49 @@ def keep_winner(session: Session, selection: Selection) -> None:
         shutil.copy(winner, temporary)
 
 
-def every_combination(session: Session) -> Selection:
+def every_combination(session: Session, at_once: int = 1) -> Selection:
     """Do a grid search whatever the recipe's strategy is, beside it; all is pre-trained first."""
     if problems := [text for _, text in check_trained(session.values, Grid())]:
         raise RecipeError(problems)
     pretrain(session)
-    selection = choose(session, "grid", combinations(session))
-    selection.write(layout.selection(session.directory.path, "grid"))
+    if at_once > 1:
+        train_combinations([session], at_once)
+    selection = choose(session, GRID, combinations(session.tasks))
+    selection.write(layout.selection(session.directory.path, GRID))
     return selection
 
 
-def combinations(session: Session) -> list[Chosen]:
-    """Every combination of candidates; the first task varies slowest."""
-    names = [list(task.candidates) for task in session.tasks.values()]
-    return [dict(zip(session.tasks, choice, strict=True)) for choice in product(*names)]
+def train_combinations(sessions: Sequence[Session], at_once: int | None = None) -> None:
+    """Train the combinations of runs that differ in their seeds only, those of one form at once.
+
+    Args:
+        sessions: The runs; all is pre-trained.
+        at_once: Most that are trained in one graph; where None, as many as there are runs.
+    """
+    forms: dict[str, list[Chosen]] = {}
+    for chosen in combinations(sessions[0].tasks):
+        forms.setdefault(_form(sessions[0], chosen), []).append(chosen)
+    size = at_once or len(sessions)
+    for chains in forms.values():
+        todo = [(chosen, session) for chosen in chains for session in sessions]
+        left = [each for each in todo if not _is_done(*each)]
+        for first in range(0, len(left), size):
+            train_all([_training(*each) for each in left[first : first + size]])
+
+
+def _form(session: Session, chosen: Chosen) -> str:
+    """What is the same for combinations of equal models."""
+    specs = (session.tasks[task].candidates[name] for task, name in chosen.items())
+    return fingerprint([[spec.model, dict(spec.args)] for spec in specs])
+
+
+def _is_done(chosen: Chosen, session: Session) -> bool:
+    return (combination_folder(session, chosen) / layout.RESULT).exists()
+
+
+def _training(chosen: Chosen, session: Session) -> Training:
+    folder = combination_folder(session, chosen)
+    return chain_training(session, pretrained_chain(session, chosen), chosen, folder)
 
 
 def choose(session: Session, strategy: str, chains: Sequence[Chosen]) -> Selection:
@@ -120,7 +156,7 @@ def _number(value: float | None) -> float:
 def _trained(session: Session, chosen: Chosen, built: dict[tuple[str, str], Any]) -> dict[str, Any]:
     """Train one combination and measure it as `select` says, unless that was done."""
     folder = combination_folder(session, chosen)
-    if not (folder / layout.RESULT).exists():
+    if not _is_done(chosen, session):
         session.check_stop()
         chain = pretrained_chain(session, chosen, built)
         result = joint_training(session, chain, chosen, folder)

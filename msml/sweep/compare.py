@@ -12,14 +12,12 @@ import numpy as np
 
 from msml.errors import DataError, RecipeError
 from msml.metrics import facts_of
-from msml.recipe.expand import chain_name
+from msml.recipe.expand import GRID, chain_name
 from msml.recipe.messages import unknown
 from msml.runs import layout
 from msml.runs.directory import read_json, read_records
 from msml.runs.manifest import total_seconds
 from msml.sweep.plan import Plan
-
-GRID = "grid"
 
 
 @dataclass(frozen=True)

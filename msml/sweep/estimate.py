@@ -3,7 +3,7 @@
 import os
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -88,16 +88,16 @@ def estimate(plan: Plan) -> Estimate:
 
     A step of each model is timed, in a process with the threads of a unit.
     """
-    units = {unit.directory: unit.overrides for unit in plan.units if unit.stage != "pretrain"}
+    units = {unit.directory: unit.overrides for unit in plan.units if not unit.prepares}
     overrides = list(units.values())
     found = work(load(plan.recipe, TrainRecipe, list(each)) for each in overrides)
-    with ProcessPoolExecutor(1, get_context("spawn"), _apart, (plan.threads,)) as pool:
+    with ProcessPoolExecutor(1, get_context("spawn"), prepare, (plan.threads,)) as pool:
         steps = pool.submit(time_steps, plan.recipe, overrides, found.examples).result()
     return Estimate([_part(name, found, steps) for name in PARTS], sorted(found.uncounted))
 
 
-def _apart(threads: int) -> None:
-    """Prepare a process before it imports TensorFlow."""
+def prepare(threads: int) -> None:
+    """Prepare a process for timing, before it imports TensorFlow."""
     os.environ.update(environment(threads))
 
 
@@ -143,13 +143,18 @@ def _time(session: Session, example: Example, batch_size: int) -> Step:
     xla = use_xla(session, chain.models.values(), total)
     epoch = compile_epoch(step, Stream(some, batch_size), losses=2, xla=xla)
     order = np.tile(np.arange(batch_size, dtype=np.int32), _STEPS)
-    epoch(order)  # compiles
+    return Step(seconds_of(lambda: epoch(order)) / _STEPS, operations)
+
+
+def seconds_of(work: Callable[[], Any]) -> float:
+    """Least time of doing something, but for the first, which compiles it."""
+    work()
     times = []
     for _ in range(_REPEATS):
         began = time.perf_counter()
-        epoch(order)
+        work()
         times.append(time.perf_counter() - began)
-    return Step(min(times) / _STEPS, operations)
+    return min(times)
 
 
 def _outputs(session: Session, tasks: Sequence[str], events: int) -> dict[str, Any]:

@@ -49,11 +49,11 @@ class Follower:
 def left(plan: Plan) -> list[Unit]:
     """Units that are not done and that somebody needs.
 
-    Pre-training whose runs are all done is not needed, even if its own directory lacks it.
+    What prepares only runs that are done is not needed, even if its own directory lacks it.
     """
     wanted: set[int] = set()
     for unit in reversed(plan.units):
-        if (unit.stage != "pretrain" or unit.number in wanted) and not plan.is_done(unit):
+        if (not unit.prepares or unit.number in wanted) and not plan.is_done(unit):
             wanted |= {unit.number, *unit.needs}
     return [unit for unit in plan.units if unit.number in wanted and not plan.is_done(unit)]
 
@@ -137,7 +137,7 @@ class _Execution:
     def _hand_out(self) -> None:
         """Give out the units whose needs are done; skip those whose needs have failed."""
         for number, unit in list(self._waiting.items()):
-            failed = [n for n in unit.needs if n in self._outcomes and self._outcomes[n].exit_code]
+            failed = [n for n in unit.needs if self._has_failed(n)]
             if failed:
                 message = f"needs unit {failed[0]}, which was not done"
                 self._end(Outcome(number, SKIPPED, 0.0, message))
@@ -146,6 +146,11 @@ class _Execution:
             else:
                 continue
             del self._waiting[number]
+
+    def _has_failed(self, number: int) -> bool:
+        """Whether a unit was not done, so that those that need it cannot be."""
+        ended = self._outcomes.get(number)
+        return bool(ended and ended.exit_code) and not self._plan.units[number].can_be_spared
 
     def _submit(self, number: int) -> None:
         self._starts[number] = self._starts.get(number, 0) + 1

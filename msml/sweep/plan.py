@@ -10,12 +10,15 @@ from typing import Any
 from msml import digests
 from msml.errors import DataError, RecipeError
 from msml.files import atomic, fingerprint, is_locked
+from msml.recipe.schema import Sweep
 from msml.runs.attempt import last_attempt
-from msml.runs.directory import check_intact, read_json
+from msml.runs.directory import check_intact, read_json, read_json_if_there
 from msml.runs.status import STOPPED
+from msml.sweep.groups import REPLICAS, Group, alike, groups
 from msml.sweep.points import Point, points, settings
 
 FORMAT = 1
+PLAN = "plan.json"
 LOG = "log.txt"
 
 
@@ -25,13 +28,15 @@ class Unit:
 
     Attributes:
         number: Its number in the plan, after all that it needs.
-        stage: The command that does it: `pretrain`, or the sweep's stage.
+        stage: The command that does it: `replicas`, `pretrain`, or the sweep's stage.
         values: The point's value on each axis.
         overrides: What makes the point.
         directory: The run directory, below the folder of all runs.
         results: Files in the run directory that are there when it is done; `*` is any name.
         needs: Numbers of the units that come before.
         level: The longest way to a unit that needs nothing.
+        seeds: The seeds that it trains at once, where it is for runs of several seeds; its
+            directory is that of the first.
     """
 
     number: int
@@ -42,6 +47,17 @@ class Unit:
     results: tuple[str, ...]
     needs: tuple[int, ...]
     level: int
+    seeds: tuple[int, ...] = ()
+
+    @property
+    def prepares(self) -> bool:
+        """Whether it is of use for those that need it only."""
+        return self.stage in ("pretrain", REPLICAS)
+
+    @property
+    def can_be_spared(self) -> bool:
+        """Whether those that need it can do its work themselves."""
+        return self.stage == REPLICAS
 
 
 @dataclass(frozen=True)
@@ -54,8 +70,10 @@ class Plan:
         runs: Folder of all runs, seen from there.
         threads: Threads of a unit.
         path: The sweep's own folder, below the folder of all runs.
+        stage: What is done at each point.
         units: All units, in an order in which they can be done.
         points: The value on each axis and the run directory of each point.
+        replicas: Most seeds that are trained at once.
         unblind: Whether all of them show blind subsets, or none.
     """
 
@@ -66,6 +84,8 @@ class Plan:
     path: str
     units: tuple[Unit, ...]
     points: tuple[tuple[Mapping[str, Any], str], ...]
+    stage: str = "run"
+    replicas: int = 1
     unblind: bool = False
 
     def directory(self, unit: Unit) -> Path:
@@ -83,7 +103,10 @@ class Plan:
 
     def command(self, unit: Unit) -> list[str]:
         """Arguments of `msml` that do a unit."""
-        return [unit.stage, "--runs", self.runs, "--", self.recipe, *unit.overrides]
+        several = []
+        if unit.seeds:
+            several = ["--seeds", ",".join(map(str, unit.seeds)), "--stage", self.stage]
+        return [unit.stage, "--runs", self.runs, *several, "--", self.recipe, *unit.overrides]
 
     def is_done(self, unit: Unit) -> bool:
         """Whether the results of a unit are there."""
@@ -129,42 +152,79 @@ def make(recipe: str, overrides: Sequence[str], runs: Path) -> Plan:
         raise RecipeError("evaluate.unblind: differs between points; expected the same for all")
     directories = [point.directory for point in found]
     facts = [sweep.stage, sorted(directories), *(["unblind"] if found[0].unblind else [])]
-    name = f"sweep-{fingerprint(facts)[:8]}"
+    path = str(Path(directories[0]).parent / f"sweep-{fingerprint(facts)[:8]}")
+    replicas = _replicas(sweep, recipe, found, runs / path)
     return Plan(
         recipe=recipe,
         folder=str(Path.cwd()),
         runs=str(runs),
         threads=sweep.threads,
-        path=str(Path(directories[0]).parent / name),
-        units=tuple(units(found, sweep.stage)),
+        path=path,
+        units=tuple(units(found, sweep.stage, groups(recipe, found, sweep.stage, replicas))),
         points=tuple((point.values, point.directory) for point in found),
+        stage=sweep.stage,
+        replicas=replicas,
         unblind=found[0].unblind,
     )
 
 
-def units(found: Sequence[Point], stage: str) -> list[Unit]:
+def _replicas(sweep: Sweep, recipe: str, found: Sequence[Point], folder: Path) -> int:
+    """Number of seeds that are trained at once; what was tried is kept in the plan."""
+    if isinstance(sweep.replicas, int):
+        return sweep.replicas
+    most = max((len(points) for points in alike(found)), default=1)
+    if most == 1:
+        return 1
+    kept = (read_json_if_there(folder / PLAN, "replicas") or {}).get("replicas")
+    if isinstance(kept, int):
+        return kept
+    from msml.sweep.at_once import most_at_once
+
+    return most_at_once(recipe, found[0].overrides, sweep.stage, most, sweep.threads)
+
+
+def units(found: Sequence[Point], stage: str, several: Sequence[Group] = ()) -> list[Unit]:
     """Divide points into units.
 
-    Pre-training that several runs share is a unit of its own, in the directory of the first of
-    them; what only one run needs is left to that run.
+    What runs of several seeds train at once is a unit of its own, and so is pre-training that
+    several runs share, in the directory of the first of them; what only one run needs is left to
+    that run.
     """
     distinct = list({point.directory: point for point in found}.values())
     uses = Counter(mark for point in distinct for mark in point.pretraining)
     maker: dict[str, int] = {}  # of each shared candidate, by its mark
     made: list[Unit] = []
 
-    def add(point: Point, what: str, needs: set[int]) -> int:
-        level = 1 + max((made[n].level for n in needs), default=-1)
-        facts = (point.values, point.overrides, point.directory, point.results[what])
-        made.append(Unit(len(made), what, *facts, tuple(sorted(needs)), level))
+    def add(what: str, point: Point, needs: set[int], group: Group | None = None) -> int:
+        made.append(
+            Unit(
+                number=len(made),
+                stage=what,
+                values=point.values,
+                overrides=group.overrides if group else point.overrides,
+                directory=point.directory,
+                results=group.results if group else point.results[what],
+                needs=tuple(sorted(needs)),
+                level=1 + max((made[n].level for n in needs), default=-1),
+                seeds=tuple(each.seed for each in group.points) if group else (),
+            )
+        )
         return len(made) - 1
 
+    together: dict[str, int] = {}  # of each point in a group, by its directory
+    for group in several:
+        marks = frozenset[str]().union(*(point.pretraining for point in group.points))
+        needs = {maker[mark] for mark in marks & maker.keys()}
+        unit = add(REPLICAS, group.points[0], needs, group)
+        maker = dict.fromkeys(marks, unit) | maker
+        together |= {point.directory: unit for point in group.points}
     for point in distinct:
         shared = {mark for mark in point.pretraining if uses[mark] > 1}
         if new := shared - maker.keys():
-            unit = add(point, "pretrain", {maker[mark] for mark in shared - new})
+            unit = add("pretrain", point, {maker[mark] for mark in shared - new})
             maker |= dict.fromkeys(new, unit)
-        add(point, stage, {maker[mark] for mark in shared})
+        own = {together[point.directory]} if point.directory in together else set()
+        add(stage, point, {maker[mark] for mark in shared} | own)
     return _in_order(made)
 
 
@@ -184,7 +244,7 @@ def write(plan: Plan) -> Path:
     Returns:
         The file.
     """
-    path = plan.file("plan.json")
+    path = plan.file(PLAN)
     content = {"format": FORMAT, **asdict(plan)}
     digests.start(path.parent)
     with atomic(path) as temporary:
@@ -212,6 +272,9 @@ def read(path: Path) -> Plan:
 
 
 def _exists(directory: Path, name: str) -> bool:
+    """Whether a result of a unit is there; that of another seed lies beside its directory."""
+    if name.startswith("../"):
+        directory, name = directory.parent, name.removeprefix("../")
     if "*" in name:  # candidates' names may have brackets, but no star
         return any(map(digests.is_intact, directory.glob(name)))
     path = directory / name

@@ -43,6 +43,8 @@ class Point:
         directory: Its run directory, below the folder of all runs.
         pretraining: A mark for each candidate to pre-train, the same for runs that share it.
         results: The files, in the run directory, that are there when a stage is done.
+        seed: Its seed.
+        alike: A mark that is the same for points that differ in the seed only.
         unblind: Whether it shows blind subsets.
     """
 
@@ -51,6 +53,8 @@ class Point:
     directory: str
     pretraining: frozenset[str]
     results: Mapping[str, tuple[str, ...]]
+    seed: int = 0
+    alike: str = ""
     unblind: bool = False
 
 
@@ -147,6 +151,8 @@ def _point(
         directory=directories.setdefault(fingerprint(resolved), directory),
         pretraining=frozenset(pretraining(loaded)),
         results=_results(loaded.values),
+        seed=loaded.values.seed,
+        alike=fingerprint({**resolved, "seed": None}),
         unblind=loaded.values.evaluate.unblind,
     )
 

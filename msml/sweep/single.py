@@ -33,7 +33,7 @@ def run_one(path: Path, number: int, requeue: bool = False) -> tuple[Plan, Unit,
         raise RecipeError(f"{path}: no unit {number}; there are {len(plan.units)}, from 0")
     unit = plan.units[number]
     for needed in () if plan.is_done(unit) else unit.needs:
-        if not plan.is_done(plan.units[needed]):
+        if not plan.is_done(plan.units[needed]) and not plan.units[needed].can_be_spared:
             message = f"unit {number} needs unit {needed}, which is not done"
             raise IncompleteError(f"{message}: msml run-unit {path} {needed}")
 

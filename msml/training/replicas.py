@@ -36,7 +36,7 @@ _STACKABLE = frozenset(
         *("LeakyReLU", "Multiply", "PReLU", "ReLU", "Rescaling", "Reshape", "Softmax", "Subtract"),
     }
 )
-"""Layers whose products become one batched product."""
+"""Keras's layers whose products become one batched product; ours have the mark `stackable`."""
 
 
 @dataclass(frozen=True)
@@ -61,19 +61,22 @@ class Stack:
         named = {f"{i:03d}": variable for i, variable in enumerate(self.weights)}
         return named | {f"state {i:03d}": variable for i, variable in enumerate(self.state)}
 
-    def give(self, values: Mapping[str, Array], chains: Sequence[Chain]) -> None:
-        """Set the variables of chains to values of these ones."""
+    def give(self, chains: Sequence[Chain]) -> None:
+        """Give each of the chains its variables."""
         for number, chain in enumerate(chains):
             each = [*chain.variables(), *chain.others()]
-            for variable, value in zip(each, values.values(), strict=True):
-                variable.assign(value[number])
+            for variable, stacked in zip(each, self.variables.values(), strict=True):
+                variable.assign(stacked[number])
 
 
 def stackable(chain: Chain, settings: Fit) -> str:
     """Say why replicas of a chain cannot be trained at once; empty where they can."""
-    kinds = {type(layer).__name__ for model in chain.networks() for layer in _layers(model)}
-    if kinds - _STACKABLE:
-        return f"layers of kind {', '.join(sorted(kinds - _STACKABLE))}"
+    kinds = {type(layer) for model in chain.networks() for layer in _layers(model)}
+    unknown = {
+        kind.__name__ for kind in kinds if not getattr(kind, "stackable", False)
+    } - _STACKABLE
+    if unknown:
+        return f"layers of kind {', '.join(sorted(unknown))}"
     clipped = [name for name in settings.optimizer if "clip" in name]
     return f"the optimizer's {clipped[0]}; clip_norm works" if clipped else ""
 

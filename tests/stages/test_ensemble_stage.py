@@ -100,7 +100,7 @@ def test_killed_and_run_again(folder, tmp_path):
     other = again(folder, tmp_path / "other")
     limits = Limits(epoch_seconds=0.2)
     command = Command(other, "run", "tiny.yaml", limits=limits)
-    until(lambda: any(other.rglob("checkpoint.h5")) or not command.process.is_alive())
+    until(lambda: any(other.rglob("together-*.h5")) or not command.process.is_alive())
     assert command.process.is_alive()
     command.kill()
     msml(other, "run", "tiny.yaml")

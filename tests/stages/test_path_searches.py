@@ -97,7 +97,7 @@ def test_the_shared_ranking_is_that_of_each_chain_by_itself(searched, monkeypatc
     ranking = {tuple(r["chain"].values()): r for r in selection(searched)["ranking"]}
     with opened("tiny.yaml", (), searched / "runs", False) as session:
         arrays, _ = load_arrays(only_run(searched) / "search/supernet.h5")
-        for chosen in combinations(session):
+        for chosen in combinations(session.tasks):
             models = {task: build_model(session, task, name) for task, name in chosen.items()}
             chain = Chain(session.tasks, models)
             own = {

@@ -237,8 +237,8 @@ class Crew:
         return 1
 
 
-def ended(folder, codes):
-    plan = make("tiny.yaml", ["seed=0:2", "tasks.momentum.weight=0.2,0.8"], RUNS)
+def ended(folder, codes, *more):
+    plan = make("tiny.yaml", ["seed=0:2", "tasks.momentum.weight=0.2,0.8", *more], RUNS)
     crew = Crew(codes)
     outcomes = _Execution(plan, left(plan), crew, Follower(), lambda: None).run()
     return {outcome.number: outcome.exit_code for outcome in outcomes}, crew.submitted
@@ -248,6 +248,12 @@ def test_what_needs_a_failed_unit_is_skipped_and_the_others_go_on(folder):
     codes, submitted = ended(folder, {1: [4]})
     assert codes == {0: 0, 1: 4, 2: 0, 3: 0, 4: SKIPPED, 5: SKIPPED}
     assert sorted(submitted) == [0, 1, 2, 3]
+
+
+def test_what_a_failed_group_would_have_trained_its_points_train_themselves(folder):
+    codes, submitted = ended(folder, {0: [4]}, "sweep.replicas=2")
+    assert codes == {0: 4, 1: 0, 2: 0, 3: 0, 4: 0, 5: 0}
+    assert sorted(submitted) == [0, 1, 2, 3, 4, 5]
 
 
 def test_a_unit_that_others_stopped_is_done_again(folder):

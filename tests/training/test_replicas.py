@@ -97,13 +97,28 @@ def test_as_one_by_one(arguments, changes):
         make_replica_loss_step(stacked, SHARES), data, valid, losses=3, xla=False
     )
     measured = measure()
-    stacked.give({name: v.numpy() for name, v in stacked.variables.items()}, chains)
+    stacked.give(chains)
     for i, other in enumerate(others):
         expected, of_valid = alone(other, settings, rows[i], valid[i], 7 + i, 4)
         assert [each[i] for each in found] == pytest.approx(np.array(expected), rel=1e-4)
         assert measured[i] == pytest.approx(of_valid, rel=1e-4)
         for ours, theirs in zip(chains[i].variables(), other.variables(), strict=True):
             assert ours.numpy() == pytest.approx(theirs.numpy(), rel=1e-3, abs=2e-5)
+
+
+@pytest.mark.parametrize(
+    "candidates", [{}, {"momentum": "tau_scale_factor", "higgs": "higgs_mass"}]
+)
+def test_layers_of_the_paper(candidates):
+    chains = [small.small_chain(seed, **candidates) for seed in (1, 2, 3)]
+    assert stackable(chains[0], small.FIT) == ""
+    shares, rows = {"momentum": 0.5, "higgs": 0.5}, [np.arange(400)] * 3
+    data = to_device(small.batch())
+    step = make_replica_loss_step(stack(chains), shares)
+    found = replica_measurement(step, data, rows, losses=3, xla=False)()
+    for one, losses in zip(chains, found, strict=True):
+        measure = compile_epoch(make_loss_step(one, shares), Stream(data, 200), losses=3, xla=False)
+        assert losses == pytest.approx(measure(rows[0].astype(np.int32)).losses, rel=1e-5)
 
 
 def test_the_same_bits_twice():

@@ -26,6 +26,8 @@ class Correct(keras.layers.Layer):
     Source: paper, section 4.3, "designed to output a momentum residual".
     """
 
+    stackable = True
+
     def compute_output_shape(self, input_shape: list[Shape]) -> Shape:
         """Return the shape of the corrections."""
         return tuple(input_shape[0])
@@ -45,6 +47,8 @@ class ScaleFactors(keras.layers.Layer):
     Source: paper, section 4.3, SF and footnote 4.
     """
 
+    stackable = True
+
     def build(self, input_shape: Shape) -> None:
         """Make the six weights."""
         self.factor = self.add_weight(name="factor", shape=(3,), initializer="ones")
@@ -62,6 +66,8 @@ class ScaleFactors(keras.layers.Layer):
 @registered
 class InvariantMass(keras.layers.Layer):
     """Invariant mass in units of `unit` GeV: `(events, taus, 3)` to `(events, 1)`."""
+
+    stackable = True
 
     def __init__(self, unit: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
