@@ -140,7 +140,7 @@ def replicas(recipe: str, overrides: tuple[str, ...], seeds: str, stage: str, ru
     """
     from msml.recipe.messages import unknown
     from msml.stages.opening import opened_together
-    from msml.stages.together import train_together
+    from msml.strategies.together import train_together
     from msml.sweep.points import STAGES
 
     if stage not in STAGES:
