@@ -13,6 +13,7 @@ from msml.checks.training import check_training
 from msml.checks.validity import check_momentum_task
 from msml.checks.wiring import check_wiring, count_inputs
 from msml.errors import DataError, RecipeError
+from msml.files import user_path
 from msml.recipe.expand import NO_CHAIN, candidates, duplicates
 from msml.recipe.load import Recipe, Source
 from msml.recipe.messages import Problem, name_problem, unknown
@@ -74,7 +75,7 @@ def validate(
         tensorflow()
     values = recipe.values
     recipe.fail(list(check_candidates(values)))  # all that follows lists them
-    problems = [*_check_plugins(recipe), *_check_settings(values)]
+    problems = [*_check_plugins(recipe), *_check_settings(values), *_check_starts(recipe)]
     columns, data_problems = check_data(recipe)
     problems += data_problems
     inputs = {name: count_inputs(values, name, columns) for name in values.tasks}
@@ -115,6 +116,16 @@ def _check_plugins(recipe: Recipe[TrainRecipe]) -> Iterator[Problem]:
                 load_plugins([recipe.locate(key, name)])
         except RecipeError as error:
             yield from ((key, problem) for problem in error.problems)
+
+
+def _check_starts(recipe: Recipe[TrainRecipe]) -> Iterator[Problem]:
+    """Check that what candidates start from is there: a folder, or a recipe."""
+    for task, spec in recipe.values.tasks.items():
+        for name, candidate in spec.candidates.items():
+            if candidate.start is not None:
+                key, text = f"tasks.{task}.candidates.{name}.start.from", candidate.start.from_
+                if not user_path(text).is_dir() and not recipe.locate(key, text).is_file():
+                    yield key, f"no run and no recipe '{text}'"
 
 
 def _check_settings(recipe: TrainRecipe) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any
 
 from msml.errors import RecipeError
-from msml.recipe.schema import Candidate, Task, TrainRecipe
+from msml.recipe.schema import Candidate, Start, Task, TrainRecipe
 
 REMAINDER = "remainder"
 OUTPUT = "output"
@@ -50,11 +50,13 @@ class ModelSpec:
         model: Name of a registered builder.
         args: Its arguments.
         source: Name of the recipe's candidate that it comes from.
+        start: What it starts from; weights that are drawn where None.
     """
 
     model: str
     args: Mapping[str, Any]
     source: str
+    start: Start | None = None
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,8 @@ def candidates(task: Task) -> Iterator[tuple[str, ModelSpec]]:
     for source, candidate in task.candidates.items():
         for point in points(candidate):
             name = f"{source}[{_short_arguments(point)}]" if point else source
-            spec = ModelSpec(candidate.model, {**candidate.args, **point}, source)
+            arguments = {**candidate.args, **point}
+            spec = ModelSpec(candidate.model, arguments, source, candidate.start)
             for copy in range(1, candidate.copies + 1):
                 yield (name if copy == 1 else f"{name}_{copy}"), spec
 

@@ -111,6 +111,30 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Start:
+    """Weights of another run that a candidate starts from; all its other weights are drawn.
+
+    Attributes:
+        from_: The folder of a run, or a recipe, whose run lies below the same folder of runs.
+        overrides: What `key=value` made the run of the recipe.
+        task: Task of that run; the one of the same name where null.
+        layers: Patterns of names of the layers that start from there.
+        without: Patterns of those that do not; by default the layer that makes the prediction.
+        mode: `tuned` trains the weights on, `fixed` leaves them as they are.
+        batchnorm: Whether batch normalisation of `fixed` layers normalises by the statistics of the
+            batch and goes on to gather them, `adapt`, or keeps those of that run, `freeze`.
+    """
+
+    from_: str
+    overrides: list[str] = field(default_factory=list)
+    task: str | None = None
+    layers: list[str] = field(default_factory=lambda: ["*"])
+    without: list[str] = field(default_factory=lambda: ["numbers"])
+    mode: Literal["fixed", "tuned"] = "tuned"
+    batchnorm: Literal["adapt", "freeze"] = "adapt"
+
+
+@dataclass(frozen=True)
 class Candidate:
     """One model that a task may use.
 
@@ -119,12 +143,14 @@ class Candidate:
         args: Its hyper-parameters.
         grid: Lists of hyper-parameters; one candidate for each point of their product.
         copies: Independent copies of the candidate.
+        start: What it starts from; weights that are drawn where null.
     """
 
     model: str
     args: dict[str, Any] = field(default_factory=dict)
     grid: dict[str, list[Any]] = field(default_factory=dict)
     copies: Count = 1
+    start: Start | None = None
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from msml.runs.repair import repair, shorten
 from msml.signals import stop_requests
 from msml.stages.progress import EpochDisplay, OnEpoch, both
 from msml.stages.session import Progress, Session
+from msml.stages.start import sources
 from msml.training.environment import tensorflow
 from msml.training.tensorboard import tensorboard_writer
 
@@ -81,6 +82,7 @@ def opened_together(
             if tensorboard:
                 epoch = both(epoch, tensorboard_writer(directory.file("tensorboard")))
             session = Session(each, directory, Progress(epoch, display.done, stop))
+            session.starts = sources(session)
             recording.enter_context(_begun(session, len(several)))
             sessions.append(session)
         yield sessions
@@ -125,7 +127,9 @@ def _check_earlier(session: Session) -> None:
         )
     pairs = zip(session.values.plugins, before["plugins"], session.plugins, strict=True)
     changed = [name for name, then, now in pairs if then != now]
-    if changed := [*changed, *(n for n, m in session.files.items() if before["files"].get(n) != m)]:
+    known = {**before["files"], **before.get("starts", {})}
+    named = {**session.files, **session.start_marks}
+    if changed := [*changed, *(name for name, mark in named.items() if known.get(name) != mark)]:
         raise DataError(f"{', '.join(changed)}: changed since {where} began; {remedy}")
     session.keep_transforms()  # they may have been damaged
     then, now = before["sessions"][0]["versions"], _about(session)["versions"]
@@ -147,6 +151,7 @@ def _facts(session: Session) -> dict[str, Any]:
         },
         "plugins": session.plugins,
         "files": session.files,
+        "starts": session.start_marks,
         "machine": platform.machine(),
         "environment": asdict(session.environment),
     }

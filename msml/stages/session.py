@@ -68,6 +68,7 @@ class Session(Setup):
         super().__init__(recipe.values, directory, columns, classes)
         self.progress = progress
         self.resolved = recipe.resolved()
+        self.located = recipe.locate
         self.data_file = event_source(recipe)
         self.plugins = [
             plugin_hash(recipe.locate(f"plugins.{i}", name))
@@ -102,7 +103,13 @@ class Session(Setup):
             "precision": self.precision,
             "xla": self.values.xla,
             "environment": asdict(self.environment),
+            **({"starts": self.start_marks} if self.starts else {}),
         }
+
+    @property
+    def start_marks(self) -> dict[str, str]:
+        """Hashes of the weights that candidates start from, by where these lie."""
+        return {each.where: each.mark for each in self.starts.values()}
 
     @cached_property
     def _data_facts(self) -> list[Any]:

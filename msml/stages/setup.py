@@ -26,6 +26,7 @@ from msml.recipe.schema import TrainRecipe
 from msml.runs.directory import RunDirectory
 from msml.training.augmentation import aligned, momenta
 from msml.training.environment import Environment, environment, resolve_precision
+from msml.training.start import Source
 
 
 class Setup:
@@ -36,6 +37,10 @@ class Setup:
         directory: Where the run lives.
         columns: The columns of its events.
         classes: Number of classes of each task's target; 0 where it has none.
+
+    Attributes:
+        starts: Weights of other runs that candidates start from, by task and candidate; needed for
+            training only.
     """
 
     def __init__(
@@ -58,6 +63,7 @@ class Setup:
             )
             for name, spec in expand(values).items()
         }
+        self.starts: Mapping[tuple[str, str], Source] = {}
         self._outputs: dict[str, dict[str, tuple[int, ...]]] = {}
 
     @cached_property

@@ -1,6 +1,7 @@
 """What a pre-training depends on: runs in which that is the same share it."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,8 @@ def pretraining_mark(
         "candidate": [candidate, model.model],
         "arguments": dict(model.args),
     }
+    if model.start is not None:
+        described["start"] = asdict(model.start)
     if spec.each:
         described["each"] = [spec.each, spec.real, spec.mask]
     sources = map(plugin_fingerprint, (models.get(model.model), losses.get(spec.loss)))

@@ -8,7 +8,7 @@ from typing import Any
 from msml.chain import WEIGHT, Chain
 from msml.data.kinematics import Array
 from msml.ensemble import Predictor
-from msml.errors import DataError
+from msml.errors import DataError, RecipeError
 from msml.models.build import build
 from msml.recipe.expand import TOTAL
 from msml.recipe.schema_training import Fit
@@ -21,6 +21,7 @@ from msml.training.checkpoint import load_arrays, save_arrays, variable_arrays
 from msml.training.epoch import Step, Stream, Tensor
 from msml.training.fit import History, Trainee, Watch, fit
 from msml.training.measure import EVALUATION_BATCH, Outputs, measurement, predictor
+from msml.training.start import begin
 from msml.training.steps import make_loss_step, make_optimizer
 from msml.training.variables import load_weights, model_seed, model_variables, numbered
 from msml.weighting.diagnosis import chain_diagnosis, weighting_notes
@@ -78,6 +79,8 @@ class Training:
 def build_model(session: Setup, task: str, candidate: str, *, fresh: str = "") -> Any:
     """Build a candidate; its initial weights follow from seed, task and candidate.
 
+    Those that it starts from another run with are as they are there.
+
     Args:
         session: The run.
         task: The task.
@@ -89,7 +92,14 @@ def build_model(session: Setup, task: str, candidate: str, *, fresh: str = "") -
     seed = model_seed(session.values.seed, task, candidate, fresh)
     seen = session.tasks[task].output
     about = (session.precision, seen, session.masks(task), session.each(task))
-    return build(spec.model, inputs, output, spec.args, seed, *about)
+    model = build(spec.model, inputs, output, spec.args, seed, *about)
+    if spec.start is not None and (task, candidate) in session.starts:
+        try:
+            begin(model, spec.start, session.starts[task, candidate])
+        except RecipeError as error:
+            key = f"tasks.{task}.candidates.{spec.source}.start"
+            raise RecipeError([f"{key}: {problem}" for problem in error.problems]) from error
+    return model
 
 
 def use_xla(session: Session, models: Iterable[Any], steps: int) -> bool:

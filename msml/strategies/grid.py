@@ -3,7 +3,7 @@
 import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,9 @@ def train_combinations(sessions: Sequence[Session], at_once: int | None = None) 
 def _form(session: Session, chosen: Chosen) -> str:
     """What is the same for combinations of equal models."""
     specs = (session.tasks[task].candidates[name] for task, name in chosen.items())
-    return fingerprint([[spec.model, dict(spec.args)] for spec in specs])
+    return fingerprint(
+        [[s.model, dict(s.args), asdict(s.start) if s.start else None] for s in specs]
+    )
 
 
 def _is_done(chosen: Chosen, session: Session) -> bool:

@@ -14,8 +14,9 @@ from rich.text import Text
 from msml.errors import StoppedError
 from msml.files import is_locked
 from msml.sweep.execute import SKIPPED, left
-from msml.sweep.plan import Plan, Unit
+from msml.sweep.plan import Plan
 from msml.sweep.unit import Outcome, tail
+from msml.sweep.units import Unit
 
 _KINDS = ("done", "failed", "skipped", "running", "waiting")
 _MOST_SHOWN = 12

@@ -17,9 +17,10 @@ from msml.recipe.schema import Sweep
 from msml.signals import stop_requests
 from msml.sweep.child import follow_parent
 from msml.sweep.cluster import Workers, packages, workers
-from msml.sweep.plan import Plan, Unit
+from msml.sweep.plan import Plan
 from msml.sweep.points import full_check
 from msml.sweep.unit import Outcome, environment
+from msml.sweep.units import Unit
 from msml.sweep.worker import stop, work
 
 _SECONDS_BETWEEN_LOOKS = 0.5
@@ -65,7 +66,9 @@ def check_models(plan: Plan, units: Sequence[Unit]) -> None:
         RecipeError: Holds all problems found.
     """
     distinct = {
-        tuple(o for o in unit.overrides if not _ALIKE.match(o)): unit.overrides for unit in units
+        tuple(o for o in unit.overrides if not _ALIKE.match(o)): unit.overrides
+        for unit in units
+        if not unit.recipe
     }
     with ProcessPoolExecutor(1, get_context("spawn"), _apart) as pool:
         problems = pool.submit(full_check, plan.recipe, list(distinct.values())).result()

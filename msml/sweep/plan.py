@@ -1,7 +1,6 @@
-"""The units of work of a sweep and what they depend on; written to `plan.json`."""
+"""The plan of a sweep: its units of work and how far they are; written to `plan.json`."""
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,50 +13,13 @@ from msml.recipe.schema import Sweep
 from msml.runs.attempt import last_attempt
 from msml.runs.directory import check_intact, read_json, read_json_if_there
 from msml.runs.status import STOPPED
-from msml.sweep.groups import REPLICAS, Group, alike, groups
+from msml.sweep.groups import alike, groups
 from msml.sweep.points import Point, points, settings
+from msml.sweep.units import Unit, units
 
 FORMAT = 1
 PLAN = "plan.json"
 LOG = "log.txt"
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One piece of work, done by one process.
-
-    Attributes:
-        number: Its number in the plan, after all that it needs.
-        stage: The command that does it: `replicas`, `pretrain`, or the sweep's stage.
-        values: The point's value on each axis.
-        overrides: What makes the point.
-        directory: The run directory, below the folder of all runs.
-        results: Files in the run directory that are there when it is done; `*` is any name.
-        needs: Numbers of the units that come before.
-        level: The longest way to a unit that needs nothing.
-        seeds: The seeds that it trains at once, where it is for runs of several seeds; its
-            directory is that of the first.
-    """
-
-    number: int
-    stage: str
-    values: Mapping[str, Any]
-    overrides: tuple[str, ...]
-    directory: str
-    results: tuple[str, ...]
-    needs: tuple[int, ...]
-    level: int
-    seeds: tuple[int, ...] = ()
-
-    @property
-    def prepares(self) -> bool:
-        """Whether it is of use for those that need it only."""
-        return self.stage in ("pretrain", REPLICAS)
-
-    @property
-    def can_be_spared(self) -> bool:
-        """Whether those that need it can do its work themselves."""
-        return self.stage == REPLICAS
 
 
 @dataclass(frozen=True)
@@ -106,7 +68,8 @@ class Plan:
         several = []
         if unit.seeds:
             several = ["--seeds", ",".join(map(str, unit.seeds)), "--stage", self.stage]
-        return [unit.stage, "--runs", self.runs, *several, "--", self.recipe, *unit.overrides]
+        recipe = unit.recipe or self.recipe
+        return [unit.stage, "--runs", self.runs, *several, "--", recipe, *unit.overrides]
 
     def is_done(self, unit: Unit) -> bool:
         """Whether the results of a unit are there."""
@@ -181,61 +144,6 @@ def _replicas(sweep: Sweep, recipe: str, found: Sequence[Point], folder: Path) -
     from msml.sweep.at_once import most_at_once
 
     return most_at_once(recipe, found[0].overrides, sweep.stage, most, sweep.threads)
-
-
-def units(found: Sequence[Point], stage: str, several: Sequence[Group] = ()) -> list[Unit]:
-    """Divide points into units.
-
-    What runs of several seeds train at once is a unit of its own, and so is pre-training that
-    several runs share, in the directory of the first of them; what only one run needs is left to
-    that run.
-    """
-    distinct = list({point.directory: point for point in found}.values())
-    uses = Counter(mark for point in distinct for mark in point.pretraining)
-    maker: dict[str, int] = {}  # of each shared candidate, by its mark
-    made: list[Unit] = []
-
-    def add(what: str, point: Point, needs: set[int], group: Group | None = None) -> int:
-        made.append(
-            Unit(
-                number=len(made),
-                stage=what,
-                values=point.values,
-                overrides=group.overrides if group else point.overrides,
-                directory=point.directory,
-                results=group.results if group else point.results[what],
-                needs=tuple(sorted(needs)),
-                level=1 + max((made[n].level for n in needs), default=-1),
-                seeds=tuple(each.seed for each in group.points) if group else (),
-            )
-        )
-        return len(made) - 1
-
-    together: dict[str, int] = {}  # of each point in a group, by its directory
-    for group in several:
-        marks = frozenset[str]().union(*(point.pretraining for point in group.points))
-        needs = {maker[mark] for mark in marks & maker.keys()}
-        unit = add(REPLICAS, group.points[0], needs, group)
-        maker = dict.fromkeys(marks, unit) | maker
-        together |= {point.directory: unit for point in group.points}
-    for point in distinct:
-        shared = {mark for mark in point.pretraining if uses[mark] > 1}
-        if new := shared - maker.keys():
-            unit = add("pretrain", point, {maker[mark] for mark in shared - new})
-            maker |= dict.fromkeys(new, unit)
-        own = {together[point.directory]} if point.directory in together else set()
-        add(stage, point, {maker[mark] for mark in shared} | own)
-    return _in_order(made)
-
-
-def _in_order(made: Sequence[Unit]) -> list[Unit]:
-    """Number units anew, those that need nothing first."""
-    order = sorted(made, key=lambda unit: (unit.level, unit.number))
-    number = {unit.number: new for new, unit in enumerate(order)}
-    return [
-        Unit(**{**vars(u), "number": new, "needs": tuple(sorted(number[n] for n in u.needs))})
-        for new, u in enumerate(order)
-    ]
 
 
 def write(plan: Plan) -> Path:

@@ -11,14 +11,15 @@ from msml.checks.validate import load_valid
 from msml.data.described import paths
 from msml.data.source import event_source
 from msml.errors import DataError, RecipeError
-from msml.files import fingerprint
-from msml.recipe import Recipe, read_source
+from msml.files import fingerprint, user_path
+from msml.recipe import Recipe, load, read_source
 from msml.recipe.expand import candidates, chain_name, chains, expand
 from msml.recipe.messages import unknown
 from msml.recipe.schema import Sweep, TrainRecipe
 from msml.recipe.tree import COMMAND_LINE, line
 from msml.runs import layout
 from msml.runs.directory import run_directory
+from msml.runs.status import run_of
 from msml.stages.sharing import pretrained_tasks, pretraining_mark
 from msml.sweep.axes import SETTINGS, Space, space, split_settings
 
@@ -34,6 +35,23 @@ class _Block:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """A run of another recipe, from whose weights a candidate starts.
+
+    Attributes:
+        recipe: The recipe, as `msml` is asked for it.
+        overrides: What makes the run.
+        directory: Its run directory, below the folder of all runs.
+        results: The files that are there when it is trained.
+    """
+
+    recipe: str
+    overrides: tuple[str, ...]
+    directory: str
+    results: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Point:
     """One run of a sweep.
 
@@ -45,6 +63,7 @@ class Point:
         results: The files, in the run directory, that are there when a stage is done.
         seed: Its seed.
         alike: A mark that is the same for points that differ in the seed only.
+        origins: Runs from whose weights candidates start.
         unblind: Whether it shows blind subsets.
     """
 
@@ -55,6 +74,7 @@ class Point:
     results: Mapping[str, tuple[str, ...]]
     seed: int = 0
     alike: str = ""
+    origins: tuple[Origin, ...] = ()
     unblind: bool = False
 
 
@@ -153,8 +173,25 @@ def _point(
         results=_results(loaded.values),
         seed=loaded.values.seed,
         alike=fingerprint({**resolved, "seed": None}),
+        origins=_origins(loaded, runs),
         unblind=loaded.values.evaluate.unblind,
     )
+
+
+def _origins(loaded: Recipe[TrainRecipe], runs: Path) -> tuple[Origin, ...]:
+    """Find the runs of recipes that candidates start from, each once."""
+    found: dict[str, Origin] = {}
+    for task, spec in loaded.values.tasks.items():
+        for name, candidate in spec.candidates.items():
+            start = candidate.start
+            if start is None or user_path(start.from_).is_dir():
+                continue
+            place = loaded.locate(f"tasks.{task}.candidates.{name}.start.from", start.from_)
+            values = load(str(place), TrainRecipe, start.overrides).values
+            directory = run_of(str(place), start.overrides, runs).relative_to(runs).as_posix()
+            results = _results(values)["posttrain"]
+            found[directory] = Origin(str(place), tuple(start.overrides), directory, results)
+    return tuple(found.values())
 
 
 def pretraining(recipe: Recipe[TrainRecipe]) -> dict[str, tuple[str, str]]:

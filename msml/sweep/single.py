@@ -6,8 +6,9 @@ from types import FrameType
 from msml.errors import IncompleteError, RecipeError, StoppedError
 from msml.signals import answered
 from msml.sweep import batch
-from msml.sweep.plan import Plan, Unit, read
+from msml.sweep.plan import Plan, read
 from msml.sweep.unit import CHILDREN, Outcome, carry_out
+from msml.sweep.units import Unit
 
 _MARK = "run-unit"
 

@@ -13,7 +13,8 @@ from typing import IO
 from msml.errors import DataError, StoppedError
 from msml.files import is_locked
 from msml.runs.directory import IN_USE
-from msml.sweep.plan import LOG, Plan, Unit
+from msml.sweep.plan import LOG, Plan
+from msml.sweep.units import Unit
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 _STARTS = 3  # of a unit whose process is killed

@@ -4,8 +4,9 @@ import asyncio
 import signal
 from typing import Any
 
-from msml.sweep.plan import Plan, Unit
+from msml.sweep.plan import Plan
 from msml.sweep.unit import CHILDREN, Outcome, carry_out
+from msml.sweep.units import Unit
 
 _SECONDS_BETWEEN_LOOKS = 0.1
 

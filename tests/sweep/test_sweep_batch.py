@@ -13,7 +13,8 @@ from msml.errors import RecipeError
 from msml.recipe.schema import Sweep
 from msml.sweep import batch
 from msml.sweep.cluster import workers
-from msml.sweep.plan import Plan, Unit, write
+from msml.sweep.plan import Plan, write
+from msml.sweep.units import Unit
 
 
 @pytest.fixture

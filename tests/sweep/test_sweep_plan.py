@@ -16,11 +16,12 @@ from msml.runs.status import run_of
 from msml.sweep.batch import slurm
 from msml.sweep.collect import collect
 from msml.sweep.execute import SKIPPED, Follower, _Execution, left
-from msml.sweep.plan import make, read, units, write
+from msml.sweep.plan import make, read, write
 from msml.sweep.points import Point
 from msml.sweep.single import run_one
 from msml.sweep.tables import show_rows
 from msml.sweep.unit import Outcome
+from msml.sweep.units import units
 
 RUNS = Path("runs")
 SWEEP = """
