@@ -43,6 +43,11 @@ def median_seconds(epoch: Callable[[], None], epochs: int) -> float:
     return float(np.median(seconds))
 
 
+def now() -> Any:
+    """Seconds by the clock, and those of all cores that this process has used."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
 def apart(script: str, *arguments: str, python: str | Path = sys.executable) -> Any:
     """Run a script in a process of its own; what it prints last is JSON."""
     command = [python, script, *arguments]
