@@ -12,7 +12,7 @@ the challenge's format: they serve for timing alone. LUMIN trains its members on
 which one is timed, on one thread unless told otherwise: more are slower for networks this small,
 and where something else is at work far slower. msml trains them in one graph, on all cores. Each
 side runs in a process of its own. Times are medians without the first epoch: by the clock, and of
-all cores together (CPU), which other work on the machine changes little.
+all cores together (CPU), which other work on the machine changes less.
 """
 
 import argparse
