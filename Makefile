@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
+# Where `make bench-lumin` keeps the environment of LUMIN, and what it asks pip for besides.
+LUMIN ?= build/lumin
+LUMIN_WITH ?=
 
-.PHONY: install run test test-slow lint bench clean
+.PHONY: install run test test-slow lint bench bench-lumin clean
 
 install: $(VENV)/installed
 
@@ -31,6 +34,10 @@ bench: install
 	$(BIN)/python scripts/bench_training.py
 	$(BIN)/python scripts/bench_sets.py
 	$(BIN)/python scripts/bench_search.py
+
+# Not in `bench`: it installs PyTorch, 2 to 7 GB by its build.
+bench-lumin: install
+	$(BIN)/python scripts/bench_lumin.py $(LUMIN) --with $(LUMIN_WITH)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache

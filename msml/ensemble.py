@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from msml.chain import Batch, Chain, Named, Tensor
-from msml.recipe.expand import TaskSpec
+from msml.recipe.expand import TaskSpec, source_of
 from msml.registry import losses
 
 View = Callable[[Batch], Batch]
@@ -25,8 +25,8 @@ class Ensemble:
     Attributes:
         members: Chains that differ in their weights only.
         shares: Weight of each member; they sum to 1.
-        views: Copies of a batch that each member sees, such as rotated ones; their predictions
-            count alike.
+        views: Copies of a batch that each member sees, such as rotated ones, each column by itself;
+            their predictions count alike.
     """
 
     members: Sequence[Chain]
@@ -50,18 +50,22 @@ class Ensemble:
         """What the loss of each task sees, under its name, averaged."""
         batches = [view(batch) for view in self.views]
         found = [m.outputs(b, training=training) for m in self.members for b in batches]
-        shares = [share / len(batches) for share in self.shares for _ in batches]
+        shares = [part.share for part in self.parts]
         specs = {task: self.members[0].tasks[task] for task in self.models}
         return {
             task: {spec.output: average(spec, [each[task][spec.output] for each in found], shares)}
             for task, spec in specs.items()
         }
 
-    def answer(self, task: str, inputs: Any, *, training: bool) -> Named:
-        """What the loss of a task sees, of one model's inputs for all members; averaged."""
-        spec = self.members[0].tasks[task]
-        found = [member.answer(task, inputs, training=training) for member in self.members]
-        return {spec.output: average(spec, [each[spec.output] for each in found], self.shares)}
+    @property
+    def parts(self) -> list["Part"]:
+        """The predictions that are averaged."""
+        share = 1 / len(self.views)
+        return [
+            Part(member, view, each * share)
+            for member, each in zip(self.members, self.shares, strict=True)
+            for view in self.views
+        ]
 
     def task_losses(self, batch: Batch, outputs: Mapping[str, Named]) -> list[Tensor]:
         """Weighted mean loss of each task, scalars, in the order of the models."""
@@ -70,6 +74,56 @@ class Ensemble:
 
 Predictor = Chain | Ensemble
 """Whatever predicts the outputs of tasks."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the predictions that an ensemble averages.
+
+    Attributes:
+        chain: A member.
+        view: The copy of a batch that it sees.
+        share: Weight of the prediction.
+    """
+
+    chain: Chain
+    view: View
+    share: float
+
+    def seen(self, task: str, inputs: Sequence[Tensor]) -> Any:
+        """What the model of a task is called with: its inputs, those that are columns in this view.
+
+        Others are outputs of earlier tasks, which the chain gave for the view.
+        """
+        tasks = self.chain.tasks
+        found = [
+            x if source_of(name, tasks).output else self.view({name: x})[name]
+            for name, x in zip(tasks[task].inputs, inputs, strict=True)
+        ]
+        return found if len(found) > 1 else found[0]
+
+
+def parts_of(predictor: Predictor) -> list[Part]:
+    """The predictions that are averaged: a chain's own is the only one."""
+    return predictor.parts if isinstance(predictor, Ensemble) else [Part(predictor, dict, 1.0)]
+
+
+def answer(parts: Sequence[Part], task: str, inputs: Sequence[Sequence[Tensor]]) -> Tensor:
+    """What the loss of a task sees: the average over parts.
+
+    Args:
+        parts: Of a predictor.
+        task: The task.
+        inputs: Those of the task's model in each part, or in all alike; columns as they are before
+            a part's view of them.
+    """
+    spec = parts[0].chain.tasks[task]
+    given = inputs if len(inputs) > 1 else [inputs[0]] * len(parts)
+    found = [
+        part.chain.answer(task, part.seen(task, each), training=False)[spec.output]
+        for part, each in zip(parts, given, strict=True)
+    ]
+    return found[0] if len(parts) == 1 else average(spec, found, [part.share for part in parts])
 
 
 def average(spec: TaskSpec, outputs: Sequence[Tensor], shares: Sequence[float]) -> Tensor:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,13 @@ def median_seconds(epoch: Callable[[], None], epochs: int) -> float:
     return float(np.median(seconds))
 
 
-def apart(script: str, *arguments: str) -> Any:
+def now() -> Any:
+    """Seconds by the clock, and those of all cores that this process has used."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
+def apart(script: str, *arguments: str, python: str | Path = sys.executable) -> Any:
     """Run a script in a process of its own; what it prints last is JSON."""
-    command = [sys.executable, script, *arguments]
+    command = [python, script, *arguments]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(done.stdout.splitlines()[-1])

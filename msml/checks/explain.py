@@ -6,7 +6,7 @@ from msml.checks.features import described, single_features
 from msml.checks.meaning import classes_of, not_comparable
 from msml.checks.names import metric_problems
 from msml.checks.wiring import Columns
-from msml.recipe.expand import PROBABILITIES, duplicates, source_of
+from msml.recipe.expand import duplicates
 from msml.recipe.messages import Problem, unknown
 from msml.recipe.schema import TrainRecipe
 
@@ -23,27 +23,11 @@ def check_explanations(recipe: TrainRecipe, columns: Columns, sound: bool) -> It
         ("evaluate.importance", recipe.evaluate.importance),
         ("evaluate.dependence", recipe.evaluate.dependence),
     ):
-        if block is None:
-            continue
-        name = _task(recipe, block.task)
-        if name is None and block.task is not None:
+        if block is not None and block.task is not None and block.task not in recipe.tasks:
             yield f"{key}.task", unknown("task", block.task, recipe.tasks)
-        elif name is not None and (seen := _unlike(recipe, name)):
-            yield key, f"'{name}' sees '{seen}', which is another thing in each member"
     yield from _check_metric(recipe, columns)
     if sound:
         yield from _check_features(recipe, columns)
-
-
-def _unlike(recipe: TrainRecipe, task: str) -> str:
-    """Name an input of a task that an ensemble has no average of; empty where none."""
-    if recipe.posttrain.ensemble is None:
-        return ""
-    for text in recipe.tasks[task].inputs:
-        source = source_of(text, recipe.tasks)
-        if source.output and source.output not in (PROBABILITIES, recipe.tasks[source.name].output):
-            return text
-    return ""
 
 
 def _check_metric(recipe: TrainRecipe, columns: Columns) -> Iterator[Problem]:

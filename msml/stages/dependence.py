@@ -115,12 +115,11 @@ def levels(frozen: FrozenTask, feature: Feature, points: int) -> tuple[Array, Ar
 
 def fixed(frozen: FrozenTask, feature: Feature, value: Array) -> Change:
     """Set a feature to a value, of its axes, for all events; padding stays what it is."""
-    (place,) = feature.places
     which = ... if feature.number is None else (..., feature.number)
-    return partial(_set, frozen.values[place], which, value, frozen.real(feature))
+    return partial(_set, which, value, frozen.real(feature))
 
 
-def _set(values: Array, which: Any, value: Array, real: Array | None, rows: slice) -> Array:
+def _set(which: Any, value: Array, real: Array | None, values: Array, rows: slice) -> Array:
     found = values[rows].copy()
     found[which] = value if real is None else np.where(real[rows], value, found[which])
     return found

@@ -62,9 +62,9 @@ def permuted(frozen: FrozenTask, feature: Feature, number: int) -> dict[int, Cha
     whole = np.ones((frozen.events, 1), bool)
     table = partners(whole if real is None else real, order)
     if feature.number is None:
-        return {place: partial(_all, frozen.values[place], table) for place in feature.places}
+        return dict.fromkeys(feature.places, partial(_all, table))
     (place,) = feature.places
-    return {place: partial(_one, frozen.values[place], table, feature.number)}
+    return {place: partial(_one, table, feature.number)}
 
 
 def partners(real: Array, order: Array) -> Array:
@@ -87,16 +87,16 @@ def partners(real: Array, order: Array) -> Array:
     return table
 
 
-def _all(values: Array, table: Array, rows: slice) -> Array:
+def _all(table: Array, values: Array, rows: slice) -> Array:
     """Take the entries of some events, `(events, ...)`, from their partners."""
     found = values.reshape(*table.shape, -1)[table[rows], np.arange(table.shape[1])]
     return found.reshape(-1, *values.shape[1:])
 
 
-def _one(values: Array, table: Array, number: int, rows: slice) -> Array:
+def _one(table: Array, number: int, values: Array, rows: slice) -> Array:
     """Take one component of the entries of some events from their partners."""
     found = values[rows].copy()
-    found[..., number] = _all(values[..., number], table, rows)
+    found[..., number] = _all(table, values[..., number], rows)
     return found
 
 

@@ -172,7 +172,14 @@ def train(training: Training) -> History:
 def moved(
     session: Session, settings: Fit, step: Step, seeds: Sequence[int]
 ) -> tuple[Step, dict[str, Any]]:
-    """Let a step see events as the settings move them; with the variables of that."""
+    """Let a step see events as the settings move them; with the variables of that.
+
+    Args:
+        session: The run.
+        settings: Of the training; a search moves events as `posttrain` does.
+        step: What it does with a batch of train, and of others, which stay as they are.
+        seeds: Of the draws, one for each replica.
+    """
     if settings.augment is None:
         return step, {}
     known = momenta(settings.augment, session.columns, session.pipelines)

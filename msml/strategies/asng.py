@@ -13,7 +13,7 @@ from msml.registry import strategies
 from msml.runs import layout
 from msml.stages.selection import Selection
 from msml.stages.session import Session
-from msml.stages.training import optimise, steps_of, use_xla
+from msml.stages.training import moved, optimise, steps_of, use_xla
 from msml.strategies.natural import Distribution
 from msml.strategies.paths import Paths
 from msml.strategies.pretrained import keep_chain, pretrained_models, streams
@@ -28,7 +28,7 @@ from msml.training.environment import tensorflow
 from msml.training.epoch import Batch, Step, Stream, Tensor, generator, to_device
 from msml.training.fit import History, Trainee
 from msml.training.measure import measurement
-from msml.training.variables import models_variables
+from msml.training.variables import model_seed, models_variables
 from msml.weighting.step import epochs
 
 _KEY = "search/asng"
@@ -81,14 +81,20 @@ class Asng(PathTraining):
 
         weighed = path_notes(paths, train)
         assert paths.weighting is not None
+        step, draws = moved(
+            session,
+            session.values.posttrain,
+            make_asng_step(paths, distribution),
+            [model_seed(seed, _KEY)],
+        )
         shares = {f"share/{task}": share for task, share in distribution.shares.items()}
         trainee = Trainee(
             key=_KEY,
             losses=losses,
             weights=models_variables(paths.supernet.models) | shares,
-            state=training_variables(paths) | distribution.state,
+            state=training_variables(paths) | distribution.state | draws,
             train=epochs(
-                make_asng_step(paths, distribution),
+                step,
                 [train, valid],
                 seed,
                 _KEY,

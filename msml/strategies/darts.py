@@ -17,7 +17,7 @@ from msml.registry import strategies
 from msml.runs import layout
 from msml.stages.selection import Selection
 from msml.stages.session import Session
-from msml.stages.training import optimise
+from msml.stages.training import moved, optimise
 from msml.strategies.alphas import Alphas
 from msml.strategies.darts_choice import by_ranking, scores_of_alpha, scores_of_removal, selection
 from msml.strategies.darts_monitor import entropies, hessian_measurement, ranking_stays
@@ -186,7 +186,8 @@ class DartsSearch:
 
     def _trainee(self) -> Trainee:
         settings = self._settings
-        warm, search = self._epoch(None), self._epoch(self._alpha_optimizer)
+        warm, of_warm = self._epoch(None, "warm-up")
+        search, of_search = self._epoch(self._alpha_optimizer, "search")
 
         def train(epoch: int) -> EpochResult:
             self._tau.assign(settings.tau(epoch))
@@ -204,7 +205,9 @@ class DartsSearch:
             state=numbered(
                 [*self._optimizer.variables, *self._alpha_optimizer.variables, self._draws]
             )
-            | self._weighting.variables,
+            | self._weighting.variables
+            | of_warm
+            | of_search,
             train=train,
             valid=self.measure,
             notes=self._notes(),
@@ -212,17 +215,25 @@ class DartsSearch:
             enough=enough,
         )
 
-    def _epoch(self, alpha_optimizer: Any | None) -> Callable[[int], EpochResult]:
-        return epochs(
-            self._step(alpha_optimizer),
+    def _epoch(
+        self, alpha_optimizer: Any | None, name: str
+    ) -> tuple[Callable[[int], EpochResult], dict[str, Any]]:
+        """Compile epochs of a kind; with the variables of what they draw."""
+        session, seed = self._session, self._session.values.seed
+        seeds = [model_seed(seed, KEY, name)]
+        step = self._step(alpha_optimizer)
+        moving, draws = moved(session, session.values.posttrain, step, seeds)
+        epoch = epochs(
+            moving,
             [self._train, self._valid],
-            self._session.values.seed,
+            seed,
             KEY,
             losses=len(self.losses),
             xla=self._xla,
             weighting=self._weighting,
             of_tasks=self._task_losses,
         )
+        return epoch, {f"{name} {key}": variable for key, variable in draws.items()}
 
     def _step(self, alpha_optimizer: Any | None) -> DartsStep:
         settings = self._settings

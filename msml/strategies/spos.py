@@ -19,7 +19,7 @@ from msml.registry import strategies
 from msml.runs import layout
 from msml.stages.selection import Selection
 from msml.stages.session import Session
-from msml.stages.training import optimise, steps_of, use_xla
+from msml.stages.training import moved, optimise, steps_of, use_xla
 from msml.strategies.evolution import Evolution, Genes, evolve
 from msml.strategies.paths import Paths
 from msml.strategies.pretrained import keep_chain, pretrained_models
@@ -204,13 +204,14 @@ def _trained(session: Session, paths: Paths, settings: Fit, sampling: Any) -> Hi
     drawn = partial(_drawn, paths, sampling, steps, seed)
     measure = make_covering_step(paths)
     assert paths.weighting is not None
+    moving, motions = moved(session, session.values.posttrain, step, [model_seed(seed, _KEY)])
     trainee = Trainee(
         key=_KEY,
         losses=losses,
         weights=weights,
-        state=training_variables(paths),
+        state=training_variables(paths) | motions,
         train=epochs(
-            step,
+            moving,
             [stream],
             seed,
             _KEY,

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from math import inf, isfinite, log, nan, sqrt
 from pathlib import Path
@@ -34,6 +34,7 @@ class Result:
         ranking: Combinations with a number that is higher for a better one.
         gradient_passes: Work of the search, in passes of one model over the train split.
         seconds: Time of the run's processes.
+        absent: Subsets of test of which nothing is known, and why.
     """
 
     variant: str
@@ -45,6 +46,7 @@ class Result:
     ranking: Mapping[str, float]
     gradient_passes: float
     seconds: float
+    absent: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Line:
         tau: Kendall's τ of its ranking of the combinations with the reference's.
         gradient_passes: Mean of them.
         seconds: Mean of them.
+        absent: Subsets of test of which nothing is known, and why.
     """
 
     variant: str
@@ -88,6 +91,7 @@ class Line:
     tau: Mean
     gradient_passes: Mean
     seconds: Mean
+    absent: Mapping[str, str]
 
 
 def results(plan: Plan, axis: str) -> Iterator[Result]:
@@ -121,6 +125,7 @@ def results(plan: Plan, axis: str) -> Iterator[Result]:
             ranking=ranking(selection),
             gradient_passes=selection["gradient_passes"],
             seconds=total_seconds(manifest),
+            absent=_absent(record),
         )
 
 
@@ -216,6 +221,7 @@ def _line(
         tau=mean([kendall_tau(r.ranking, best.ranking) for r, best in pairs]),
         gradient_passes=mean([r.gradient_passes for r in each]),
         seconds=mean([r.seconds for r in each]),
+        absent=each[0].absent,
     )
 
 
@@ -246,6 +252,12 @@ def _sign(name: str) -> int:
 def _valid(path: Path) -> dict[str, float]:
     losses = read_json(path, "valid_losses")["valid_losses"]
     return {name: _number(value) for name, value in losses.items()}
+
+
+def _absent(record: Mapping[str, Any]) -> dict[str, str]:
+    """Subsets of test that were not measured, and why."""
+    known = record.get("subsets", {}).items()
+    return {name: about["reason"] for name, about in known if "reason" in about}
 
 
 def _number(value: float | None) -> float:

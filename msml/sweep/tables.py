@@ -123,6 +123,9 @@ def show_comparison(lines: Sequence[Line], reference: str | None) -> None:
         ]
         where = f"test, {subset}" if subset else "test"
         show(f"{metric} on {where}", ("variant", "mean", "regret"), rows, numbers=(1, 2))
+    for name, reason in dict.fromkeys(each for line in lines for each in line.absent.items()):
+        of = [line.variant for line in lines if line.absent.get(name) == reason]
+        say(f"{name if len(of) == len(lines) else f'{name} of ' + ', '.join(of)}: {reason}")
     losses = list(dict.fromkeys(name for line in lines for name in line.valid))
     means = [(line.variant, *(_mean(line.valid.get(name)) for name in losses)) for line in lines]
     show("Losses on valid", ("variant", *losses), means, numbers=range(1, 1 + len(losses)))

@@ -1,13 +1,13 @@
 """Passes over events that change nothing: losses of a split, and outputs."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from msml.data.kinematics import Array
-from msml.ensemble import Predictor
+from msml.ensemble import Predictor, answer, parts_of
 from msml.training.checkpoint import assign, variable_arrays
 from msml.training.environment import tensorflow
 from msml.training.epoch import Step, Stream, Tensor, compile_epoch
@@ -104,33 +104,24 @@ def batch_predictor(
 
 def answerer(
     chain: Predictor, task: str
-) -> Callable[[Callable[[slice], list[Array]], int], Outputs]:
-    """Compile one task of a chain: a function of what its model is called with.
+) -> Callable[[Callable[[slice], list[list[Array]]], int], Array]:
+    """Compile one task of what predicts: a function of what its models are called with.
 
     Returns:
-        A function of another one, which gives the task's inputs of some rows, and of the number of
-        events. It returns the task's outputs by name.
+        A function of another one, which gives the inputs of some rows as `answer` takes them, and
+        of the number of events. It returns what the task's loss sees.
     """
     tf = tensorflow()
-    compiled = tf.function(
-        lambda given: chain.answer(task, given if len(given) > 1 else given[0], training=False),
-        autograph=False,
-    )
+    parts = parts_of(chain)
+    compiled = tf.function(lambda given: answer(parts, task, given), autograph=False)
 
-    def run(inputs: Callable[[slice], list[Array]], events: int) -> Outputs:
+    def run(inputs: Callable[[slice], list[list[Array]]], events: int) -> Array:
+        blocks = [slice(i, i + EVALUATION_BATCH) for i in range(0, events, EVALUATION_BATCH)]
         with fixed_noise(chain.networks()):
             found = [
-                compiled([tf.convert_to_tensor(each) for each in inputs(rows)])
-                for rows in _blocks(events)
+                compiled([[tf.convert_to_tensor(x) for x in each] for each in inputs(rows)])
+                for rows in blocks
             ]
-        return _joined(found)
+        return np.concatenate([block.numpy() for block in found])
 
     return run
-
-
-def _blocks(events: int) -> list[slice]:
-    return [slice(i, i + EVALUATION_BATCH) for i in range(0, events, EVALUATION_BATCH)]
-
-
-def _joined(blocks: Sequence[Mapping[str, Tensor]]) -> Outputs:
-    return {name: np.concatenate([block[name].numpy() for block in blocks]) for name in blocks[0]}

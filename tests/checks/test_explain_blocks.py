@@ -1,6 +1,7 @@
 """The blocks `evaluate.importance` and `evaluate.dependence`, and what can be explained."""
 
 import pytest
+from recipe_schema import write
 from training import RECIPE, mistakes, values, write_events
 
 from msml.checks.data import check_data
@@ -119,3 +120,16 @@ def test_outputs_that_only_models_know():
         assert (feature.latent, list(feature.components)) == (True, names)
         known = [each.name for each in single_features([rho, modes, feature], False)]
         assert known == ["rho", "decay_modes"]
+
+
+def test_of_an_ensemble_whose_members_have_features_of_their_own():
+    """Each member keeps its own, so that there is nothing to refuse."""
+    text = RECIPE.replace("inputs: [momentum]", "inputs: [momentum.feature, rho]")
+    for name, builder in (("zeros", "zeros"), ("sf", "tau_scale_factor")):
+        text = text.replace(f"      {name}: {{model: {builder}}}\n", "")
+    text = text.replace("{model: tau_mlp}", "{model: mlp, args: {feature: 3}}")
+    text = text.replace("{model: higgs_mlp}", "{model: mlp}").replace(", calo_images]", "]")
+    text += "posttrain: {from: initial, ensemble: {members: 2, folds: 2}}\n"
+    text += "chain: {momentum: mlp, label_of: mlp}\n"
+    asked = [f"{IMPORTANCE}.repeats=2", f"{DEPENDENCE}.features=[rho]"]
+    load_valid(read_source(write(text), TrainRecipe), asked, fast=True)

@@ -1,10 +1,18 @@
+import h5py
+import numpy as np
 import pytest
+from recipe_schema import write
 from training import RECIPE, mistakes, values, write_events
 
+from msml.checks.validate import validate
+from msml.recipe import load
+from msml.recipe.schema import TrainRecipe
 from msml.recipe.schema_evaluation import Validity
 from msml.validity.task import MomentumTask, momentum_tasks, reference_task
 
 ASKED = RECIPE + "evaluate: {validity: {sigma: 2}}\n"
+TURNED = ASKED.replace("inputs: [momentum]", "inputs: [momentum, higgs]")
+TURNED = TURNED.replace("{model: higgs_mlp}", "{model: mlp}")
 SHAPES = {"jets": (2, 4), "taus": (2, 3), "all_jets": (5, 4), "label": ()}
 
 
@@ -58,3 +66,21 @@ def test_any_number_of_objects_and_any_names():
     assert reference_task(tasks, {"taus": "log_pt"}, three) is not None
     assert reference_task(tasks, {"taus": "log_pt"}, SHAPES | {"taus": (3, 3)}) is None
     assert reference_task(tasks, {}, SHAPES) is None
+
+
+@pytest.mark.parametrize(("columns", "good"), [("jets, higgs", False), ("higgs", True)])
+def test_jets_that_are_turned(columns, good):
+    """Their truth is not; what else is turned does not matter."""
+    with h5py.File("events.h5", "r+") as file:
+        file["higgs"] = np.ones((20, 3), np.float32)
+        file["higgs"].attrs["components"] = ["pt", "eta", "phi"]
+        file["higgs"].attrs["axes"], file["higgs"].attrs["units"] = ["component"], ["1"] * 3
+    asked = f"data.align={{columns: [{columns}], to: higgs}}"
+    if good:
+        validate(load(write(TURNED), TrainRecipe, [asked]), fast=True)
+        return
+    (found,) = mistakes(TURNED, asked)
+    assert found == (
+        "r.yaml:25: evaluate.validity: data.align turns 'jets', but not the true 'taus' that they "
+        "are compared with; expected data.align without 'jets', or no validity"
+    )

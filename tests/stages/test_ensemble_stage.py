@@ -9,8 +9,11 @@ import pytest
 from process import Command, Limits, fails, msml, until
 from tiny import only_run, weights
 
+from msml.ensemble import parts_of
 from msml.stages.ensemble import folds
+from msml.stages.frozen import FrozenTask
 from msml.stages.opening import opened
+from msml.stages.posttrain import result as result_of
 
 pytestmark = pytest.mark.xdist_group("stages")
 
@@ -118,6 +121,15 @@ def test_other_events(folder, tmp_path):
         rows = np.asarray(file["event"])
         seen = np.asarray(file["higgs/prediction"])[:, 0]
         assert (np.asarray(others["higgs"])[rows] == seen).all()
+
+
+def test_explanations_predict_as_evaluation_does(folder):
+    """All members, all copies of events."""
+    with opened(str(folder / "tiny.yaml"), (), folder / "runs", False) as session:
+        predictor = result_of(session, {"higgs": "mlp"}, "joint")
+        found = FrozenTask(session, predictor, "higgs").output()
+    assert len(parts_of(predictor)) == 3 * 8
+    assert found == pytest.approx(predictions(only_run(folder)), rel=1e-4, abs=1e-5)
 
 
 def test_folds(folder):

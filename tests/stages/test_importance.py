@@ -76,7 +76,7 @@ def test_importance_is_what_a_loss_rises_by(known):
         for number in range(4):
             other = x.copy()
             (change,) = permuted(task, Feature("x", name, (0,), place, ""), number).values()
-            other[:, place] = change(ALL)[:, place]
+            other[:, place] = change(task.values[0], ALL)[:, place]
             losses = [(each @ KERNEL + 0.5 - y) ** 2 for each in (other, x)]
             rises.append(np.average(losses[0] - losses[1], weights=WEIGHT))
         assert found[name]["value"] == pytest.approx(np.mean(rises), rel=1e-4, abs=1e-6)
@@ -172,6 +172,11 @@ def objects():
     return frozen(columns, OBJECTS, Sum())
 
 
+def changed(task, changes):
+    """Inputs by name, changed."""
+    return {OBJECTS[i].name: change(task.values[i], ALL) for i, change in changes.items()}
+
+
 def test_padding_stays_what_it_is_bit_for_bit():
     session, task = objects()
     columns = session.split("test").columns
@@ -180,7 +185,7 @@ def test_padding_stays_what_it_is_bit_for_bit():
     for feature in features(OBJECTS, ""):
         names.append(feature.name)
         changes = permuted(task, feature, 0)
-        after = {OBJECTS[place].name: change(ALL) for place, change in changes.items()}
+        after = changed(task, changes)
         if len(after) > 1:
             continue
         ((name, values),) = after.items()
@@ -206,7 +211,7 @@ def test_all_that_has_one_mask_moves_with_it():
     *_, whole = features(OBJECTS, "")
     changes = permuted(task, whole, 3)
     assert sorted(changes) == [0, 1, 3]
-    after = {OBJECTS[place].name: change(ALL) for place, change in changes.items()}
+    after = changed(task, changes)
     rows = partners(
         np.ones((EVENTS, 1), bool), np.random.default_rng([0x5EED1, 3]).permutation(EVENTS)
     )

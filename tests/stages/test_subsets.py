@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 from commands import run
+from process import Command, msml, until
 from tiny import results
 
 from msml.errors import DataError
@@ -174,6 +176,22 @@ def test_unblinding_trains_nothing_and_keeps_the_blind_result(done):
     assert again == blind[blind.index("signal on test") :]
     last = states(folder)
     assert {path.name for path in last if last[path] != after.get(path)} <= changed
+
+
+def test_killed_while_unblinding(done, tmp_path):
+    """The same command goes on, and gives the same, bit for bit."""
+    folder, *_ = done
+    other = shutil.copytree(folder, tmp_path / "other")
+    expected = results(only(folder))
+    shutil.rmtree(only(other) / "unblinded")
+    asked = ("evaluate", "blind.yaml", "evaluate.unblind=true")
+    command = Command(other, *asked)
+    until(lambda: any(only(other).glob("unblinded/mlp/*/metrics.json")))
+    command.kill()
+    assert not (only(other) / "unblinded/metrics.json").exists()
+    msml(other, *asked)
+    assert results(only(other)) == expected
+    assert not list(other.rglob("*.tmp"))
 
 
 def test_nothing_of_blind_events_is_in_what_a_blind_run_leaves(done, tmp_path):

@@ -153,7 +153,8 @@ def test_results_are_read_and_missing_ones_left_out(tmp_path, capsys):
         },
         "evaluate/metrics.json": [
             {"chain": chain, "mode": "connected", "metrics": {"second": {"auc": {"value": 0.5}}}},
-            {"chain": chain, "mode": "joint", "metrics": {"second": {"auc": auc}}},
+            {"chain": chain, "mode": "joint", "metrics": {"second": {"auc": auc}},
+             "subsets": {"public": {"events": 9}, "private": {"reason": "blind"}}},
         ],
         "manifest.json": {"sessions": [{"seconds": 3.0}, {"seconds": None}, {"seconds": 4.0}]},
         "posttrain/a+c/joint/metrics.json": {"valid_losses": {"total": 0.4}},
@@ -174,6 +175,23 @@ def test_results_are_read_and_missing_ones_left_out(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "a+c ×1" in shown
     assert "second/auc on test" in shown
+    assert "\nprivate: blind\n" in shown
+    assert "public: " not in shown
+
+
+def test_subsets_of_which_nothing_is_known(capsys):
+    """Each reason is there once, and of which variants it is where not of all."""
+    blind, none = {"private": "blind", "other": "no events"}, {"private": "blind"}
+    found = [
+        replace(result(name, 0, 0.8), absent=absent)
+        for name, absent in (("grid", none), ("darts", blind), ("spos", blind))
+    ]
+    show_comparison(compare(found, "grid"), "grid")
+    shown = capsys.readouterr().out.splitlines()
+    assert [line for line in shown if line.startswith(("private", "other"))] == [
+        "private: blind",
+        "other of darts, spos: no events",
+    ]
 
 
 def test_nothing_to_compare(tmp_path):
