@@ -32,6 +32,7 @@ bench: install
 	$(BIN)/python scripts/bench_events.py
 	$(BIN)/python scripts/bench_reading.py
 	$(BIN)/python scripts/bench_training.py
+	$(BIN)/python scripts/bench_replicas.py
 	$(BIN)/python scripts/bench_sets.py
 	$(BIN)/python scripts/bench_search.py
 
