@@ -19,13 +19,14 @@ from rich.console import Console
 from rich.table import Table
 
 from msml.recipe import load
-from msml.simulation.generator import Generator, true_taus
+from msml.simulation.generator import Generator
 from msml.simulation.job import generate, pileup_pool
 from msml.simulation.pileup import Pool
 from msml.simulation.seeds import batch_seeds
-from msml.simulation.selections import build_selection
+from msml.simulation.selections import Seen, build_selection
 from msml.simulation.settings import EventRecipe
 from msml.simulation.shard import BATCH, EventSimulation
+from msml.simulation.truth import find_truth
 
 _RECIPE = "recipes/events/htautau.yaml"
 _STEPS = ("Pythia", "truth", "detector", "jets", "images")
@@ -47,32 +48,31 @@ class Clock:
 
 def split(recipe: EventRecipe, process: str, pool: Pool, wanted: int) -> dict[str, float]:
     """Seconds an accepted event by step."""
-    selection = build_selection(recipe.selection)
-    settings = {**recipe.pythia, **recipe.processes[process].pythia}
-    generator = Generator(settings, selection.may_pass)
+    selection = build_selection(recipe)
+    generator = Generator.of(recipe, process, selection.veto)
     simulation = EventSimulation(recipe, selection, pool)
     clock = Clock()
     accepted = 0
     while accepted < wanted:
         seed, random = batch_seeds(recipe.seed, process, 0, generator.attempts // BATCH)
         events = clock("Pythia", generator.batch, BATCH, seed)
-        taus = clock("truth", true_taus, events)
-        worth = np.flatnonzero(selection.truth(taus))
-        taus = taus.take(worth)
+        truth = clock("truth", find_truth, events)
+        worth = np.flatnonzero(selection.worth(truth))
+        truth = truth.take(worth)
         particles = clock("truth", generator.stable_particles, events[worth])
         measurement, interactions = clock(
             "detector", simulation.detect, particles, len(worth), random
         )
         flow, jets = clock("jets", simulation.cluster, measurement, len(worth))
-        columns = clock("images", simulation.select, taus, measurement, flow, jets, interactions)
+        seen = Seen(truth, measurement, jets, random)
+        columns = clock("images", simulation.select, seen, flow, interactions)
         accepted += len(columns["rho"])
     return {step: clock.seconds[step] / accepted for step in _STEPS}
 
 
 def bare_pythia(recipe: EventRecipe, process: str, events: int) -> float:
     """Seconds an event of Pythia alone, without veto."""
-    settings = {**recipe.pythia, **recipe.processes[process].pythia}
-    generator = Generator(settings)
+    generator = Generator.of(recipe, process)
     began = time.process_time()
     made = sum(len(generator.batch(BATCH, 1 + i)) for i in range(events // BATCH))
     return (time.process_time() - began) / made

@@ -3,10 +3,10 @@
 import numpy as np
 
 from msml.data.kinematics import Array, pt_eta_phi_m, wrap_phi
-from msml.simulation.generator import TrueTaus
 from msml.simulation.jets import EventJets, FlowObjects
 from msml.simulation.matching import match_jets
 from msml.simulation.settings import Collections
+from msml.simulation.truth import TrueTaus
 
 
 def jet_collections(

@@ -1,5 +1,7 @@
 """The columns that simulated events have."""
 
+from enum import IntEnum
+
 from msml.data.schema import FOUR_VECTOR_UNITS, PT_ETA_PHI_M, Column, register
 
 _TAU_AXIS = "tau jet, leading in jet pt first"
@@ -82,52 +84,118 @@ COLLECTIONS = {
 }
 """Columns for hierarchical studies: jets with their constituents."""
 
+
+class ObjectType(IntEnum):
+    """What an object is, as a number in event files."""
+
+    NONE = 0
+    LEPTON = 1
+    B_JET = 2
+    JET = 3
+    MET = 4
+
+
+_OBJECTS = "object: leptons, missing transverse momentum, b-jets, jets, each leading first"
+OBJECTS = {
+    column.name: column
+    for column in (
+        Column(
+            "objects",
+            "float32",
+            (_OBJECTS, "component"),
+            (None, 4),
+            PT_ETA_PHI_M,
+            FOUR_VECTOR_UNITS,
+            "leptons, b-jets, jets and missing transverse momentum, whose eta and m are 0; m has "
+            "the sign of its square",
+            mask="objects_real",
+        ),
+        Column(
+            "object_types",
+            "int8",
+            (_OBJECTS,),
+            (None,),
+            (),
+            ("1",),
+            "1 lepton, 2 b-jet, 3 jet without a tag, 4 missing transverse momentum; 0 none",
+            mask="objects_real",
+        ),
+        Column(
+            "objects_real",
+            "bool",
+            (_OBJECTS,),
+            (None,),
+            (),
+            ("1",),
+            "false where there is no object",
+        ),
+        Column(
+            "object_counts",
+            "uint8",
+            ("type",),
+            (3,),
+            ("leptons", "b_jets", "jets"),
+            ("1",),
+            "objects of the event within the cuts, kept or not",
+        ),
+    )
+}
+"""Columns of the selection `objects`."""
+
+TAU_PAIRS = {
+    column.name: column
+    for column in (
+        Column(
+            "jets",
+            "float32",
+            (_TAU_AXIS, "component"),
+            (2, 4),
+            PT_ETA_PHI_M,
+            FOUR_VECTOR_UNITS,
+            "reconstructed tau jets after pile-up subtraction; m has the sign of its square",
+        ),
+        Column(
+            "calo_images",
+            "float32",
+            (_TAU_AXIS, "eta", "phi", "layer"),
+            (2, None, None, 3),
+            ("tracker_pt", "ecal_et", "hcal_et"),
+            ("GeV", "GeV", "GeV"),
+            "tracks and calorimeter energy around the jet axis, summed in pixels of eta and phi",
+        ),
+        Column(
+            "taus",
+            "float32",
+            (_TAU_AXIS, "component"),
+            (2, 3),
+            ("pt", "eta", "phi"),
+            ("GeV", "1", "rad"),
+            "true tau leptons, neutrino included, each in the row of its jet",
+        ),
+        Column(
+            "visible_taus",
+            "float32",
+            (_TAU_AXIS, "component"),
+            (2, 4),
+            PT_ETA_PHI_M,
+            FOUR_VECTOR_UNITS,
+            "true visible tau decay products, each in the row of its jet",
+        ),
+        Column(
+            "decay_modes",
+            "int8",
+            (_TAU_AXIS,),
+            (2,),
+            (),
+            ("1",),
+            "5 (charged hadrons - 1) + neutral pions; -1 where unknown",
+        ),
+    )
+}
+"""Columns of the selection `two_hadronic_taus`."""
+
 register(
-    Column(
-        "jets",
-        "float32",
-        (_TAU_AXIS, "component"),
-        (2, 4),
-        PT_ETA_PHI_M,
-        FOUR_VECTOR_UNITS,
-        "reconstructed tau jets after pile-up subtraction; m has the sign of its square",
-    ),
-    Column(
-        "calo_images",
-        "float32",
-        (_TAU_AXIS, "eta", "phi", "layer"),
-        (2, None, None, 3),
-        ("tracker_pt", "ecal_et", "hcal_et"),
-        ("GeV", "GeV", "GeV"),
-        "tracks and calorimeter energy around the jet axis, summed in pixels of eta and phi",
-    ),
-    Column(
-        "taus",
-        "float32",
-        (_TAU_AXIS, "component"),
-        (2, 3),
-        ("pt", "eta", "phi"),
-        ("GeV", "1", "rad"),
-        "true tau leptons, neutrino included, each in the row of its jet",
-    ),
-    Column(
-        "visible_taus",
-        "float32",
-        (_TAU_AXIS, "component"),
-        (2, 4),
-        PT_ETA_PHI_M,
-        FOUR_VECTOR_UNITS,
-        "true visible tau decay products, each in the row of its jet",
-    ),
-    Column(
-        "decay_modes",
-        "int8",
-        (_TAU_AXIS,),
-        (2,),
-        (),
-        ("1",),
-        "5 (charged hadrons - 1) + neutral pions; -1 where unknown",
-    ),
+    *TAU_PAIRS.values(),
     Column("process", "uint8", (), (), (), ("1",), "index into the file's list of processes"),
     Column("seed", "uint32", (), (), (), ("1",), "Pythia's seed of the event's batch"),
     Column(
@@ -158,4 +226,15 @@ register(
         "pile-up transverse momentum per unit area at |eta| < 2.5",
     ),
     *COLLECTIONS.values(),
+    *OBJECTS.values(),
 )
+
+ALWAYS = (
+    "label",
+    "process",
+    "seed",
+    "event_number",
+    "pileup_interactions",
+    "rho",
+)
+"""Columns that all simulated events have."""

@@ -29,6 +29,7 @@ class Tracks:
 
     Attributes:
         event: Row of the batch.
+        kind: `Kind` of the particle.
         pt: Measured transverse momentum.
         eta: Pseudorapidity at the vertex.
         phi: Azimuth at the vertex.
@@ -39,6 +40,7 @@ class Tracks:
     """
 
     event: Array
+    kind: Array
     pt: Array
     eta: Array
     phi: Array
@@ -128,6 +130,7 @@ class DetectorSimulation:
         ecal, photons, hcal, neutral_hadrons = seen
         measured = Tracks(
             tracks.event,
+            tracks.kind,
             track_pt,
             np.arcsinh(tracks.sinh_eta),
             tracks.phi,

@@ -12,20 +12,32 @@ from msml.domains import Domain, Finite, NotNegative, Positive
 
 
 @dataclass(frozen=True)
-class Tracking:
-    """Efficiency and momentum resolution of one kind of charged particle.
+class Efficiency:
+    """Efficiency of something for one kind of charged particle.
 
     Attributes:
-        eta: Upper edges of the efficiency's |eta| bands; no tracks beyond the last.
-        pt: Lower edges of its pt bands; no tracks below the first.
+        eta: Upper edges of the |eta| bands; 0 beyond the last.
+        pt: Lower edges of the pt bands; 0 below the first.
         efficiency: One row an |eta| band, one number a pt band.
-        resolution_eta: Upper edges of the resolution's |eta| bands.
-        resolution: `[a, b]` of each band: relative resolution sqrt(a^2 + (b pt)^2).
     """
 
     eta: list[NotNegative]
     pt: list[NotNegative]
     efficiency: list[list[Annotated[float, Domain(0, 1)]]]
+
+
+@dataclass(frozen=True)
+class Tracking(Efficiency):
+    """Efficiency and momentum resolution of one kind of charged particle.
+
+    Attributes:
+        eta: See `Efficiency`.
+        pt: See `Efficiency`.
+        efficiency: See `Efficiency`.
+        resolution_eta: Upper edges of the resolution's |eta| bands.
+        resolution: `[a, b]` of each band: relative resolution sqrt(a^2 + (b pt)^2).
+    """
+
     resolution_eta: list[NotNegative]
     resolution: list[list[NotNegative]]
 
@@ -88,6 +100,33 @@ _HCAL = Calorimeter(
 )
 
 
+_ELECTRON_IDENTIFICATION = Efficiency(eta=[1.5, 2.5], pt=[10.0], efficiency=[[0.95], [0.85]])
+_MUON_IDENTIFICATION = Efficiency(eta=[2.4], pt=[10.0], efficiency=[[0.95]])
+
+
+@dataclass(frozen=True)
+class BTagging:
+    """Probability that a jet is tagged, by its true flavour and its pt.
+
+    The flavour is that of the heaviest quark near the jet after the showers: b, c, or else light.
+
+    Attributes:
+        delta_r: Largest distance between a jet and a quark that gives it its flavour.
+        quark_pt_min: Least transverse momentum of such a quark.
+        quark_eta_max: Largest |eta| of one.
+        b: `[height, rise, fall]` of b-jets: height tanh(rise pt) / (1 + fall pt).
+        c: The same of c-jets.
+        light: `[constant, slope]` of all others: constant + slope pt.
+    """
+
+    delta_r: Positive = 0.5
+    quark_pt_min: NotNegative = 1.0
+    quark_eta_max: Positive = 2.5
+    b: list[NotNegative] = field(default_factory=lambda: [21.25, 0.0025, 0.063])
+    c: list[NotNegative] = field(default_factory=lambda: [0.25, 0.018, 0.0013])
+    light: list[NotNegative] = field(default_factory=lambda: [0.01, 3.8e-5])
+
+
 @dataclass(frozen=True)
 class Detector:
     """A cylinder with a field along its axis, a tracker and two calorimeters.
@@ -105,6 +144,9 @@ class Detector:
         muons: Tracking of muons.
         ecal: The electromagnetic calorimeter.
         hcal: The hadronic calorimeter.
+        electron_identification: Of electrons with a track.
+        muon_identification: Of muons with a track.
+        b_tagging: Of jets.
     """
 
     magnetic_field: Finite = 3.8
@@ -118,3 +160,6 @@ class Detector:
     muons: Tracking = field(default_factory=lambda: _MUONS)
     ecal: Calorimeter = field(default_factory=lambda: _ECAL)
     hcal: Calorimeter = field(default_factory=lambda: _HCAL)
+    electron_identification: Efficiency = field(default_factory=lambda: _ELECTRON_IDENTIFICATION)
+    muon_identification: Efficiency = field(default_factory=lambda: _MUON_IDENTIFICATION)
+    b_tagging: BTagging = field(default_factory=BTagging)

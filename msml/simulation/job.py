@@ -186,7 +186,7 @@ def _summary(job: Job, process: str) -> dict[str, Any]:
         passed = [a + b for a, b in zip(passed, shard.passed, strict=True)]
         section += shard.cross_section * shard.attempts
         variance += (shard.cross_section_error * shard.attempts) ** 2
-    names = ("passed the parton-level veto", *build_selection(job.recipe.selection).cuts)
+    names = ("passed the parton-level veto", *build_selection(job.recipe).cuts)
     return {
         "label": job.recipe.processes[process].label,
         "events": job.events(process),

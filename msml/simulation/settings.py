@@ -14,11 +14,14 @@ class Process:
     Attributes:
         label: Class of its events; 1 is the signal.
         pythia: Pythia settings by name, read after the common ones; a list reads its lines in turn.
+        slha: Masses and decays of new particles, a text in the format of the SUSY Les Houches
+            Accord; Pythia's supersymmetric processes need one.
         events: Accepted events wanted; the recipe's `events` where None.
     """
 
     label: Label
     pythia: dict[str, Any]
+    slha: str = ""
     events: Count | None = None
 
 

@@ -11,13 +11,14 @@ from msml.data.kinematics import Array
 from msml.errors import RecipeError
 from msml.simulation.collections import jet_collections
 from msml.simulation.detector import DetectorSimulation, Measurement
-from msml.simulation.generator import Generator, TrueTaus, true_taus
+from msml.simulation.generator import Generator
 from msml.simulation.jets import EventJets, FlowObjects, find_jets, flow_objects
 from msml.simulation.particles import Particles
 from msml.simulation.pileup import Pool, overlay
 from msml.simulation.seeds import batch_seeds
-from msml.simulation.selections import Selection, build_selection
+from msml.simulation.selections import Seen, Selection, build_selection
 from msml.simulation.settings import EventRecipe
+from msml.simulation.truth import Truth, find_truth
 
 # Attempts made at once, from one seed; part of what the events depend on.
 BATCH = 50
@@ -73,12 +74,12 @@ class EventSimulation:
         self._detector = DetectorSimulation(recipe.detector)
 
     def run(
-        self, particles: Particles, taus: TrueTaus, random: np.random.Generator
+        self, particles: Particles, truth: Truth, random: np.random.Generator
     ) -> dict[str, Array]:
         """Simulate a batch: columns of the accepted events."""
-        measurement, interactions = self.detect(particles, len(taus.full), random)
-        flow, jets = self.cluster(measurement, len(taus.full))
-        return self.select(taus, measurement, flow, jets, interactions)
+        measurement, interactions = self.detect(particles, len(truth), random)
+        flow, jets = self.cluster(measurement, len(truth))
+        return self.select(Seen(truth, measurement, jets, random), flow, interactions)
 
     def detect(
         self, particles: Particles, events: int, random: np.random.Generator
@@ -97,24 +98,16 @@ class EventSimulation:
         wanted = self._recipe.collections.jets > 0
         return flow, find_jets(flow, events, self._recipe.jets, constituents=wanted)
 
-    def select(
-        self,
-        taus: TrueTaus,
-        measurement: Measurement,
-        flow: FlowObjects,
-        jets: EventJets,
-        interactions: Array,
-    ) -> dict[str, Array]:
+    def select(self, seen: Seen, flow: FlowObjects, interactions: Array) -> dict[str, Array]:
         """Accept events and fill their columns."""
-        recipe = self._recipe
-        selected = self._selection.select(taus, measurement, jets, recipe.images)
+        wanted = self._recipe.collections
+        selected = self._selection.select(seen)
         columns = dict(selected.columns)
         columns["pileup_interactions"] = interactions[selected.events]
-        columns["rho"] = jets.rho[selected.events]
-        if recipe.collections.jets:
-            columns |= jet_collections(
-                jets.take(selected.events), flow, taus.take(selected.events), recipe.collections
-            )
+        columns["rho"] = seen.jets.rho[selected.events]
+        if wanted.jets:
+            jets, taus = seen.jets.take(selected.events), seen.truth.taus.take(selected.events)
+            columns |= jet_collections(jets, flow, taus, wanted)
         return columns
 
 
@@ -143,9 +136,8 @@ def make_shard(
     Raises:
         RecipeError: If the cuts let no event pass.
     """
-    selection = build_selection(recipe.selection)
-    settings = {**recipe.pythia, **recipe.processes[process].pythia}
-    generator = Generator(settings, selection.may_pass if veto else None)
+    selection = build_selection(recipe)
+    generator = Generator.of(recipe, process, selection.veto if veto else None)
     simulation = EventSimulation(recipe, selection, pool)
     shard = Shard()
     blocks: list[dict[str, Array]] = []
@@ -155,12 +147,12 @@ def make_shard(
         events = generator.batch(BATCH, seed)
         new = 0
         if len(events):
-            taus = true_taus(events)
-            worth = np.flatnonzero(selection.truth(taus))
+            truth = find_truth(events)
+            worth = np.flatnonzero(selection.worth(truth))
             shard.passed[1] += len(worth)
             if len(worth):
                 particles = generator.stable_particles(events[worth])
-                block = simulation.run(particles, taus.take(worth), random)
+                block = simulation.run(particles, truth.take(worth), random)
                 new = len(block["rho"])
                 blocks.append({**block, "seed": np.full(new, seed)})
         report(min(new, wanted - accepted))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from msml.data.kinematics import Array
-from msml.simulation.detector_card import Detector, Tracking
+from msml.simulation.detector_card import Detector, Efficiency, Tracking
 from msml.simulation.particles import Kind, Particles
 
 _MUON_FALL_FROM = 1000.0
@@ -19,8 +19,8 @@ def tracking_of(detector: Detector) -> dict[Kind, Tracking]:
     }
 
 
-def efficiency(table: Tracking, pt: Array, eta: Array) -> Array:
-    """Probability of a track, by pt in GeV and eta at the calorimeter's face."""
+def efficiency(table: Efficiency, pt: Array, eta: Array) -> Array:
+    """Probability by pt in GeV and eta; of a track, by eta at the calorimeter's face."""
     eta_band = np.searchsorted(table.eta, np.abs(eta), side="left")
     pt_band = np.searchsorted(table.pt, pt, side="left")
     padded = np.zeros((len(table.eta) + 1, len(table.pt) + 1))

@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 
 from msml.data.kinematics import pt_eta_phi_m, px_py_pz_e
 from msml.simulation.collections import jet_collections
-from msml.simulation.generator import TrueTaus
 from msml.simulation.jets import EventJets, FlowObjects
 from msml.simulation.settings import Collections
+from msml.simulation.truth import TrueTaus
 
 OBJECTS = np.array(
     [

@@ -109,6 +109,8 @@ def test_mistakes_of_meaning_are_all_told_at_once(tmp_path: Path) -> None:
         "images.source=tower",
         "detector.muons.efficiency=[[1, 1]]",
         "detector.ecal.rings=[[0, 2, 10, 36], [2.5, 3, 1, 36]]",
+        "detector.b_tagging.b=[0.5]",
+        "detector.muon_identification.pt=[20, 10]",
     )
     for part in (
         "pythia.Beams:eMC: Pythia has no such setting",
@@ -120,9 +122,12 @@ def test_mistakes_of_meaning_are_all_told_at_once(tmp_path: Path) -> None:
         "images.source: unknown source 'tower'; did you mean 'towers'?",
         "detector.muons.efficiency: expected one row for each of eta",
         "detector.ecal.rings.1: [2.5, 3.0, 1.0, 36.0], expected [eta from",
+        "detector.b_tagging.b: expected [height, rise, fall]",
+        "detector.muon_identification.pt: expected rising numbers",
+        "detector.muon_identification.efficiency: expected one row for each of eta",
     ):
         assert sum(part in line for line in errors) == 1, (part, errors)
-    assert len(errors) == 9
+    assert len(errors) == 12
     assert all(line.startswith("command line: ") for line in errors)
     assert not list(tmp_path.iterdir())
 
@@ -133,6 +138,7 @@ def test_mistakes_of_meaning_are_all_told_at_once(tmp_path: Path) -> None:
         (["selection.name=three_taus"], "selection.name: unknown event selection 'three_taus'"),
         (["columns=[]"], "columns"),
         (["columns=[jets, all_jets]"], "columns"),
+        (["columns=[objects]"], "the selection 'two_hadronic_taus' fills no 'objects'"),
         (["processes.z.pythia.WeakSingleBoson:ffbar2gmZ=off"], "processes.z.pythia: Pythia cannot"),
         (["pileup.mean=1", "pileup.pythia.SoftQCD:all=off"], "pileup.pythia: Pythia cannot"),
         (["events"], "malformed override 'events'"),

@@ -8,13 +8,13 @@ from simulated import FAST, pythia_settings
 from msml.data.kinematics import pair_mass, px_py_pz_e, wrap_phi
 from msml.simulation.generator import (
     Generator,
+    PartonVeto,
     PythiaError,
-    TrueTaus,
     refused_settings,
     setting_lines,
-    true_taus,
 )
 from msml.simulation.particles import Kind
+from msml.simulation.truth import TrueTaus, true_taus
 
 
 def test_setting_lines() -> None:
@@ -56,7 +56,7 @@ def test_pythia_that_cannot_start_says_so(capfd: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_veto_that_never_passes_ends() -> None:
-    generator = Generator(pythia_settings("higgs", **FAST), lambda pt, eta: False)
+    generator = Generator(pythia_settings("higgs", **FAST), PartonVeto(15, lambda pt, eta: False))
     assert len(generator.batch(30, 1)) == 0
     assert len(generator.batch(30, 2)) == 0
     assert generator.attempts == 60
@@ -67,7 +67,8 @@ def test_a_veto_that_never_passes_ends() -> None:
 
 def test_a_veto_that_always_passes_changes_nothing() -> None:
     settings = pythia_settings("higgs", **FAST)
-    plain, hooked = Generator(settings), Generator(settings, lambda pt, eta: True)
+    always = PartonVeto(15, lambda pt, eta: True)
+    plain, hooked = Generator(settings), Generator(settings, always)
     events, same = plain.batch(20, 3), hooked.batch(20, 3)
     assert ak.to_list(events.id) == ak.to_list(same.id)
     assert ak.to_list(events.p.px) == ak.to_list(same.p.px)
@@ -105,7 +106,7 @@ def test_the_veto_sees_the_momenta_that_the_taus_decay_with(process: str) -> Non
         seen.append((list(pt), list(eta)))
         return len(seen) % 3 > 0
 
-    generator = Generator(pythia_settings(process), record)
+    generator = Generator(pythia_settings(process), PartonVeto(15, record))
     events = generator.batch(90, 11)
     assert generator.passed_veto == len(events) == 60
     taus = true_taus(events)
@@ -119,7 +120,8 @@ def test_the_veto_sees_the_momenta_that_the_taus_decay_with(process: str) -> Non
 def sections(process: str, least: float) -> list[tuple[float, float]]:
     settings = pythia_settings(process, **FAST, **{"15:onMode": False, "15:onIfMatch": "16 211"})
     found = []
-    for veto in (None, lambda pt, eta: sum(value > least for value in pt) == 2):
+    two_hard = PartonVeto(15, lambda pt, eta: sum(value > least for value in pt) == 2)
+    for veto in (None, two_hard):
         generator = Generator(settings, veto)
         generator.batch(400, 5)
         found.append(generator.cross_section())

@@ -277,6 +277,7 @@ def test_flow_objects_drop_subtracted_tracks_and_keep_the_measured_direction() -
 
     tracks = Tracks(
         event=np.array([1, 0, 1]),
+        kind=np.zeros(3, np.int8),
         pt=np.array([10.0, 20.0, 30.0]),
         eta=np.array([0.5, -1.0, 2.0]),
         phi=np.array([3.0, -3.0, 0.0]),

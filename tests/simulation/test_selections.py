@@ -7,15 +7,34 @@ from msml.data.kinematics import Array, pt_eta_phi_m, px_py_pz_e
 from msml.errors import RecipeError
 from msml.simulation.calorimeter import Towers
 from msml.simulation.detector import Measurement, Tracks
-from msml.simulation.generator import TrueTaus
 from msml.simulation.jets import EventJets
 from msml.simulation.matching import TauPairCuts
-from msml.simulation.selections import TwoHadronicTaus, build_selection, largest_tau_eta
-from msml.simulation.settings import Images
+from msml.simulation.particles import Kind
+from msml.simulation.selections import Seen, Selected, Selection, build_selection
+from msml.simulation.settings import EventRecipe, Images
+from msml.simulation.tau_pair_selection import TwoHadronicTaus, largest_tau_eta
+from msml.simulation.truth import HeavyQuarks, TrueTaus, Truth
 
 MASS = 1.77693
+RANDOM = np.random.default_rng(1)
 # A tau that passes wherever it is asked for a second one.
 GOOD = (100.0, 0.0)
+
+
+def built(images: Images | None = None, **settings_: object) -> Selection:
+    """The selection of a recipe that has nothing else."""
+    return build_selection(EventRecipe("x.h5", {}, selection=settings_, images=images or Images()))
+
+
+def truth_of(taus: TrueTaus) -> Truth:
+    events = len(taus.full)
+    return Truth(taus, HeavyQuarks(np.zeros((events, 0, 3)), np.zeros((events, 0), np.int8)))
+
+
+def select(
+    selection: Selection, taus: TrueTaus, measurement: Measurement, jets: EventJets
+) -> Selected:
+    return selection.select(Seen(truth_of(taus), measurement, jets, RANDOM))
 
 
 def directions(random: np.random.Generator, count: int) -> Array:
@@ -87,7 +106,7 @@ def test_no_tau_fails_whose_visible_products_are_fiducial(
     tau = np.stack([pt, eta, random.uniform(-np.pi, np.pi, count)], axis=1)
     visible = decays(random, tau, bodies=bodies)
     cuts = TauPairCuts(visible_pt_min=pt_min, visible_eta_max=eta_max)
-    selection = TwoHadronicTaus(cuts)
+    selection = TwoHadronicTaus(cuts, Images())
     limit = largest_tau_eta(pt_min, eta_max)
     # The second tau of each event is certainly good.
     for row in np.flatnonzero(cuts.fiducial(visible)):
@@ -103,7 +122,7 @@ def test_the_bound_on_the_transverse_momentum_is_tight() -> None:
     reached = pt_eta_phi_m(boosted(forward, tau))[0, 0]
     assert reached == pytest.approx(0.5 * (pt + np.hypot(pt, MASS)))
     for least, passes in ((reached * 0.999, True), (reached * 1.001, False)):
-        selection = TwoHadronicTaus(TauPairCuts(visible_pt_min=least))
+        selection = TwoHadronicTaus(TauPairCuts(visible_pt_min=least), Images())
         assert selection.may_pass([pt, GOOD[0]], [0.0, GOOD[1]]) == passes
     random = np.random.default_rng(2)
     many = decays(random, np.tile(tau, (200_000, 1)), bodies=2)
@@ -134,7 +153,7 @@ def test_largest_tau_eta_without_a_limit() -> None:
 
 
 def test_may_pass_asks_for_two() -> None:
-    selection = TwoHadronicTaus(TauPairCuts())
+    selection = TwoHadronicTaus(TauPairCuts(), Images())
     assert selection.may_pass([20.0, 30.0], [2.0, -2.0])
     assert not selection.may_pass([20.0], [2.0])
     assert not selection.may_pass([], [])
@@ -147,17 +166,17 @@ def test_may_pass_asks_for_two() -> None:
 
 
 def test_some_jets_counts_those_within_the_cuts() -> None:
-    selection = build_selection({"name": "jets", "least": 2, "jet_pt_min": 25, "jet_eta_max": 2.0})
+    selection = built(name="jets", least=2, jet_pt_min=25, jet_eta_max=2.0)
     jets = np.zeros((4, 3, 4))
     jets[0, :2] = [[50, 1.9, 0, 1], [26, -1.9, 1, 1]]
     jets[1, :2] = [[50, 1.9, 0, 1], [24, -1.9, 1, 1]]
     jets[2] = [[50, 1.9, 0, 1], [40, 2.1, 1, 1], [30, 0, 1, 1]]
-    found = selection.select(None, None, EventJets(jets, None, np.zeros(4)), None)
+    taus = TrueTaus(*np.zeros((2, 4, 2, 4)), np.zeros((4, 2), np.int8))
+    found = select(selection, taus, None, EventJets(jets, None, np.zeros(4)))
     assert found.events.tolist() == [0, 2]
     assert found.columns == {}
-    taus = TrueTaus(*np.zeros((2, 4, 2, 4)), np.zeros((4, 2), np.int8))
-    assert selection.truth(taus).all()
-    assert selection.may_pass([], [])
+    assert selection.worth(truth_of(taus)).all()
+    assert selection.veto is None
 
 
 # Building
@@ -165,7 +184,7 @@ def test_some_jets_counts_those_within_the_cuts() -> None:
 
 def problems(settings_: dict[str, object]) -> list[str]:
     with pytest.raises(RecipeError) as caught:
-        build_selection(settings_)
+        built(**settings_)
     return caught.value.problems
 
 
@@ -192,9 +211,10 @@ def test_unknown_selections_and_cuts() -> None:
 
 
 def test_the_cuts_of_a_recipe_arrive() -> None:
-    selection = build_selection({"name": "two_hadronic_taus", "visible_pt_min": 50})
-    assert not selection.may_pass([40.0, 60.0], [0.0, 0.0])
-    assert selection.may_pass([60.0, 60.0], [0.0, 0.0])
+    veto = built(name="two_hadronic_taus", visible_pt_min=50).veto
+    assert veto.particle == 15
+    assert not veto.may_pass([40.0, 60.0], [0.0, 0.0])
+    assert veto.may_pass([60.0, 60.0], [0.0, 0.0])
 
 
 # Columns
@@ -222,6 +242,7 @@ def hand_made() -> tuple[TrueTaus, Measurement, EventJets]:
     )
     tracks = Tracks(
         event=np.array([1, 1, 1, 2, 0]),
+        kind=np.full(5, Kind.HADRON),
         pt=np.array([10.0, 3.0, 5.0, 7.0, 8.0]),
         eta=np.array([0.53, 0.53, -1.0, 0.1, 0.0]),
         phi=np.array([3.15 - 2 * np.pi, -3.13, 1.1, 0.2, 0.0]),
@@ -247,9 +268,9 @@ def hand_made() -> tuple[TrueTaus, Measurement, EventJets]:
 @pytest.mark.parametrize("source", ["towers", "energy_flow"])
 def test_columns_of_a_hand_made_batch(source: str) -> None:
     taus, measurement, jets = hand_made()
-    selection = build_selection({"name": "two_hadronic_taus"})
-    np.testing.assert_array_equal(selection.truth(taus), [True, True, True])
-    selected = selection.select(taus, measurement, jets, Images(source=source))
+    selection = built(Images(source=source), name="two_hadronic_taus")
+    np.testing.assert_array_equal(selection.worth(truth_of(taus)), [True, True, True])
+    selected = select(selection, taus, measurement, jets)
     np.testing.assert_array_equal(selected.events, [1, 2])
     columns = selected.columns
     np.testing.assert_array_equal(columns["jets"], [jets.jets[1, :2], jets.jets[2, 1:]])
@@ -280,19 +301,19 @@ def test_columns_of_a_hand_made_batch(source: str) -> None:
 def test_taus_that_stand_in_the_other_order_follow_their_jets() -> None:
     taus, measurement, jets = hand_made()
     flipped = TrueTaus(taus.full[:, ::-1], taus.visible[:, ::-1], taus.decay_mode[:, ::-1])
-    selection = build_selection({"name": "two_hadronic_taus"})
+    selection = built(name="two_hadronic_taus")
     for name in ("jets", "taus", "visible_taus", "decay_modes", "calo_images"):
         np.testing.assert_array_equal(
-            selection.select(flipped, measurement, jets, Images()).columns[name],
-            selection.select(taus, measurement, jets, Images()).columns[name],
+            select(selection, flipped, measurement, jets).columns[name],
+            select(selection, taus, measurement, jets).columns[name],
         )
 
 
 @pytest.mark.parametrize("jets", [np.zeros((3, 0, 4)), np.zeros((3, 2, 4))])
 def test_a_batch_without_jets_is_accepted_nowhere(jets: Array) -> None:
     taus, measurement, _ = hand_made()
-    selection = build_selection({"name": "two_hadronic_taus"})
-    selected = selection.select(taus, measurement, EventJets(jets, None, np.zeros(3)), Images())
+    selection = built(name="two_hadronic_taus")
+    selected = select(selection, taus, measurement, EventJets(jets, None, np.zeros(3)))
     assert len(selected.events) == 0
     assert selected.columns["jets"].shape == (0, 2, 4)
     assert selected.columns["calo_images"].shape == (0, 2, 16, 16, 3)
@@ -306,5 +327,5 @@ def test_three_fiducial_taus_are_not_two() -> None:
         np.concatenate([taus.visible, third], axis=1),
         np.concatenate([taus.decay_mode, [[0]] * 3], axis=1),
     )
-    selection = build_selection({"name": "two_hadronic_taus"})
-    np.testing.assert_array_equal(selection.truth(three), [False, True, True])
+    selection = built(name="two_hadronic_taus")
+    np.testing.assert_array_equal(selection.worth(truth_of(three)), [False, True, True])

@@ -9,11 +9,13 @@ from simulated import pythia_settings, recipe
 
 from msml.data.kinematics import Array, wrap_phi
 from msml.errors import RecipeError
-from msml.simulation.generator import Generator, TrueTaus, true_taus
+from msml.simulation.generator import Generator
 from msml.simulation.particles import Particles
 from msml.simulation.seeds import batch_seeds
-from msml.simulation.selections import TwoHadronicTaus, build_selection, largest_tau_eta
+from msml.simulation.selections import Seen, build_selection
 from msml.simulation.shard import EventSimulation, Shard, make_shard
+from msml.simulation.tau_pair_selection import largest_tau_eta
+from msml.simulation.truth import Truth, find_truth
 
 
 def test_seeds_of_batches_are_different_and_fixed() -> None:
@@ -69,32 +71,27 @@ def test_impossible_cuts_end_with_the_counts() -> None:
 
 
 @pytest.fixture(scope="module")
-def batch() -> tuple[Particles, TrueTaus]:
-    generator = Generator(pythia_settings("higgs"), TwoHadronicTaus(recipe_cuts()).may_pass)
+def batch() -> tuple[Particles, Truth]:
+    selection = build_selection(recipe())
+    generator = Generator(pythia_settings("higgs"), selection.veto)
     events = generator.batch(120, 3)
-    taus = true_taus(events)
-    worth = np.flatnonzero(build_selection(recipe().selection).truth(taus))
-    return generator.stable_particles(events[worth]), taus.take(worth)
-
-
-def recipe_cuts() -> object:
-    from msml.simulation.matching import TauPairCuts
-
-    return TauPairCuts()
+    truth = find_truth(events)
+    worth = np.flatnonzero(selection.worth(truth))
+    return generator.stable_particles(events[worth]), truth.take(worth)
 
 
 @pytest.mark.parametrize("source", ["towers", "energy_flow"])
 def test_images_sum_to_what_the_detector_saw_in_the_window(
-    batch: tuple[Particles, TrueTaus], source: str
+    batch: tuple[Particles, Truth], source: str
 ) -> None:
     own = recipe(f"images.source={source}")
-    particles, taus = batch
-    count = len(taus.full)
-    simulation = EventSimulation(own, build_selection(own.selection), None)
+    particles, truth = batch
+    count = len(truth)
+    simulation = EventSimulation(own, build_selection(own), None)
     random = np.random.default_rng(1)
     seen, interactions = simulation.detect(particles, count, random)
     flow, jets = simulation.cluster(seen, count)
-    columns = simulation.select(taus, seen, flow, jets, interactions)
+    columns = simulation.select(Seen(truth, seen, jets, random), flow, interactions)
     images = columns["calo_images"]
     assert len(images) > 15
     # Find the rows of the accepted events again by their leading tau jet.
@@ -123,12 +120,12 @@ def test_images_sum_to_what_the_detector_saw_in_the_window(
     assert (images.sum(axis=(0, 1, 2, 3)) > 0).all()
 
 
-def test_the_measured_energy_is_that_of_the_particles(batch: tuple[Particles, TrueTaus]) -> None:
+def test_the_measured_energy_is_that_of_the_particles(batch: tuple[Particles, Truth]) -> None:
     """Summed over many events, within acceptance: nothing is lost or counted twice."""
-    particles, taus = batch
+    particles, truth = batch
     own = recipe()
-    simulation = EventSimulation(own, build_selection(own.selection), None)
-    seen, _ = simulation.detect(particles, len(taus.full), np.random.default_rng(1))
+    simulation = EventSimulation(own, build_selection(own), None)
+    seen, _ = simulation.detect(particles, len(truth), np.random.default_rng(1))
     true = particles.take(np.abs(particles.sinh_eta) < np.sinh(2.5))
     true = true.take((true.kind != 2) & (true.pt > 1.0))
     energy = sum(t.energy[np.abs(t.eta) < 2.5].sum() for t in (seen.ecal, seen.hcal))
@@ -146,9 +143,9 @@ def accepted_taus(process: str, index: int, wanted: int) -> tuple[Array, int]:
 
 
 def check(taus: Array) -> None:
-    selection = build_selection(recipe().selection)
+    veto = build_selection(recipe()).veto
     for pair in taus.astype(np.float64):
-        assert selection.may_pass(pair[:, 0].tolist(), pair[:, 1].tolist()), pair
+        assert veto.may_pass(pair[:, 0].tolist(), pair[:, 1].tolist()), pair
 
 
 @pytest.mark.parametrize("process", ["higgs", "z"])
