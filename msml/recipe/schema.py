@@ -117,6 +117,8 @@ class Start:
     Attributes:
         from_: The folder of a run, or a recipe, whose run lies below the same folder of runs.
         overrides: What `key=value` made the run of the recipe.
+        chain: Candidates of all tasks of that run, joined by `+`; where null, the chain that it
+            has chosen.
         task: Task of that run; the one of the same name where null.
         layers: Patterns of names of the layers that start from there.
         without: Patterns of those that do not; by default the layer that makes the prediction.
@@ -127,6 +129,7 @@ class Start:
 
     from_: str
     overrides: list[str] = field(default_factory=list)
+    chain: str | None = None
     task: str | None = None
     layers: list[str] = field(default_factory=lambda: ["*"])
     without: list[str] = field(default_factory=lambda: ["numbers"])

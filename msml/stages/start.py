@@ -31,15 +31,16 @@ def sources(session: Session) -> Sources:
         DataError: Something of it is damaged.
     """
     found: Sources = {}
-    read: dict[tuple[Path, str], Source] = {}
+    read: dict[tuple[Path, str | None, str], Source] = {}
     for task, spec in session.tasks.items():
         for name, candidate in spec.candidates.items():
             if (start := candidate.start) is not None:
                 key = f"tasks.{task}.candidates.{candidate.source}.start"
                 run, theirs = _run(session, start, f"{key}.from"), start.task or task
-                if (run, theirs) not in read:
-                    read[run, theirs] = _source(session, run, theirs, task, key)
-                found[task, name] = read[run, theirs]
+                place = run, start.chain, theirs
+                if place not in read:
+                    read[place] = _source(session, *place, task, key)
+                found[task, name] = read[place]
     return found
 
 
@@ -57,9 +58,15 @@ def _run(session: Session, start: Start, key: str) -> Path:
     return run
 
 
-def _source(session: Session, run: Path, theirs: str, task: str, key: str) -> Source:
+def _source(
+    session: Session, run: Path, chosen: str | None, theirs: str, task: str, key: str
+) -> Source:
     """Read the weights of a task's model in a run that is done."""
-    found = finished(run)
+    try:
+        found = finished(run, chosen)
+    except RecipeError as error:  # which speaks of options of a command
+        problems = (problem.removeprefix("--chain: ") for problem in error.problems)
+        raise RecipeError([f"{key}.chain: {problem}" for problem in problems]) from error
     if theirs not in found.setup.tasks:
         raise RecipeError(f"{key}.task: {unknown('task', theirs, found.setup.tasks)}")
     if problem := _other_inputs(session, task, found, theirs):
@@ -68,7 +75,7 @@ def _source(session: Session, run: Path, theirs: str, task: str, key: str) -> So
     if not isinstance(chain, Chain):
         raise RecipeError(f"{key}.from: {run} is an ensemble; expected the run of one chain")
     (path,) = weight_files(found.setup, found.chosen, found.mode)
-    return Source(str(run), digest(path), weights_of(chain.models[theirs]))
+    return Source(str(path.parent), digest(path), weights_of(chain.models[theirs]))
 
 
 def _other_inputs(session: Session, task: str, found: Finished, theirs: str) -> str:
