@@ -9,6 +9,7 @@ from msml.models.stateless import penalised, penalty
 from msml.recipe.schema_training import Fit
 from msml.training.environment import tensorflow
 from msml.training.epoch import Batch, Step, Tensor
+from msml.training.optimizers import named_optimizer
 from msml.training.schedules import follow
 
 
@@ -23,10 +24,7 @@ def make_optimizer(settings: Fit, variables: list[Any], precision: str, steps: i
     """
     import keras
 
-    arguments = {key: value for key, value in settings.optimizer.items() if key != "name"}
-    optimizer = keras.optimizers.get(
-        {"class_name": settings.optimizer["name"], "config": arguments}
-    )
+    optimizer = named_optimizer(settings.optimizer)
     if settings.clip_norm is not None:
         optimizer.global_clipnorm = settings.clip_norm
     if precision == "mixed_float16":

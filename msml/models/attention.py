@@ -1,0 +1,145 @@
+"""Attention between the objects of an event as in GATv2, without a tensor of all pairs."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from msml.models.layers import Shape, registered
+
+Tensor = Any
+SLOPE = 0.2
+"""Of the leaky ReLU for negative numbers."""
+
+_HIDDEN = -1e9  # score of what is padding
+
+
+@registered
+class GraphAttention(keras.layers.Layer):
+    """Let each object take a mean of all, weighted by attention; of each head by its own.
+
+    Called with u = W h, `(events, objects, units)`, which objects are `real`, `(events, objects)`,
+    or None for all, and numbers to be added to the scores, `(events, objects, objects, heads)`, or
+    None. Object i attends to object j by the softmax over j of a · LeakyReLU(u_i + u_j), where `a`
+    and u are a head's part. Returns the means, `(events, objects, units)`, and the attention,
+    `(events, heads, source, destination) float32`: for each destination it sums to 1 over the
+    sources. Padding has 0 both ways.
+
+    Source: Brody, Alon and Yahav, 2105.14491, with the same weights for source and destination.
+    """
+
+    def __init__(self, heads: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.heads = heads
+
+    def build(self, inputs_shape: Shape, *_: Any) -> None:
+        """Make the vector `a` of each head."""
+        units = inputs_shape[-1] or 0
+        size = units // self.heads
+        # Xavier's normal with gain √2, each head's vector being a row of one matrix.
+        spread = keras.initializers.RandomNormal(stddev=2 / (units + size) ** 0.5)
+        self.score = self.add_weight(shape=(self.heads, size), initializer=spread, name="score")
+
+    def call(self, inputs: Tensor, real: Tensor = None, added: Tensor = None) -> Any:
+        """Attend."""
+        _, objects, units = inputs.shape
+        scores = pair_scores(ops.transpose(inputs, (1, 0, 2)), ops.convert_to_tensor(self.score))
+        scores = ops.cast(ops.transpose(scores, (2, 3, 0, 1)), "float32")
+        if added is not None:
+            scores += ops.cast(ops.transpose(added, (0, 3, 1, 2)), "float32")
+        if real is not None:
+            sources = ops.expand_dims(ops.expand_dims(real, 1), 1)
+            scores = ops.where(sources, scores, _HIDDEN)
+        shares = ops.softmax(scores, axis=-1)
+        if real is not None:
+            both = ops.logical_and(sources, ops.expand_dims(ops.expand_dims(real, 1), -1))
+            shares = ops.where(both, shares, 0.0)
+        parts = ops.reshape(inputs, (-1, objects, self.heads, units // self.heads))
+        parts = ops.transpose(parts, (0, 2, 1, 3))
+        found = ops.transpose(ops.matmul(ops.cast(shares, parts.dtype), parts), (0, 2, 1, 3))
+        return ops.reshape(found, (-1, objects, units)), ops.transpose(shares, (0, 1, 3, 2))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments, for saving."""
+        return {**super().get_config(), "heads": self.heads}
+
+
+def pair_scores(inputs: Tensor, vectors: Tensor) -> Tensor:
+    """Score each pair of objects: a · LeakyReLU(u_i + u_j), less what is the same for all j.
+
+    LeakyReLU(x) is 0.2 x + 0.8 relu(x). The linear part belongs to one object; the other one is
+    symmetric, and computed once for two objects. Pairs are taken by their distance in the list:
+    their sums are those of two slices, and one matrix product scores them for all heads. The
+    derivative computes the sums again, so that none are kept for it.
+
+    Args:
+        inputs: u, `(objects, events, units)`.
+        vectors: `(heads, units / heads)`.
+
+    Returns:
+        `(destination, source, events, heads)`.
+    """
+    objects, _, units = inputs.shape
+    heads, places = vectors.shape[0], _places(objects)
+
+    def sums(u: Tensor, distance: int) -> Tensor:
+        pairs = u[: objects - distance] + u[distance:]
+        return ops.relu(ops.reshape(pairs, (-1, units)))
+
+    def listed(rows: Tensor, count: int) -> Tensor:
+        return ops.reshape(rows, (count, -1, heads))
+
+    def scored(u: Tensor, a: Tensor) -> Tensor:
+        matrix = _blocks(a)
+        pairs = ops.concatenate(
+            [listed(ops.matmul(sums(u, d), matrix), objects - d) for d in range(objects)]
+        )
+        linear = listed(ops.matmul(ops.reshape(u, (-1, units)), matrix), objects)
+        return (1 - SLOPE) * ops.take(pairs, places, axis=0) + SLOPE * linear
+
+    def derived(u: Tensor, a: Tensor, upstream: Tensor) -> tuple[Tensor, Tensor]:
+        matrix = _blocks(a)
+        both = (1 - SLOPE) * (upstream + ops.transpose(upstream, (1, 0, 2, 3)))
+        both = ops.reshape(both, (objects**2, -1, heads))
+        linear = ops.reshape(SLOPE * ops.sum(upstream, axis=0), (-1, heads))
+        of_matrix = ops.matmul(ops.transpose(linear), ops.reshape(u, (-1, units)))
+        of_linear = ops.reshape(ops.matmul(linear, ops.transpose(matrix)), (objects, -1, units))
+        of_objects = [[of_linear[i]] for i in range(objects)]
+        for d in range(objects):
+            known = sums(u, d)
+            pairs = both[d : objects * (objects - d) : objects + 1]
+            rows = ops.reshape(pairs if d else 0.5 * pairs, (-1, heads))
+            of_matrix += ops.matmul(ops.transpose(rows), known)
+            slopes = ops.where(known > 0, ops.matmul(rows, ops.transpose(matrix)), 0.0)
+            slopes = ops.reshape(slopes, (objects - d, -1, units))
+            for i in range(objects - d):
+                of_objects[i].append(slopes[i])
+                of_objects[i + d].append(slopes[i])
+        of_inputs = ops.stack([sum(each[1:], each[0]) for each in of_objects])
+        return of_inputs, _of_blocks(of_matrix)
+
+    @ops.custom_gradient
+    def scores(u: Tensor, a: Tensor) -> Any:
+        return scored(u, a), lambda upstream: derived(u, a, upstream)
+
+    return scores(inputs, vectors)
+
+
+def _blocks(vectors: Tensor) -> Tensor:
+    """Each head's vector in its own rows of its column, `(units, heads)`."""
+    heads = vectors.shape[0]
+    wide = ops.expand_dims(vectors, -1) * ops.expand_dims(ops.eye(heads, dtype=vectors.dtype), 1)
+    return ops.reshape(wide, (-1, heads))
+
+
+def _of_blocks(matrix: Tensor) -> Tensor:
+    """Gradient by vectors from the one by `_blocks`, transposed: `(heads, units)`."""
+    heads = matrix.shape[0]
+    wide = ops.reshape(matrix, (heads, heads, -1))
+    return ops.sum(wide * ops.expand_dims(ops.eye(heads, dtype=matrix.dtype), -1), axis=1)
+
+
+def _places(objects: int) -> list[list[int]]:
+    """Where each pair stands in a list by distance, `(objects, objects)`."""
+    starts = [d * objects - d * (d - 1) // 2 for d in range(objects)]
+    return [[starts[abs(i - j)] + min(i, j) for j in range(objects)] for i in range(objects)]
