@@ -43,7 +43,7 @@ class GraphAttention(keras.layers.Layer):
     def call(self, inputs: Tensor, real: Tensor = None, added: Tensor = None) -> Any:
         """Attend."""
         _, objects, units = inputs.shape
-        scores = pair_scores(ops.transpose(inputs, (1, 0, 2)), ops.convert_to_tensor(self.score))
+        scores = pair_scores(ops.transpose(inputs, (1, 0, 2)), _columns(self.score))
         scores = ops.cast(ops.transpose(scores, (2, 3, 0, 1)), "float32")
         if added is not None:
             scores += ops.cast(ops.transpose(added, (0, 3, 1, 2)), "float32")
@@ -64,7 +64,7 @@ class GraphAttention(keras.layers.Layer):
         return {**super().get_config(), "heads": self.heads}
 
 
-def pair_scores(inputs: Tensor, vectors: Tensor) -> Tensor:
+def pair_scores(inputs: Tensor, matrix: Tensor) -> Tensor:
     """Score each pair of objects: a · LeakyReLU(u_i + u_j), less what is the same for all j.
 
     LeakyReLU(x) is 0.2 x + 0.8 relu(x). The linear part belongs to one object; the other one is
@@ -74,13 +74,13 @@ def pair_scores(inputs: Tensor, vectors: Tensor) -> Tensor:
 
     Args:
         inputs: u, `(objects, events, units)`.
-        vectors: `(heads, units / heads)`.
+        matrix: `(units, heads)`, of which column a head's `a` is in its own rows.
 
     Returns:
         `(destination, source, events, heads)`.
     """
     objects, _, units = inputs.shape
-    heads, places = vectors.shape[0], _places(objects)
+    heads, places = matrix.shape[1], _places(objects)
 
     def sums(u: Tensor, distance: int) -> Tensor:
         pairs = u[: objects - distance] + u[distance:]
@@ -90,53 +90,44 @@ def pair_scores(inputs: Tensor, vectors: Tensor) -> Tensor:
         return ops.reshape(rows, (count, -1, heads))
 
     def scored(u: Tensor, a: Tensor) -> Tensor:
-        matrix = _blocks(a)
         pairs = ops.concatenate(
-            [listed(ops.matmul(sums(u, d), matrix), objects - d) for d in range(objects)]
+            [listed(ops.matmul(sums(u, d), a), objects - d) for d in range(objects)]
         )
-        linear = listed(ops.matmul(ops.reshape(u, (-1, units)), matrix), objects)
+        linear = listed(ops.matmul(ops.reshape(u, (-1, units)), a), objects)
         return (1 - SLOPE) * ops.take(pairs, places, axis=0) + SLOPE * linear
 
     def derived(u: Tensor, a: Tensor, upstream: Tensor) -> tuple[Tensor, Tensor]:
-        matrix = _blocks(a)
         both = (1 - SLOPE) * (upstream + ops.transpose(upstream, (1, 0, 2, 3)))
         both = ops.reshape(both, (objects**2, -1, heads))
         linear = ops.reshape(SLOPE * ops.sum(upstream, axis=0), (-1, heads))
-        of_matrix = ops.matmul(ops.transpose(linear), ops.reshape(u, (-1, units)))
-        of_linear = ops.reshape(ops.matmul(linear, ops.transpose(matrix)), (objects, -1, units))
+        of_columns = ops.matmul(ops.transpose(linear), ops.reshape(u, (-1, units)))
+        of_linear = ops.reshape(ops.matmul(linear, ops.transpose(a)), (objects, -1, units))
         of_objects = [[of_linear[i]] for i in range(objects)]
         for d in range(objects):
             known = sums(u, d)
             pairs = both[d : objects * (objects - d) : objects + 1]
             rows = ops.reshape(pairs if d else 0.5 * pairs, (-1, heads))
-            of_matrix += ops.matmul(ops.transpose(rows), known)
-            slopes = ops.where(known > 0, ops.matmul(rows, ops.transpose(matrix)), 0.0)
+            of_columns += ops.matmul(ops.transpose(rows), known)
+            slopes = ops.where(known > 0, ops.matmul(rows, ops.transpose(a)), 0.0)
             slopes = ops.reshape(slopes, (objects - d, -1, units))
             for i in range(objects - d):
                 of_objects[i].append(slopes[i])
                 of_objects[i + d].append(slopes[i])
         of_inputs = ops.stack([sum(each[1:], each[0]) for each in of_objects])
-        return of_inputs, _of_blocks(of_matrix)
+        return of_inputs, ops.transpose(of_columns)
 
     @ops.custom_gradient
     def scores(u: Tensor, a: Tensor) -> Any:
         return scored(u, a), lambda upstream: derived(u, a, upstream)
 
-    return scores(inputs, vectors)
+    return scores(inputs, matrix)
 
 
-def _blocks(vectors: Tensor) -> Tensor:
-    """Each head's vector in its own rows of its column, `(units, heads)`."""
+def _columns(vectors: Tensor) -> Tensor:
+    """Each head's vector in its own rows of its column: `(heads, n)` to `(heads x n, heads)`."""
     heads = vectors.shape[0]
     wide = ops.expand_dims(vectors, -1) * ops.expand_dims(ops.eye(heads, dtype=vectors.dtype), 1)
     return ops.reshape(wide, (-1, heads))
-
-
-def _of_blocks(matrix: Tensor) -> Tensor:
-    """Gradient by vectors from the one by `_blocks`, transposed: `(heads, units)`."""
-    heads = matrix.shape[0]
-    wide = ops.reshape(matrix, (heads, heads, -1))
-    return ops.sum(wide * ops.expand_dims(ops.eye(heads, dtype=matrix.dtype), -1), axis=1)
 
 
 def _places(objects: int) -> list[list[int]]:

@@ -178,7 +178,8 @@ def _described(
     for i in range(size.layers):
         name = f"graph_{i}"
         own = x if x.shape[-1] == size.units else _matrix(x, size.units, f"{name}_own")
-        x = keras.layers.Add(name=f"{name}_sum")([own, neighbours(x, name)])
+        # In this order the variables are in one order too, with a mask and without.
+        x = keras.layers.Add(name=f"{name}_sum")([neighbours(x, name), own])
         x = style.finished(x, name)
     x = joined([found.pooled(x, pooling, "pool"), *found.rest])
     return style.stack(x, size.head_units, size.head_layers, "head")
