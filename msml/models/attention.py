@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from msml.models.layers import Shape, registered
@@ -68,9 +69,9 @@ def pair_scores(inputs: Tensor, matrix: Tensor) -> Tensor:
     """Score each pair of objects: a · LeakyReLU(u_i + u_j), less what is the same for all j.
 
     LeakyReLU(x) is 0.2 x + 0.8 relu(x). The linear part belongs to one object; the other one is
-    symmetric, and computed once for two objects. Pairs are taken by their distance in the list:
-    their sums are those of two slices, and one matrix product scores them for all heads. The
-    derivative computes the sums again, so that none are kept for it.
+    symmetric, and computed once for two objects: for one object and those after it at a time, by
+    one matrix product for all heads. The derivative computes the sums again, so that none are kept
+    for it.
 
     Args:
         inputs: u, `(objects, events, units)`.
@@ -80,41 +81,39 @@ def pair_scores(inputs: Tensor, matrix: Tensor) -> Tensor:
         `(destination, source, events, heads)`.
     """
     objects, _, units = inputs.shape
-    heads, places = matrix.shape[1], _places(objects)
+    heads = matrix.shape[1]
+    half = 1 - 0.5 * np.eye(objects)[..., None, None]  # an object with itself
 
-    def sums(u: Tensor, distance: int) -> Tensor:
-        pairs = u[: objects - distance] + u[distance:]
-        return ops.relu(ops.reshape(pairs, (-1, units)))
+    def sums(u: Tensor, i: int) -> Tensor:
+        return ops.relu(ops.reshape(u[i:] + u[i : i + 1], (-1, units)))
 
-    def listed(rows: Tensor, count: int) -> Tensor:
-        return ops.reshape(rows, (count, -1, heads))
+    def linear(u: Tensor, a: Tensor) -> Tensor:
+        return ops.reshape(ops.matmul(ops.reshape(u, (-1, units)), a), (objects, -1, heads))
 
     def scored(u: Tensor, a: Tensor) -> Tensor:
-        pairs = ops.concatenate(
-            [listed(ops.matmul(sums(u, d), a), objects - d) for d in range(objects)]
-        )
-        linear = listed(ops.matmul(ops.reshape(u, (-1, units)), a), objects)
-        return (1 - SLOPE) * ops.take(pairs, places, axis=0) + SLOPE * linear
+        found = [ops.matmul(sums(u, i), a) for i in range(objects)]
+        pairs = ops.concatenate([ops.reshape(x, (objects - i, -1, heads)) for i, x in enumerate(found)])
+        both = ops.take(pairs, _places(objects), axis=0)
+        return (1 - SLOPE) * both + SLOPE * linear(u, a)
 
     def derived(u: Tensor, a: Tensor, upstream: Tensor) -> tuple[Tensor, Tensor]:
-        both = (1 - SLOPE) * (upstream + ops.transpose(upstream, (1, 0, 2, 3)))
-        both = ops.reshape(both, (objects**2, -1, heads))
-        linear = ops.reshape(SLOPE * ops.sum(upstream, axis=0), (-1, heads))
-        of_columns = ops.matmul(ops.transpose(linear), ops.reshape(u, (-1, units)))
-        of_linear = ops.reshape(ops.matmul(linear, ops.transpose(a)), (objects, -1, units))
-        of_objects = [[of_linear[i]] for i in range(objects)]
-        for d in range(objects):
-            known = sums(u, d)
-            pairs = both[d : objects * (objects - d) : objects + 1]
-            rows = ops.reshape(pairs if d else 0.5 * pairs, (-1, heads))
-            of_columns += ops.matmul(ops.transpose(rows), known)
-            slopes = ops.where(known > 0, ops.matmul(rows, ops.transpose(a)), 0.0)
-            slopes = ops.reshape(slopes, (objects - d, -1, units))
-            for i in range(objects - d):
-                of_objects[i].append(slopes[i])
-                of_objects[i + d].append(slopes[i])
-        of_inputs = ops.stack([sum(each[1:], each[0]) for each in of_objects])
-        return of_inputs, ops.transpose(of_columns)
+        back = ops.transpose(a)
+        alone = ops.reshape(SLOPE * ops.sum(upstream, axis=0), (-1, heads))
+        of_a = [ops.matmul(ops.transpose(alone), ops.reshape(u, (-1, units)))]
+        both = upstream + ops.transpose(upstream, (1, 0, 2, 3))
+        both = (1 - SLOPE) * ops.cast(half, both.dtype) * both
+        first, second, after = [], [], None
+        for i in range(objects):
+            known, slopes = sums(u, i), ops.reshape(both[i, i:], (-1, heads))
+            of_a.append(ops.matmul(ops.transpose(slopes), known))
+            slopes = ops.where(known > 0, ops.matmul(slopes, back), 0.0)
+            slopes = ops.reshape(slopes, (objects - i, -1, units))
+            first.append(ops.sum(slopes, axis=0))
+            # Not one sum of many slices: TensorFlow's has no fixed order.
+            after = slopes if after is None else after[1:] + slopes
+            second.append(after[0])
+        of_u = ops.reshape(ops.matmul(alone, back), (objects, -1, units))
+        return of_u + ops.stack(first) + ops.stack(second), ops.transpose(sum(of_a[1:], of_a[0]))
 
     @ops.custom_gradient
     def scores(u: Tensor, a: Tensor) -> Any:
@@ -131,6 +130,6 @@ def _columns(vectors: Tensor) -> Tensor:
 
 
 def _places(objects: int) -> list[list[int]]:
-    """Where each pair stands in a list by distance, `(objects, objects)`."""
-    starts = [d * objects - d * (d - 1) // 2 for d in range(objects)]
-    return [[starts[abs(i - j)] + min(i, j) for j in range(objects)] for i in range(objects)]
+    """Where each pair stands in a list of the pairs of an object and those from it on."""
+    starts = [i * objects - i * (i - 1) // 2 for i in range(objects)]
+    return [[starts[min(i, j)] + abs(i - j) for j in range(objects)] for i in range(objects)]

@@ -32,8 +32,9 @@ REAL = "real"
 _STACKABLE = frozenset(
     {
         *("Activation", "Add", "Average", "BatchNormalization", "Concatenate", "Dense", "Dropout"),
-        *("ELU", "Embedding", "Flatten", "Functional", "InputLayer", "LayerNormalization"),
-        *("LeakyReLU", "Multiply", "PReLU", "ReLU", "Rescaling", "Reshape", "Softmax", "Subtract"),
+        *("ELU", "Embedding", "Flatten", "Functional", "GraphAttention", "InputLayer"),
+        *("LayerNormalization", "LeakyReLU", "Multiply", "PReLU", "PairFeatures", "ReLU"),
+        *("Rescaling", "Reshape", "Softmax", "Subtract"),
     }
 )
 """Layers whose products become one batched product."""
