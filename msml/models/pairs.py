@@ -77,7 +77,8 @@ def _mass_squared(pt: Tensor, eta: Tensor, turn: Tensor, mass: Tensor) -> Tensor
     m₁² + m₂² + 2 (μ₁μ₂ - p₁p₂) + 4 μ₁μ₂ sinh²(Δy/2) + 4 p₁p₂ sin²(Δφ/2).
     """
     pt_square, square = ops.square(pt), ops.square(mass)
-    transverse = ops.sqrt(ops.maximum(pt_square + square, _FLOOR**4))
+    # Squares anew: derivatives that share a term are summed in no fixed order.
+    transverse = ops.sqrt(ops.maximum(ops.square(pt) + ops.square(mass), _FLOOR**4))
     rapidity = ops.arcsinh(pt * ops.sinh(eta) / transverse)
     masses, momenta = _product(transverse), _product(pt)
     mixed = pt_square[:, :, None] * square[:, None] + square[:, :, None] * pt_square[:, None]
