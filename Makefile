@@ -30,6 +30,7 @@ bench: install
 	$(BIN)/python scripts/bench_reading.py
 	$(BIN)/python scripts/bench_training.py
 	$(BIN)/python scripts/bench_sets.py
+	$(BIN)/python scripts/bench_graphs.py
 	$(BIN)/python scripts/bench_search.py
 
 clean:

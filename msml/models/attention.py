@@ -92,7 +92,9 @@ def pair_scores(inputs: Tensor, matrix: Tensor) -> Tensor:
 
     def scored(u: Tensor, a: Tensor) -> Tensor:
         found = [ops.matmul(sums(u, i), a) for i in range(objects)]
-        pairs = ops.concatenate([ops.reshape(x, (objects - i, -1, heads)) for i, x in enumerate(found)])
+        pairs = ops.concatenate(
+            [ops.reshape(x, (objects - i, -1, heads)) for i, x in enumerate(found)]
+        )
         both = ops.take(pairs, _places(objects), axis=0)
         return (1 - SLOPE) * both + SLOPE * linear(u, a)
 

@@ -117,19 +117,16 @@ def graph_attention(
 ) -> "keras.Model":
     """Layers in which each object sees a mean of all, weighted by attention as in GATv2.
 
-    Other arguments as of `graph_network`.
+    Other arguments as of `graph_network`. `units` is a multiple of `heads`, parts of an object's
+    numbers each of which attends by itself.
 
-    Args:
-        inputs: Shapes of the inputs, the first `(objects, ...)`.
-        output: Shape of the prediction.
-        masks: Which inputs are boolean; msml says so.
-        heads: Parts of an object's numbers that attend each by themselves; `units` is a multiple.
-        pairwise: An input with the objects' momenta, by its number from 0, and what its components
-            are: `{1: [pt, eta, phi, m]}`, in GeV. ΔR, k_T, z and m² of two objects then count in
-            the attention. Unless it is the first, the input is for that only.
-        pair_units: Width of the hidden layer that sees these four.
-        attention: Whether the model has an output `attention`, `(layers, heads, source,
-            destination)`; over the sources it sums to 1.
+    `pairwise` names an input with the objects' momenta, by its number from 0, and says what its
+    components are: `{1: [pt, eta, phi, m]}`, in GeV. ΔR, k_T, z and m² of two objects then count in
+    the attention, by way of a hidden layer of `pair_units`. Unless it is the first, the input is
+    for that only.
+
+    With `attention` the model has an output of this name, `(layers, heads, source, destination)`;
+    over the sources it sums to 1.
 
     Source: Brody, Alon and Yahav, 2105.14491; pairs: Qu, Li and Qian, 2202.03772.
     """

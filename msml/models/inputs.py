@@ -5,11 +5,11 @@ Inputs are joined in the recipe's order, by one of two rules:
 - Dense models (`mlp`, `residual_mlp`, `dense_mlp`, `linear`) flatten each input of an event and
   concatenate all.
 - Models of objects (`deepsets`, `set_transformer`, `graph_network`, `graph_attention`, `lstm`,
-  `gru`) and of images (`cnn`) are made for the first input, `(objects, ...)` or `(rows, columns, channels)`. For objects, each further
-  input with the same first axis is of the same objects: it is flattened for each object and
-  concatenated to its numbers. A boolean column of shape `(objects,)` is no number but the mask:
-  false for padding, which then changes nothing, whatever it holds. All other inputs are flattened
-  and concatenated to what the objects or images come to.
+  `gru`) and of images (`cnn`) are made for the first input, `(objects, ...)` or `(rows, columns,
+  channels)`. For objects, each further input with the same first axis is of the same objects: it is
+  flattened for each object and concatenated to its numbers. A boolean column of shape `(objects,)`
+  is no number but the mask: false for padding, which then changes nothing, whatever it holds. All
+  other inputs are flattened and concatenated to what the objects or images come to.
 
 Masks need not be listed: those of the columns among the inputs follow as further inputs.
 

@@ -253,8 +253,8 @@ def test_pairwise_features_do_not_see_the_frame():
     """Rotations around the beam and mirrors; the mass not even boosts along it."""
     values = momenta()
     expected = features(values)
-    assert features(values + [0, 0, 1.3, 0]) == pytest.approx(expected, abs=1e-4)
-    assert features(values * [1, -1, 1, 1]) == pytest.approx(expected, abs=1e-5)
+    assert features(values + np.array([0, 0, 1.3, 0])) == pytest.approx(expected, abs=1e-4)
+    assert features(values * np.array([1, -1, 1, 1])) == pytest.approx(expected, abs=1e-5)
     vectors = px_py_pz_e(values)
     gamma, speed = 1 / np.sqrt(1 - 0.6**2), 0.6
     z, energy = vectors[..., 2].copy(), vectors[..., 3].copy()
@@ -295,7 +295,9 @@ def test_pairs_count_in_the_attention_and_nowhere_else():
     of_pairs = 4 * 16 + 16 + 16 * 2
     assert model.count_params() == plain.count_params() + of_pairs
     before = model([values, vectors, real])
-    others = {id(v) for name in ("pair_hidden", "pair_scores") for v in model.get_layer(name).weights}
+    others = {
+        id(v) for name in ("pair_hidden", "pair_scores") for v in model.get_layer(name).weights
+    }
     plain.set_weights([w.numpy() for w in model.weights if id(w) not in others])
     expected = plain(values)
     for name in ("output", "attention"):  # nothing is added before training
