@@ -34,6 +34,7 @@ bench: install
 	$(BIN)/python scripts/bench_training.py
 	$(BIN)/python scripts/bench_replicas.py
 	$(BIN)/python scripts/bench_sets.py
+	$(BIN)/python scripts/bench_graphs.py
 	$(BIN)/python scripts/bench_search.py
 
 # Not in `bench`: it installs PyTorch, 2 to 7 GB by its build.

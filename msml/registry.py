@@ -128,7 +128,10 @@ class Registry:
 models = Registry(
     "model",
     "models",
-    ("msml.models.dense", "msml.models.sets", "msml.models.ordered", "msml.models.dummies"),
+    (
+        *("msml.models.dense", "msml.models.sets", "msml.models.graphs", "msml.models.ordered"),
+        "msml.models.dummies",
+    ),
 )
 losses = Registry("loss", "losses", ("msml.losses",))
 metrics = Registry("metric", "metrics", ("msml.metrics.generic", "msml.metrics.significance"))

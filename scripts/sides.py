@@ -12,9 +12,14 @@ import numpy as np
 
 
 def engine(
-    chain: Any, weights: dict[str, float], arrays: dict[str, Any], batch: int, xla: bool
+    chain: Any,
+    weights: dict[str, float],
+    arrays: dict[str, Any],
+    batch: int,
+    xla: bool,
+    settings: Any = None,
 ) -> Callable[[], None]:
-    """One epoch of msml's engine on some events, in another order each time."""
+    """One epoch of msml's engine on some events, in another order each time; Adam by default."""
     from msml.chain import WEIGHT
     from msml.recipe.schema_training import Fit
     from msml.training.epoch import Stream, compile_epoch, epoch_order, to_device
@@ -22,7 +27,7 @@ def engine(
     from msml.weighting.rule import make_weighting, tasks_of
     from msml.weighting.step import make_chain_step
 
-    optimizer = make_optimizer(Fit(), chain.variables(), "float32")
+    optimizer = make_optimizer(settings or Fit(), chain.variables(), "float32")
     tensors = to_device({name: arrays[name] for name in [*chain.columns(), WEIGHT]})
     fixed = make_weighting({"name": "fixed"}, tasks_of(chain, weights, 0))
     step = make_chain_step(chain, weights, optimizer, fixed)

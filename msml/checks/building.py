@@ -20,6 +20,7 @@ from msml.recipe.messages import Problem
 from msml.recipe.schema import Task, TrainRecipe
 from msml.registry import losses, models, plugin_fingerprint
 from msml.training.environment import resolve_precision
+from msml.training.optimizers import named_optimizer
 from msml.training.schedules import make_schedule
 from msml.weighting.rule import Tasks, make_weighting
 
@@ -272,11 +273,8 @@ def try_metric(task: Task, text: str, target: Shape, output: Shape) -> None:
 
 
 def _make_optimizer(optimizer: dict[str, Any]) -> None:
-    import keras
-
-    arguments = {name: value for name, value in optimizer.items() if name != "name"}
     try:
-        keras.optimizers.get({"class_name": optimizer["name"], "config": arguments})
+        named_optimizer(optimizer)
     except Exception as error:
         raise RecipeError(_short(error)) from error
 

@@ -4,12 +4,12 @@ Inputs are joined in the recipe's order, by one of two rules:
 
 - Dense models (`mlp`, `residual_mlp`, `dense_mlp`, `linear`) flatten each input of an event and
   concatenate all.
-- Models of objects (`deepsets`, `set_transformer`, `lstm`, `gru`) and of images (`cnn`) are made
-  for the first input, `(objects, ...)` or `(rows, columns, channels)`. For objects, each further
-  input with the same first axis is of the same objects: it is flattened for each object and
-  concatenated to its numbers. A boolean column of shape `(objects,)` is no number but the mask:
-  false for padding, which then changes nothing, whatever it holds. All other inputs are flattened
-  and concatenated to what the objects or images come to.
+- Models of objects (`deepsets`, `set_transformer`, `graph_network`, `graph_attention`, `lstm`,
+  `gru`) and of images (`cnn`) are made for the first input, `(objects, ...)` or `(rows, columns,
+  channels)`. For objects, each further input with the same first axis is of the same objects: it is
+  flattened for each object and concatenated to its numbers. A boolean column of shape `(objects,)`
+  is no number but the mask: false for padding, which then changes nothing, whatever it holds. All
+  other inputs are flattened and concatenated to what the objects or images come to.
 
 Masks need not be listed: those of the columns among the inputs follow as further inputs.
 
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 Tensor = Any
 Embed = Mapping[Natural, Sequence[Annotated[int, Domain(1, 10**6)]]]
-Norm = Literal["batch", "layer"]
+Norm = Literal["batch", "batch_torch", "layer"]
+"""Over the batch, with Keras's constants or PyTorch's, or over the numbers of a layer."""
+
 Pooling = Literal["mean", "sum", "max"]
 FEATURE = "feature"
 """Name of the output that a model has beside its prediction, where it is asked for."""
@@ -43,7 +45,7 @@ class Style:
 
     Attributes:
         activation: Name of an activation of Keras.
-        norm: What normalises before the activation: over the batch or over a layer's numbers.
+        norm: What normalises before the activation, if anything.
         dropout: Fraction of numbers that are left out in training.
     """
 
@@ -55,10 +57,22 @@ class Style:
         """Apply a dense layer, then normalisation, activation and dropout as there are."""
         import keras
 
-        x = keras.layers.Dense(units, name=name)(x)
-        if self.norm is not None:
-            kinds = {"batch": "BatchNormalization", "layer": "LayerNormalization"}
-            x = getattr(keras.layers, kinds[self.norm])(name=f"{name}_norm")(x)
+        return self.finished(keras.layers.Dense(units, name=name)(x), name)
+
+    def finished(self, x: Tensor, name: str) -> Tensor:
+        """Apply normalisation, activation and dropout to what a layer gives."""
+        import keras
+        from keras import ops
+
+        if self.norm == "layer":
+            x = keras.layers.LayerNormalization(name=f"{name}_norm")(x)
+        elif self.norm is not None:
+            # PyTorch's momentum of 0.1 is the share of what is new.
+            torch = {"momentum": 0.9, "epsilon": 1e-5} if self.norm == "batch_torch" else {}
+            # The same over one axis as over two, but TensorFlow is faster with one.
+            rows = ops.reshape(x, (-1, x.shape[-1]))
+            rows = keras.layers.BatchNormalization(**torch, name=f"{name}_norm")(rows)
+            x = ops.reshape(rows, (-1, *x.shape[1:]))
         x = keras.layers.Activation(self.activation, name=f"{name}_activation")(x)
         return keras.layers.Dropout(self.dropout, name=f"{name}_dropout")(x) if self.dropout else x
 
@@ -139,9 +153,7 @@ class Objects:
     @property
     def rows(self) -> Tensor:
         """What layers on each object see: of objects with padding, the real ones as of `Pack`."""
-        from msml.models.layers import Pack
-
-        return self.values if self.real is None else Pack(name="pack")(self.values, self.real)
+        return self.together(self.values, "pack")
 
     def pooled(self, rows: Tensor, pooling: Pooling, name: str) -> Tensor:
         """Pool what layers made of `rows` over the objects of each event: `(events, numbers)`."""
@@ -152,6 +164,18 @@ class Objects:
         if self.real is None:
             return {"mean": ops.mean, "sum": ops.sum, "max": ops.max}[pooling](rows, axis=1)
         return Pool(pooling, name=name)(rows, self.real)
+
+    def apart(self, rows: Tensor, name: str) -> Tensor:
+        """Lay what layers made of `rows` out by event and object, 0 for padding."""
+        from msml.models.layers import Unpack
+
+        return rows if self.real is None else Unpack(name=name)(rows, self.real)
+
+    def together(self, values: Tensor, name: str) -> Tensor:
+        """Undo `apart`."""
+        from msml.models.layers import Pack
+
+        return values if self.real is None else Pack(name=name)(values, self.real)
 
     def spread(self, values: Tensor, name: str) -> Tensor:
         """Give each of `rows` what its event has, `(events, numbers)`."""
@@ -164,13 +188,16 @@ class Objects:
         return Spread(name=name)(values, self.real)
 
 
-def objects(inputs: Sequence[Tensor], masks: Sequence[bool], embed: Embed | None) -> Objects:
+def objects(
+    inputs: Sequence[Tensor], masks: Sequence[bool], embed: Embed | None, apart: int = 0
+) -> Objects:
     """Tell the inputs of objects, their mask and all others apart.
 
     Args:
         inputs: Of a model.
         masks: Which of them are boolean columns.
         embed: See the module.
+        apart: Number of an input, after the first, that is left out.
 
     Raises:
         ValueError: The first input has no axis of objects, or there are several masks.
@@ -186,16 +213,17 @@ def objects(inputs: Sequence[Tensor], masks: Sequence[bool], embed: Embed | None
     if len(marked) > 1:
         raise ValueError(f"{len(marked)} masks for the same objects; expected one")
     real = ops.not_equal(inputs[marked[0]], 0) if marked else None
-    same = [i for i, x in enumerate(inputs) if x.shape[1:2] == axis and i not in marked]
+    left = [*marked, apart] if apart else marked
+    same = [i for i, x in enumerate(inputs) if x.shape[1:2] == axis and i not in left]
     # Before embedding: padding need not be a category.
-    clean = [_without_padding(x, real) if i in same else x for i, x in enumerate(inputs)]
+    clean = [without_padding(x, real) if i in same else x for i, x in enumerate(inputs)]
     clean = embedded(clean, embed)
     values = joined([numbers(clean[i], 1) for i in same])
-    rest = [numbers(x, 0) for i, x in enumerate(clean) if i not in (*same, *marked)]
+    rest = [numbers(x, 0) for i, x in enumerate(clean) if i not in (*same, *left)]
     return Objects(values, real, rest)
 
 
-def _without_padding(x: Tensor, real: Tensor | None) -> Tensor:
+def without_padding(x: Tensor, real: Tensor | None) -> Tensor:
     """Put 0 where there is padding."""
     from keras import ops
 

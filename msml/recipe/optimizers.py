@@ -12,6 +12,7 @@ from msml.recipe.messages import Problem, unknown
 _COMMON: dict[str, Any] = {
     "learning_rate": Positive,
     "weight_decay": NotNegative | None,
+    "l2": NotNegative | None,
     "clipnorm": Positive | None,
     "clipvalue": Positive | None,
     "global_clipnorm": Positive | None,
@@ -34,7 +35,10 @@ OPTIMIZERS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "sgd": _COMMON | {"momentum": Fraction, "nesterov": bool},
     }
 )
-"""Type and domain of each argument of Keras's optimizers, but for those of averaged weights."""
+"""Type and domain of each argument of Keras's optimizers, but for those of averaged weights.
+
+`l2` is msml's; see `msml.training.optimizers`.
+"""
 
 
 def check_optimizer(key: str, settings: Mapping[str, Any]) -> Iterator[Problem]:

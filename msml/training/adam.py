@@ -34,7 +34,7 @@ def fused_adam(name: str) -> Any:
                 beta1=beta_1,
                 beta2=beta_2,
                 epsilon=tf.cast(self.epsilon, kind),
-                grad=tf.cast(gradient, kind),
+                grad=tf.cast(tf.convert_to_tensor(gradient), kind),  # of an embedding it is sparse
             )
 
     return Fused

@@ -7,9 +7,9 @@ from msml.chain import Chain, weighted_total
 from msml.ensemble import Predictor
 from msml.models.stateless import penalised, penalty
 from msml.recipe.schema_training import Fit
-from msml.training.adam import fused_adam
 from msml.training.environment import tensorflow
 from msml.training.epoch import Batch, Step, Tensor
+from msml.training.optimizers import named_optimizer
 from msml.training.schedules import follow
 
 
@@ -24,12 +24,7 @@ def make_optimizer(settings: Fit, variables: list[Any], precision: str, steps: i
     """
     import keras
 
-    arguments = {key: value for key, value in settings.optimizer.items() if key != "name"}
-    name = settings.optimizer["name"]
-    if name in ("adam", "adamw") and not arguments.get("amsgrad"):
-        optimizer = fused_adam(name)(**arguments)
-    else:
-        optimizer = keras.optimizers.get({"class_name": name, "config": arguments})
+    optimizer = named_optimizer(settings.optimizer)
     if settings.clip_norm is not None:
         optimizer.global_clipnorm = settings.clip_norm
     if precision == "mixed_float16":

@@ -9,13 +9,15 @@ from msml.errors import RecipeError
 from msml.models.build import build
 
 DENSE = ["mlp", "residual_mlp", "dense_mlp", "linear"]
-SETS = ["deepsets", "set_transformer"]
+SETS = ["deepsets", "set_transformer", "graph_network", "graph_attention"]
 SEQUENCES = ["lstm", "gru"]
 OBJECTS, IMAGES, EVENT = (5, 3), (9, 9, 2), (4,)
 SMALL = {
     "cnn": {"filters": [3, 4], "units": 8},
     "deepsets": {"units": 8, "head_units": 8},
     "set_transformer": {"units": 8, "heads": 2, "head_units": 8},
+    "graph_network": {"units": 8, "layers": 2, "head_layers": 1},
+    "graph_attention": {"units": 8, "layers": 2, "heads": 2, "head_layers": 1},
     **{name: {"units": 6, "head_units": 8} for name in SEQUENCES},
     **{name: {"units": 8} for name in DENSE[:3]},
     "linear": {},
@@ -85,12 +87,15 @@ def test_weights_survive_a_file(name, tmp_path):
     assert np.array_equal(keras.models.load_model(tmp_path / "whole.keras")(given), expected)
 
 
-@pytest.mark.parametrize("name", ["mlp", "residual_mlp", "dense_mlp", "deepsets", "cnn"])
-@pytest.mark.parametrize("norm", ["batch", "layer"])
+@pytest.mark.parametrize(
+    "name",
+    ["mlp", "residual_mlp", "dense_mlp", "deepsets", "graph_network", "graph_attention", "cnn"],
+)
+@pytest.mark.parametrize("norm", ["batch", "batch_torch", "layer"])
 def test_normalisation_and_dropout_are_at_work_in_training(name, norm):
     model, given = make(name, norm=norm, dropout=0.5), inputs_of(shapes_of(name))
     kinds = {type(layer).__name__ for layer in model.layers}
-    assert {f"{norm.title()}Normalization", "Dropout"} <= kinds
+    assert {f"{norm.partition('_')[0].title()}Normalization", "Dropout"} <= kinds
     drawn = [np.asarray(model(given, training=True)) for _ in range(2)]
     assert not np.allclose(*drawn)
     settled = [np.asarray(model(given, training=False)) for _ in range(2)]
@@ -134,6 +139,30 @@ def test_padding_is_as_if_it_were_not_there(name):
         given[2],
     ]
     assert np.allclose(narrow(given), wide(longer), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("norm", "momentum", "epsilon"), [("batch", 0.99, 1e-3), ("batch_torch", 0.9, 1e-5)]
+)
+@pytest.mark.parametrize("masked", [False, True])
+def test_batches_are_normalised_with_the_constants_of_keras_or_of_pytorch(
+    norm, momentum, epsilon, masked
+):
+    """Over all real objects of all events."""
+    masks = (False, True) if masked else ()
+    arguments = {"norm": norm, "layers": 1, "activation": "linear"}
+    model = make("deepsets", shapes=[OBJECTS, (5,)][: 1 + masked], masks=masks, **arguments)
+    values, _ = inputs_of([OBJECTS, (5,)])
+    real = np.arange(5) < np.array([0, 1, 2, 3, 4, 5, 5])[:, None]
+    found = model([values, real.astype("f")] if masked else values, training=True)
+    kernel, bias = model.get_layer("object_0").get_weights()
+    rows = values[real] @ kernel + bias if masked else (values @ kernel + bias).reshape(-1, 8)
+    layer = model.get_layer("object_0_norm")
+    assert layer.moving_mean.numpy() == pytest.approx((1 - momentum) * rows.mean(0), abs=1e-6)
+    variance = momentum + (1 - momentum) * rows.var(0)
+    assert layer.moving_variance.numpy() == pytest.approx(variance, rel=1e-5)
+    assert layer.epsilon == epsilon
+    assert np.isfinite(found).all()
 
 
 def test_padding_does_not_count_when_batches_are_normalised():
@@ -219,12 +248,17 @@ def test_categories_are_embedded(precision):
             "embed: expected the number of an input, from 0 to 2, with",
         ),
         ("mlp", {"embed": {0: [4]}}, "embed: expected the number of an input"),
-        ("mlp", {"norm": "group"}, "norm: expected one of batch, layer or null, got the text 'gro"),
+        ("mlp", {"norm": "group"}, "norm: expected one of batch, batch_torch, layer or null, got "),
         ("mlp", {"output": [3]}, "output: is set by msml, not by a recipe"),
         ("deepsets", {"masks": [True]}, "masks: is set by msml, not by a recipe"),
         ("mlp", {"activation": "rellu"}, "model 'mlp' cannot be built: "),
         (
             "set_transformer",
+            {"units": 9, "heads": 2},
+            "units: expected a multiple of the 2 heads, got 9",
+        ),
+        (
+            "graph_attention",
             {"units": 9, "heads": 2},
             "units: expected a multiple of the 2 heads, got 9",
         ),

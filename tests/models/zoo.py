@@ -11,6 +11,7 @@ HIGGS_MODELS = ["higgs_mlp", "higgs_lstm", "higgs_mass"]
 GENERIC = {
     *("mlp", "residual_mlp", "dense_mlp", "linear"),
     *("cnn", "deepsets", "set_transformer", "lstm", "gru"),
+    *("graph_network", "graph_attention"),
 }
 """Tested by themselves, in `test_generic.py`."""
 

@@ -54,3 +54,17 @@ def test_momentum_of_a_schedule():
     found = descended(make_optimizer(settings, ours, "float32", 2), ours)
     for one, other in zip(found, descended(follow(theirs, settings, 2), same), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
+def test_gradients_of_an_embedding():
+    """They are of the rows that were looked up only; all moments fade nevertheless."""
+    found = []
+    for fused in (True, False):
+        table = keras.Variable(np.ones((4, 2)), dtype="float32")
+        optimizer = make_optimizer(Fit(), [table], "float32") if fused else keras.optimizers.Adam()
+        for row in (1, 2):
+            rows = tensorflow().IndexedSlices([[0.5, -1.0]], [row], dense_shape=[4, 2])
+            optimizer.apply([rows], [table])
+        found.append(table.numpy())
+    np.testing.assert_allclose(*found, rtol=1e-5)
+    assert (found[0][[0, 3]] == 1).all()

@@ -25,6 +25,8 @@ from msml.training.steps import make_loss_step, make_optimizer
 SHARES = {"size": 0.5, "label": 0.5}
 EVENTS = 400
 SGD = {"name": "sgd", "learning_rate": 0.05, "momentum": 0.9}
+COUPLED = SGD | {"l2": 0.1}
+GRAPHS = {"heads": 2, "pairwise": {"0": ["pt", "eta", "phi"]}}
 
 
 def tasks():
@@ -36,13 +38,16 @@ def tasks():
     }
 
 
-def chain(seed, **arguments):
-    given = {"units": 8, **arguments}
+def chain(seed, first="mlp", **arguments):
+    known, given, of_objects = tasks(), {"units": 8, **arguments}, first != "mlp"
+    if of_objects:
+        known["size"] = replace(known["size"], inputs=("objects",))
+    second = {"units": 8} if of_objects else given
     models = {
-        "size": build("mlp", [(3,)], (1,), given, seed, "float32"),
-        "label": build("dense_mlp", [(3,), (1,)], (1,), given, seed + 100, "float32"),
+        "size": build(first, [(4, 3) if of_objects else (3,)], (1,), given, seed, "float32"),
+        "label": build("dense_mlp", [(3,), (1,)], (1,), second, seed + 100, "float32"),
     }
-    return Chain(tasks(), models)
+    return Chain(known, models)
 
 
 def columns():
@@ -50,7 +55,9 @@ def columns():
     x = rng.normal(size=(EVENTS, 3)).astype(np.float32)
     y = (x**2).sum(axis=1, keepdims=True)
     weight = rng.uniform(0.5, 1.5, EVENTS).astype(np.float32)
-    return {"x": x, "y": y, "z": (y[:, 0] > 2).astype(np.float32), WEIGHT: weight}
+    objects = x[:, None] * rng.normal(size=(EVENTS, 4, 3)).astype(np.float32)
+    label = (y[:, 0] > 2).astype(np.float32)
+    return {"x": x, "objects": objects, "y": y, "z": label, WEIGHT: weight}
 
 
 def alone(trained, settings, rows, valid, seed, epochs):
@@ -75,6 +82,9 @@ def alone(trained, settings, rows, valid, seed, epochs):
         ({"norm": "batch"}, {"optimizer": SGD}),  # Adam makes steps of rounding errors of biases
         ({"norm": "layer", "activation": "swish"}, {"clip_norm": 0.05}),
         ({}, {"optimizer": SGD}),
+        ({}, {"optimizer": COUPLED, "clip_norm": 0.05}),
+        ({"first": "graph_network", "norm": "layer"}, {"optimizer": COUPLED}),
+        ({"first": "graph_attention", **GRAPHS, "norm": "batch_torch"}, {"optimizer": COUPLED}),
     ],
 )
 def test_as_one_by_one(arguments, changes):
