@@ -15,7 +15,15 @@ from msml.metrics import facts_of
 from msml.metrics.named import bound
 from msml.models.build import build, output_shapes
 from msml.models.each import Each
-from msml.recipe.expand import PROBABILITIES, TOTAL, ModelSpec, candidates, metric_of, source_of
+from msml.recipe.expand import (
+    PROBABILITIES,
+    TOTAL,
+    ModelSpec,
+    candidates,
+    metric_of,
+    source_of,
+    used_outputs,
+)
 from msml.recipe.messages import Problem
 from msml.recipe.schema import Task, TrainRecipe
 from msml.registry import losses, models, plugin_fingerprint
@@ -69,8 +77,10 @@ def check_models(recipe: TrainRecipe, columns: Columns, bad: set[str]) -> Iterat
                 yield from _model_problems(here, candidate, spec, error, _shown(inputs, masks))
                 continue
             first = outputs.setdefault(name, found)
-            if found != first:
-                message = f"gives {_listed(found)}, but another candidate {_listed(first)}"
+            used = used_outputs(recipe.tasks, name)
+            ours, theirs = ({n: each[n] for n in each if n in used} for each in (found, first))
+            if ours != theirs:
+                message = f"gives {_listed(ours)}, but another candidate {_listed(theirs)}"
                 yield here, f"'{candidate}' {message}; expected the same of all"
 
 

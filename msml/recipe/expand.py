@@ -121,6 +121,13 @@ def upstream(inputs: Sequence[str], tasks: Mapping[str, Task | TaskSpec]) -> lis
     return list(dict.fromkeys(source.name for source in sources if source.output))
 
 
+def used_outputs(tasks: Mapping[str, Task | TaskSpec], task: str) -> set[str]:
+    """Name the outputs of a task that its loss or another task sees; its candidates share these."""
+    sources = (source_of(text, tasks) for spec in tasks.values() for text in spec.inputs)
+    seen = {source.output for source in sources if source.name == task and source.output}
+    return (seen | {tasks[task].output}) - {PROBABILITIES}
+
+
 def metric_of(tasks: Iterable[str], metric: str) -> tuple[str, str]:
     """Read a metric of `select`: `task/metric`, or a metric of the last task."""
     task, slash, name = metric.rpartition("/")

@@ -197,7 +197,7 @@ class Paths:
             tape.watch([values, seen])
             inputs = self.chain.inputs(task, batch, seen)
             called = self._call(task, name, inputs, True, values)
-            output = named(called.outputs)
+            output = named(called.outputs, self.supernet.used(task))
             loss = self.chain.task_loss(task, batch, output)
             part = penalised(loss, called.penalty)
         targets, factors = [], []
@@ -258,7 +258,8 @@ class Paths:
 
     def _output(self, task: str, name: str, inputs: Any, training: bool) -> tuple[Named, Tensor]:
         called = self._call(task, name, inputs, training)
-        return named(called.outputs), penalised(tensorflow().constant(0.0), called.penalty)
+        outputs = named(called.outputs, self.supernet.used(task))
+        return outputs, penalised(tensorflow().constant(0.0), called.penalty)
 
     def _call(
         self,

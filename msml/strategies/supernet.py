@@ -8,7 +8,7 @@ from typing import Any
 from msml.chain import Chain, Named
 from msml.models.outputs import named
 from msml.models.stateless import Called, call
-from msml.recipe.expand import TaskSpec
+from msml.recipe.expand import TaskSpec, used_outputs
 from msml.strategies.relaxation import SOFTMAX, Relaxation
 from msml.training.environment import tensorflow
 
@@ -102,12 +102,16 @@ class Supernet:
         drawn = given.drawn or [None] * len(alphas)
         for task, alpha, numbers in zip(self.models, alphas, drawn, strict=True):
             called = self._called(task, weights, given, mixed)
-            outputs[task] = [named(each.outputs) for each in called]
+            outputs[task] = [named(each.outputs, self.used(task)) for each in called]
             added = [each.penalty for each in called if each.penalty is not None]
             penalties.append(sum(added[1:], added[0]) if added else None)
             shares = self.relaxation.shares(alpha, numbers)
             mixed[task] = self._mixed(task, shares, outputs[task])
         return outputs, mixed, penalties
+
+    def used(self, task: str) -> set[str]:
+        """Names of the outputs of a task that are mixed: those that anything sees."""
+        return used_outputs(self.tasks, task)
 
     def task_objectives(self, losses: Sequence[Tensor]) -> list[Tensor]:
         """L_t(y_t) + ε Σ_i L_t(y_ti) of each task, the losses that `all_losses` returned."""

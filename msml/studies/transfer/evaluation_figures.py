@@ -63,7 +63,8 @@ def average(attention: Array, types: Array, weight: Array) -> Array:
 
 def object_names(types: Array) -> list[str]:
     """Name the places of objects by what stands there most often, numbered where several do."""
-    kinds = [int(np.bincount(column[column > 0], minlength=1).argmax()) for column in types.T]
+    codes = types.astype(np.int64)  # float32 among the columns of a task
+    kinds = [int(np.bincount(column[column > 0], minlength=1).argmax()) for column in codes.T]
     names: Mapping[int, str] = {int(kind): name for kind, name in _NAMES.items()}
     found = [names.get(kind, "none") for kind in kinds]
     return [
