@@ -144,14 +144,16 @@ class Generator:
         flat = ak.flatten(final)
         pdg_id = ak.to_numpy(flat.id)
         kind = kinds(pdg_id)
-        visible = np.flatnonzero(kind != Kind.INVISIBLE)
+        pt = np.hypot(*(ak.to_numpy(flat.p[axis]) for axis in ("px", "py")))
+        # Now and then Pythia radiates a photon without any momentum.
+        visible = np.flatnonzero((kind != Kind.INVISIBLE) & (pt > 0))
+        pt = pt[visible]
         event = np.repeat(np.arange(len(events)), ak.to_numpy(ak.num(final.id)))[visible]
         px, py, pz = (ak.to_numpy(flat.p[axis])[visible] for axis in ("px", "py", "pz"))
         x, y, z = (
             ak.to_numpy(ak.fill_none(flat.vProd[axis], 0.0))[visible] * _METRE
             for axis in ("px", "py", "pz")
         )
-        pt = np.hypot(px, py)
         return Particles(
             event,
             kind[visible],

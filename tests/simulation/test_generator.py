@@ -252,6 +252,19 @@ def test_stable_particles(higgs_events: tuple[ak.Array, TrueTaus, Generator]) ->
     assert 1e-4 < np.median(distance[(distance > 1e-6) & (distance < 0.02)]) < 0.01
 
 
+def test_a_particle_without_momentum_is_left_out(
+    higgs_events: tuple[ak.Array, TrueTaus, Generator],
+) -> None:
+    events, _, generator = higgs_events
+    one = ak.to_list(events[:1])
+    row = next(i for i, p in enumerate(one[0]) if p["status"] > 0 and p["id"] == 22)
+    for axis in ("px", "py", "pz", "e"):
+        one[0][row]["p"][axis] = 0.0
+    found = generator.stable_particles(ak.Array(one))
+    assert len(found) == len(generator.stable_particles(events[:1])) - 1
+    assert np.isfinite(found.sinh_eta).all()
+
+
 def test_taking_events_of_taus(higgs_events: tuple[ak.Array, TrueTaus, Generator]) -> None:
     events, taus, _ = higgs_events
     rows = np.array([5, 2])
