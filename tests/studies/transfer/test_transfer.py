@@ -11,6 +11,7 @@ from commands import run
 from made_objects import write_objects
 from pandas import DataFrame
 
+from msml.checks.validate import validate
 from msml.recipe import load, shipped
 from msml.recipe.expand import expand
 from msml.recipe.schema import TrainRecipe
@@ -76,6 +77,18 @@ def test_from_the_source_to_targets_of_other_objects(here):
     assert (run_folder / "evaluate/gat/attention_signal.png").stat().st_size > 10_000
     starts = json.loads((run_folder / "manifest.json").read_text())["starts"]
     assert {Path(where).parts[-2] for where in starts} == {"gnn", "gat"}
+
+
+RECIPES = [path for path in (shipped() / "transfer").glob("*.yaml") if "expected" not in path.name]
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_each_recipe_is_good(path, here):
+    small = "data.train_events=100"
+    found = load(
+        path, TrainRecipe, [FILE, "data.split={train: 0.5, valid: 0.25, test: 0.25}", small]
+    )
+    validate(found)
 
 
 def test_the_sweep(here):
