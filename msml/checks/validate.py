@@ -15,6 +15,7 @@ from msml.checks.wiring import check_wiring, count_inputs
 from msml.errors import DataError, RecipeError
 from msml.files import user_path
 from msml.recipe.expand import NO_CHAIN, candidates, duplicates
+from msml.recipe.files import missing
 from msml.recipe.load import Recipe, Source
 from msml.recipe.messages import Problem, name_problem, unknown
 from msml.recipe.optimizers import check_optimizer
@@ -124,8 +125,8 @@ def _check_starts(recipe: Recipe[TrainRecipe]) -> Iterator[Problem]:
         for name, candidate in spec.candidates.items():
             if candidate.start is not None:
                 key, text = f"tasks.{task}.candidates.{name}.start.from", candidate.start.from_
-                if not user_path(text).is_dir() and not recipe.locate(key, text).is_file():
-                    yield key, f"no run and no recipe '{text}'"
+                if not user_path(text).is_dir() and recipe.named_recipe(key, text) is None:
+                    yield key, f"no run, and {missing(text)}"
 
 
 def _check_settings(recipe: TrainRecipe) -> Iterator[Problem]:

@@ -69,6 +69,15 @@ class Recipe(Generic[T]):
         paths = [folder / self._path(key, name) for folder in self.folders(key)]
         return next((path for path in paths if os.path.exists(path)), paths[-2])
 
+    def named_recipe(self, key: str, name: str) -> Path | None:
+        """Return the path of another recipe that a recipe names, found as `extends` finds one.
+
+        Args:
+            key: The key whose value names it.
+            name: The recipe as this one writes it.
+        """
+        return find(name, self.folders(key)[0])
+
     def _path(self, key: str, name: str) -> Path:
         try:
             return user_path(name)

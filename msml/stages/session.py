@@ -68,7 +68,7 @@ class Session(Setup):
         super().__init__(recipe.values, directory, columns, classes)
         self.progress = progress
         self.resolved = recipe.resolved()
-        self.located = recipe.locate
+        self.recipe = recipe
         self.data_file = event_source(recipe)
         self.plugins = [
             plugin_hash(recipe.locate(f"plugins.{i}", name))

@@ -50,8 +50,8 @@ def _run(session: Session, start: Start, key: str) -> Path:
     if path.is_dir():
         return path
     runs = session.directory.path.parents[1]
-    place = session.located(key, start.from_)
-    run = run_of(str(place), start.overrides, runs)
+    place = session.recipe.named_recipe(key, start.from_)
+    run = run_of(str(place or start.from_), start.overrides, runs)
     if not layout.recipe(run).is_file():
         command = " ".join(["msml posttrain", start.from_, *start.overrides])
         raise IncompleteError(f"{key}: {run}: this run is not there yet: {command}")

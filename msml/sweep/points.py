@@ -186,11 +186,12 @@ def _origins(loaded: Recipe[TrainRecipe], runs: Path) -> tuple[Origin, ...]:
             start = candidate.start
             if start is None or user_path(start.from_).is_dir():
                 continue
-            place = loaded.locate(f"tasks.{task}.candidates.{name}.start.from", start.from_)
-            values = load(str(place), TrainRecipe, start.overrides).values
-            directory = run_of(str(place), start.overrides, runs).relative_to(runs).as_posix()
+            path = loaded.named_recipe(f"tasks.{task}.candidates.{name}.start.from", start.from_)
+            place = str(path or start.from_)
+            values = load(place, TrainRecipe, start.overrides).values
+            directory = run_of(place, start.overrides, runs).relative_to(runs).as_posix()
             results = _results(values)["posttrain"]
-            found[directory] = Origin(str(place), tuple(start.overrides), directory, results)
+            found[directory] = Origin(place, tuple(start.overrides), directory, results)
     return tuple(found.values())
 
 

@@ -422,7 +422,10 @@ def test_outputs_that_inputs_name():
         (problem,) = mistakes(text.replace("NAME", "momentum.probabilities"))
         assert problem.endswith("the loss 'momentum_mse' of 'momentum' gives no probabilities")
         several = "{model: two}\n      sf: {model: tau_mlp}"
-        both = text.replace("NAME", "momentum").replace("{model: two}", several)
+        unseen = text.replace("NAME", "momentum").replace("{model: two}", several)
+        write(unseen)
+        validate(load("r.yaml", TrainRecipe))  # nothing sees the feature
+        both = unseen.replace("[momentum, jets]", "[momentum.feature, jets]")
         (problem,) = mistakes(both, fast=False)
         assert problem == (
             "r.yaml:14: tasks.momentum.candidates.sf: 'sf' gives output (2, 3), but another "

@@ -106,10 +106,10 @@ def test_a_strategy_without_a_name():
     assert problem == f"r.yaml:25: strategy.name: missing; expected one of {ALL}"
 
 
-def test_a_grid_search_has_no_arguments():
+def test_an_unknown_argument_of_a_grid_search():
     (problem,) = mistakes(GRID, "strategy.epochs=3")
     assert problem == (
-        "command line: strategy.epochs: unknown argument of strategy 'grid'; it has none"
+        "command line: strategy.epochs: unknown argument of strategy 'grid'; known: at_once"
     )
 
 
