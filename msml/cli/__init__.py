@@ -13,7 +13,7 @@ from msml.cli.events import generate, inspect
 from msml.cli.imports import import_
 from msml.cli.output import lasting
 from msml.cli.predict import predict
-from msml.cli.recipes import cp, ls, show, validate
+from msml.cli.recipes import cp, init, ls, show, validate
 from msml.cli.report import check, report
 from msml.cli.stages import evaluate, grid, lr_range, posttrain, pretrain, replicas, run, search
 from msml.cli.status import status
@@ -29,7 +29,7 @@ def cli() -> None:
 
 for command in (
     *(generate, import_, inspect),
-    *(validate, show, cp, ls),
+    *(init, validate, show, cp, ls),
     *(pretrain, search, grid, posttrain, evaluate, run, replicas, lr_range, predict),
     *(sweep, plan, run_unit, collect, compare),
     *(report, check),

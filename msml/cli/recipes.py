@@ -67,6 +67,24 @@ def cp(name: str, destination: Path) -> None:
 
 
 @click.command()
+@click.argument("events", type=user_path)
+@click.option("-o", "--output", type=user_path, help="The recipe; EVENTS.yaml here if left out.")
+def init(events: Path, output: Path | None) -> None:
+    """Write a first recipe for an event file, with comments. Nothing is overwritten.
+
+    What to learn, from what, and with which loss is guessed from names and values, and marked so.
+
+    \b
+    Example:
+      msml init data/higgsml.h5 -o mine.yaml
+    """
+    from msml.checks.starter import write_starter
+
+    path = write_starter(events, output or Path(f"{events.stem}.yaml"))
+    click.echo(f"{path}: look at its guesses, then: msml run {path}")
+
+
+@click.command()
 @click.argument("kind", type=click.Choice(KINDS), required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects as JSON.")
 def ls(kind: str | None, as_json: bool) -> None:
