@@ -2,7 +2,8 @@
 
 A layer gives z_i = Σ_j α_ij W h_j + R h_i and, normalised and through an activation, the next h_i.
 R is the identity, or a matrix where the widths differ. The weights know nothing of how many objects
-there are. `msml.models.inputs` says how several inputs are joined.
+there are. `msml.models.inputs` says how several inputs are joined. Padding is computed with the
+rest, and counts nowhere: all shapes are then known, as XLA wants.
 
 The study of transfer learning has 6 layers of 256 numbers, 5 numbers of an object, and 2 classes:
 333,312 weights, 334,848 with attention, and 514 more for the classes.
@@ -82,13 +83,14 @@ def graph_network(
         dropout: Fraction left out after each of them.
         embed: Inputs that are categories.
     """
+    from keras import ops
+
     given, style = declare(inputs), Style(activation, norm, dropout)
     found = objects(given, masks, embed)
 
-    def neighbours(rows: Tensor, name: str) -> Tensor:
+    def neighbours(x: Tensor, name: str) -> Tensor:
         # The mean comes first: W is then applied once an event.
-        mean = found.pooled(rows, "mean", f"{name}_mean")
-        return found.spread(_matrix(mean, units, name), f"{name}_spread")
+        return ops.expand_dims(_matrix(_pooled(x, found.real, "mean"), units, name), 1)
 
     size = _Size(units, layers, head_units, head_layers)
     x = _described(found, neighbours, size, style, pooling)
@@ -145,12 +147,11 @@ def graph_attention(
         added = _added(momenta, components, found.real, (pair_units, heads), style)
     maps = []
 
-    def neighbours(rows: Tensor, name: str) -> Tensor:
-        values = found.apart(_matrix(rows, units, name), f"{name}_unpack")
+    def neighbours(x: Tensor, name: str) -> Tensor:
         attend = GraphAttention(heads, name=f"{name}_attention")
-        seen, shares = attend(values, found.real, added)
+        seen, shares = attend(_matrix(x, units, name), found.real, added)
         maps.append(shares)
-        return found.together(seen, f"{name}_pack")
+        return seen
 
     size = _Size(units, layers, head_units, head_layers)
     x = _described(found, neighbours, size, style, pooling)
@@ -171,15 +172,29 @@ def _described(
     """Apply all layers: to the objects, a pooling over these, and to the event."""
     import keras
 
-    x = found.rows
+    x = found.values
     for i in range(size.layers):
         name = f"graph_{i}"
         own = x if x.shape[-1] == size.units else _matrix(x, size.units, f"{name}_own")
-        # In this order the variables are in one order too, with a mask and without.
         x = keras.layers.Add(name=f"{name}_sum")([neighbours(x, name), own])
-        x = style.finished(x, name)
-    x = joined([found.pooled(x, pooling, "pool"), *found.rest])
+        x = style.finished(x, name, found.real)
+    x = joined([_pooled(x, found.real, pooling), *found.rest])
     return style.stack(x, size.head_units, size.head_layers, "head")
+
+
+def _pooled(x: Tensor, real: Tensor | None, pooling: Pooling) -> Tensor:
+    """Pool the real objects of each event, `(events, objects, n)`; 0 where there is none."""
+    from keras import ops
+
+    if real is None:
+        return {"mean": ops.mean, "sum": ops.sum, "max": ops.max}[pooling](x, axis=1)
+    mask = ops.expand_dims(real, -1)
+    if pooling == "max":
+        found = ops.max(ops.where(mask, x, -ops.ones_like(x) * float("inf")), axis=1)
+        return ops.where(ops.any(mask, axis=1), found, ops.zeros_like(found))
+    total = ops.sum(ops.where(mask, x, ops.zeros_like(x)), axis=1)
+    count = ops.sum(ops.cast(mask, x.dtype), axis=1)
+    return total / ops.maximum(count, 1.0) if pooling == "mean" else total
 
 
 def _matrix(x: Tensor, units: int, name: str) -> Tensor:

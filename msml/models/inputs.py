@@ -59,8 +59,14 @@ class Style:
 
         return self.finished(keras.layers.Dense(units, name=name)(x), name)
 
-    def finished(self, x: Tensor, name: str) -> Tensor:
-        """Apply normalisation, activation and dropout to what a layer gives."""
+    def finished(self, x: Tensor, name: str, real: Tensor | None = None) -> Tensor:
+        """Apply normalisation, activation and dropout to what a layer gives.
+
+        Args:
+            x: `(events, ..., numbers)`.
+            name: Of the layer.
+            real: `(events, ...)`, which numbers a batch is normalised by; None for all.
+        """
         import keras
         from keras import ops
 
@@ -71,7 +77,8 @@ class Style:
             torch = {"momentum": 0.9, "epsilon": 1e-5} if self.norm == "batch_torch" else {}
             # The same over one axis as over two, but TensorFlow is faster with one.
             rows = ops.reshape(x, (-1, x.shape[-1]))
-            rows = keras.layers.BatchNormalization(**torch, name=f"{name}_norm")(rows)
+            mask = {} if real is None else {"mask": ops.reshape(real, (-1,))}
+            rows = keras.layers.BatchNormalization(**torch, name=f"{name}_norm")(rows, **mask)
             x = ops.reshape(rows, (-1, *x.shape[1:]))
         x = keras.layers.Activation(self.activation, name=f"{name}_activation")(x)
         return keras.layers.Dropout(self.dropout, name=f"{name}_dropout")(x) if self.dropout else x
@@ -153,7 +160,9 @@ class Objects:
     @property
     def rows(self) -> Tensor:
         """What layers on each object see: of objects with padding, the real ones as of `Pack`."""
-        return self.together(self.values, "pack")
+        from msml.models.layers import Pack
+
+        return self.values if self.real is None else Pack(name="pack")(self.values, self.real)
 
     def pooled(self, rows: Tensor, pooling: Pooling, name: str) -> Tensor:
         """Pool what layers made of `rows` over the objects of each event: `(events, numbers)`."""
@@ -164,18 +173,6 @@ class Objects:
         if self.real is None:
             return {"mean": ops.mean, "sum": ops.sum, "max": ops.max}[pooling](rows, axis=1)
         return Pool(pooling, name=name)(rows, self.real)
-
-    def apart(self, rows: Tensor, name: str) -> Tensor:
-        """Lay what layers made of `rows` out by event and object, 0 for padding."""
-        from msml.models.layers import Unpack
-
-        return rows if self.real is None else Unpack(name=name)(rows, self.real)
-
-    def together(self, values: Tensor, name: str) -> Tensor:
-        """Undo `apart`."""
-        from msml.models.layers import Pack
-
-        return values if self.real is None else Pack(name=name)(values, self.real)
 
     def spread(self, values: Tensor, name: str) -> Tensor:
         """Give each of `rows` what its event has, `(events, numbers)`."""

@@ -134,6 +134,21 @@ def test_any_number_of_objects_with_the_same_weights(name):
 
 
 @BOTH
+@pytest.mark.parametrize("pooling", ["mean", "sum", "max"])
+def test_the_pooling_is_over_real_objects(name, pooling):
+    """Against the same weights for each event's real objects alone; an event of none has 0."""
+    model = moved(make(name, 4, masked=True, pooling=pooling))
+    values, count = events(4), np.array([0, 1, 2, 3, 4, 4, 2])
+    found = np.asarray(model([values, (np.arange(4) < count[:, None]).astype("float32")]))
+    assert found[0] == pytest.approx(model.get_layer("numbers").bias.numpy(), abs=1e-6)
+    for event in range(1, 7):
+        alone = make(name, int(count[event]), pooling=pooling)
+        alone.set_weights(model.get_weights())
+        expected = np.asarray(alone(values[event : event + 1, : count[event]]))
+        assert found[event] == pytest.approx(expected[0], abs=1e-4)
+
+
+@BOTH
 @pytest.mark.parametrize("masked", [False, True])
 def test_training_does_not_see_the_order_of_objects(name, masked):
     """Nor do the statistics that the batches leave."""

@@ -41,10 +41,11 @@ def tasks():
 def chain(seed, first="mlp", **arguments):
     known, given, of_objects = tasks(), {"units": 8, **arguments}, first != "mlp"
     if of_objects:
-        known["size"] = replace(known["size"], inputs=("objects",))
+        known["size"] = replace(known["size"], inputs=("objects", "real objects"))
+    shapes = [(4, 3), (4,)] if of_objects else [(3,)]
     second = {"units": 8} if of_objects else given
     models = {
-        "size": build(first, [(4, 3) if of_objects else (3,)], (1,), given, seed, "float32"),
+        "size": build(first, shapes, (1,), given, seed, masks=(False, True)[: len(shapes)]),
         "label": build("dense_mlp", [(3,), (1,)], (1,), second, seed + 100, "float32"),
     }
     return Chain(known, models)
@@ -56,8 +57,10 @@ def columns():
     y = (x**2).sum(axis=1, keepdims=True)
     weight = rng.uniform(0.5, 1.5, EVENTS).astype(np.float32)
     objects = x[:, None] * rng.normal(size=(EVENTS, 4, 3)).astype(np.float32)
+    real = (rng.random((EVENTS, 4)) < 0.8).astype(np.float32)
     label = (y[:, 0] > 2).astype(np.float32)
-    return {"x": x, "objects": objects, "y": y, "z": label, WEIGHT: weight}
+    seen = {"x": x, "objects": objects, "real objects": real}
+    return {**seen, "y": y, "z": label, WEIGHT: weight}
 
 
 def alone(trained, settings, rows, valid, seed, epochs):
