@@ -20,7 +20,7 @@ from rich.table import Table
 from sides import apart, engine, median_seconds
 
 _OBJECTS, _HEADS, _TURNS = 6, 4, 2
-_SIZES = {"small": (64, 3, 256, 40), "full": (256, 6, 2048, 4)}  # units, layers, batch, batches
+_SIZES = {"small": (64, 3, 256, 40), "full": (256, 6, 2048, 2)}  # units, layers, batch, batches
 _MODELS = ("graph_network", "graph_attention")
 _SGD = {"learning_rate": 1e-2, "momentum": 0.9}
 _L2 = 5e-5
@@ -106,7 +106,7 @@ def main() -> None:
     if len(sys.argv) > 2:
         measure(*sys.argv[1:4], int(sys.argv[4]))
         return
-    epochs = sys.argv[1] if len(sys.argv) > 1 else "5"
+    epochs = sys.argv[1] if len(sys.argv) > 1 else "4"
     table = Table(title="training, events a second", box=None)
     for heading in ("model", "size", "batch", "fit", "msml", "msml/fit"):
         table.add_column(heading, justify="right")
