@@ -11,6 +11,7 @@ Source: Kishimoto et al., PoS(ISGC2022)016.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msml.domains import Depth, Depth1, Fraction, Natural, Width
@@ -56,7 +57,7 @@ def graph_network(
     masks: tuple[bool, ...] = (),
     units: Width = 64,
     layers: Depth1 = 3,
-    pooling: Pooling = "mean",
+    pooling: Pooling | None = "mean",
     head_units: Width = 64,
     head_layers: Depth = 0,
     feature: Width | None = None,
@@ -73,7 +74,8 @@ def graph_network(
         masks: Which inputs are boolean; msml says so.
         units: Width of an object in each layer.
         layers: Number of them.
-        pooling: Over the real objects, after the last layer.
+        pooling: Over the real objects, after the last layer. Where null there is none, and the
+            output, `(objects, ...)`, has a prediction of each object.
         head_units: Width of dense layers after the pooling.
         head_layers: Number of them.
         feature: Width of a last hidden layer that is an output too, `feature`; none where null.
@@ -92,7 +94,8 @@ def graph_network(
 
     size = _Size(units, layers, head_units, head_layers)
     x = _described(found, neighbours, size, style, pooling)
-    return model("graph_network", given, predicted(x, output, feature, activation))
+    result = _predicted(found, x, output, pooling, (feature, activation))
+    return model("graph_network", given, result)
 
 
 @models.register("graph_attention")
@@ -106,7 +109,7 @@ def graph_attention(
     pairwise: Pairwise | None = None,
     pair_units: Width = 16,
     attention: bool = False,
-    pooling: Pooling = "mean",
+    pooling: Pooling | None = "mean",
     head_units: Width = 64,
     head_layers: Depth = 0,
     feature: Width | None = None,
@@ -154,7 +157,7 @@ def graph_attention(
 
     size = _Size(units, layers, head_units, head_layers)
     x = _described(found, neighbours, size, style, pooling)
-    result = predicted(x, output, feature, activation)
+    result = _predicted(found, x, output, pooling, (feature, activation))
     if attention:
         named = result if isinstance(result, dict) else {OUTPUT: result}
         result = {**named, ATTENTION: ops.stack(maps, axis=1)}
@@ -166,9 +169,9 @@ def _described(
     neighbours: Callable[[Tensor, str], Tensor],
     size: _Size,
     style: Style,
-    pooling: Pooling,
+    pooling: Pooling | None,
 ) -> Tensor:
-    """Apply all layers: to the objects, a pooling over these, and to the event."""
+    """Apply all layers: to the objects, a pooling over these where there is one, and to that."""
     import keras
 
     x = found.rows
@@ -178,8 +181,51 @@ def _described(
         # In this order the variables are in one order too, with a mask and without.
         x = keras.layers.Add(name=f"{name}_sum")([neighbours(x, name), own])
         x = style.finished(x, name)
-    x = joined([found.pooled(x, pooling, "pool"), *found.rest])
+    if pooling is None:
+        rest = [found.spread(each, f"rest_{i}") for i, each in enumerate(found.rest)]
+        x = joined([x, *(_wide(each, x) for each in rest)])
+    else:
+        x = joined([found.pooled(x, pooling, "pool"), *found.rest])
     return style.stack(x, size.head_units, size.head_layers, "head")
+
+
+def _wide(rest: Tensor, like: Tensor) -> Tensor:
+    """Repeat what an event has for its objects where that would only broadcast."""
+    from keras import ops
+
+    return rest if len(like.shape) == 2 else ops.repeat(rest, like.shape[1], axis=1)
+
+
+def _predicted(
+    found: Objects,
+    x: Tensor,
+    output: Shape,
+    pooling: Pooling | None,
+    last: tuple[int | None, str],
+) -> Any:
+    """Predict from what `_described` gives: one row an event, or, without a pooling, an object.
+
+    Args:
+        found: The inputs.
+        x: The rows.
+        output: Shape of the prediction, without the event axis.
+        pooling: Over the objects, if any.
+        last: Width, if any, and activation of a last hidden layer.
+    """
+    import keras
+
+    if pooling is not None:
+        return predicted(x, output, *last)
+    objects = found.values.shape[1]
+    if output[0] != objects:
+        message = f"pooling: null is for an output of each of the {objects} objects"
+        raise ValueError(f"{message}, the task wants one of shape {tuple(output)}")
+    rows = predicted(x, (prod(output[1:]),), *last)
+    named = rows if isinstance(rows, dict) else {OUTPUT: rows}
+    laid = {name: found.apart(each, f"{name}_unpack", "float32") for name, each in named.items()}
+    shaped = keras.layers.Reshape(output, dtype="float32", name="output")
+    laid[OUTPUT] = shaped(laid[OUTPUT])
+    return laid if isinstance(rows, dict) else laid[OUTPUT]
 
 
 def _matrix(x: Tensor, units: int, name: str) -> Tensor:

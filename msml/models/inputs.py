@@ -165,11 +165,11 @@ class Objects:
             return {"mean": ops.mean, "sum": ops.sum, "max": ops.max}[pooling](rows, axis=1)
         return Pool(pooling, name=name)(rows, self.real)
 
-    def apart(self, rows: Tensor, name: str) -> Tensor:
+    def apart(self, rows: Tensor, name: str, dtype: str | None = None) -> Tensor:
         """Lay what layers made of `rows` out by event and object, 0 for padding."""
         from msml.models.layers import Unpack
 
-        return rows if self.real is None else Unpack(name=name)(rows, self.real)
+        return rows if self.real is None else Unpack(name=name, dtype=dtype)(rows, self.real)
 
     def together(self, values: Tensor, name: str) -> Tensor:
         """Undo `apart`."""
@@ -178,7 +178,7 @@ class Objects:
         return values if self.real is None else Pack(name=name)(values, self.real)
 
     def spread(self, values: Tensor, name: str) -> Tensor:
-        """Give each of `rows` what its event has, `(events, numbers)`."""
+        """Give each of `rows` what its event has, `(events, numbers)`; it may have to broadcast."""
         from keras import ops
 
         from msml.models.layers import Spread
