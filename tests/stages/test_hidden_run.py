@@ -7,6 +7,7 @@ import signal
 import h5py
 import numpy as np
 import pytest
+from commands import run
 from process import Command, Limits, msml, until
 from tiny import log, weights
 
@@ -25,14 +26,16 @@ tasks:
     weight: 1
     metrics: [accuracy, cross_entropy]
     candidates:
-      network: {model: graph_network, args: {units: 8, layers: 2, norm: null, pooling: null}}
+      network:
+        model: graph_network
+        args: {units: 16, layers: 2, norm: null, pooling: null, embed: {0: [4, 3]}}
 posttrain:
   modes: [joint]
   from: initial
   optimizer: {name: adam, learning_rate: 1e-2}
   epochs: 4
   patience: 4
-  batch_size: 50
+  batch_size: 20
 evaluate: {bootstrap: 5}
 """
 EVENTS, OBJECTS = 400, 4
@@ -66,9 +69,10 @@ def losses(folder):
     return [(line["train"]["told"], line["valid"]["told"]) for line in log(run_of(folder))]
 
 
-def test_learning_rate_0(folder):
+def test_learning_rate_0(folder, monkeypatch):
     """Another part is hidden in each epoch of train; of valid it is the same one."""
-    msml(folder, "posttrain", "hidden.yaml", "posttrain.optimizer.learning_rate=1e-30")
+    monkeypatch.chdir(folder)
+    run("posttrain", "hidden.yaml", "posttrain.optimizer.learning_rate=1e-30")
     found = losses(folder)
     assert len({train for train, _ in found}) == 4
     assert len({valid for _, valid in found}) == 1
@@ -80,7 +84,7 @@ def test_interrupted(folder, tmp_path):
     asked = ("run", "hidden.yaml", "posttrain.epochs=12")
     msml(folder, *asked)
     command = Command(other, *asked, limits=Limits(epoch_seconds=0.2))
-    until(lambda: any(log(run) for run in other.glob("runs/hidden/*") if list(run.glob("*.jsonl"))))
+    until(lambda: any(log(at) for at in other.glob("runs/hidden/*") if list(at.glob("*.jsonl"))))
     command.signal(signal.SIGTERM)
     assert command.wait() == 85
     msml(other, *asked)

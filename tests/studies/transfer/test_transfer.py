@@ -97,12 +97,13 @@ def test_from_a_run_without_labels(here):
         change += [f"{key}.overrides=[{made}]", f"{key}.mode=fixed"]
     change += ["data.file=data/transfer/gluinos.h5", "data.train_events=100"]
     run("posttrain", "recipes/transfer/targets.yaml", *change, *TINY, *SMALL)
-    (ours,) = here.glob("runs/transfer/*gluinos*/posttrain/gat/joint/weights.h5")
+    (fixed,) = here.glob("runs/transfer/*gluinos*/posttrain/gat/joint/weights.h5")
+    first = folder / "posttrain/gat/joint/weights.h5"
+    # There the state of what is drawn is among them, so that the numbers of the others differ.
     ours, theirs = (
-        {name.partition("/")[2]: values for name, values in load_arrays(path)[0].items()}
-        for path in (ours, folder / "posttrain/gat/joint/weights.h5")
+        [values.tobytes() for values in load_arrays(path)[0].values()] for path in (fixed, first)
     )
-    assert sum(np.array_equal(values, theirs[name]) for name, values in ours.items()) == 13
+    assert sum(values in theirs for values in ours) == 13
 
 
 RECIPES = [path for path in (shipped() / "transfer").glob("*.yaml") if "expected" not in path.name]
