@@ -135,6 +135,21 @@ def test_what_an_event_has_is_seen_by_each_of_its_objects(name, masked):
     assert (moved == (real == 1)).all() if masked else moved.all()
 
 
+@NAMES
+def test_half_precision(name):
+    """What is hidden is the same, and outputs are float32 that is not rounded."""
+    given = [tf.constant(x) for x in events(300)]
+    found = []
+    for precision in ("float32", "mixed_bfloat16"):
+        about = ((OBJECTS, CLASSES), SMALL | {"pooling": None}, 1, precision)
+        made = hiding(build(name, SHAPES, *about, masks=MASKS), SHAPES, [0.0, 0.65, 0.0], 3)
+        found.append(np.asarray(made(given)))
+    assert found[1].dtype == np.float32
+    assert np.abs(found[1] - found[0]).max() < 0.2
+    rounded = np.asarray(tf.cast(tf.cast(found[1], "bfloat16"), "float32"))
+    assert (rounded != found[1]).mean() > 0.5
+
+
 def test_an_output_that_is_not_of_the_objects():
     with pytest.raises(RecipeError) as caught:
         build("graph_network", SHAPES, (3,), SMALL | {"pooling": None}, 1, masks=MASKS)
