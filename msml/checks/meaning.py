@@ -139,6 +139,8 @@ def _check_target(recipe: TrainRecipe, task: Task, columns: Columns) -> Iterator
         except (DataError, RecipeError) as error:
             yield str(error)
             return
+        if mask_of(column, columns):  # 0 may be for padding alone
+            values = np.union1d(values, 0.0)
         yield from (f"'{column}' {text}; {ending}" for text in _wrong_classes(values, kind))
 
 

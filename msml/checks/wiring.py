@@ -65,11 +65,22 @@ def check_wiring(recipe: TrainRecipe, columns: Columns) -> Iterator[Problem]:
         yield from _check_each(name, recipe, columns)
         if task.output == PROBABILITIES:
             yield f"{key}.output", f"'{PROBABILITIES}' is made by msml; expected another name"
-        if not task.inputs:
-            yield f"{key}.inputs", "there are none"
-        for i, text in enumerate(task.inputs):
-            if message := _input_problem(recipe, columns, position, text):
-                yield f"{key}.inputs.{i}", message
+        yield from _check_inputs(key, recipe, columns, position)
+
+
+def _check_inputs(
+    key: str, recipe: TrainRecipe, columns: Columns, position: int
+) -> Iterator[Problem]:
+    """Check the inputs of the task at a position, and that what it hides is among them."""
+    task = recipe.tasks[list(recipe.tasks)[position]]
+    if not task.inputs:
+        yield f"{key}.inputs", "there are none"
+    for i, text in enumerate(task.inputs):
+        if message := _input_problem(recipe, columns, position, text):
+            yield f"{key}.inputs.{i}", message
+    for text in task.hide:
+        if text not in task.inputs:
+            yield f"{key}.hide", unknown("input", text, task.inputs)
 
 
 def _input_problem(recipe: TrainRecipe, columns: Columns, position: int, text: str) -> str | None:
@@ -79,7 +90,8 @@ def _input_problem(recipe: TrainRecipe, columns: Columns, position: int, text: s
         return "the task itself: a cycle"
     if source.name in names[position:]:
         return f"the task '{source.name}' comes after this one: a cycle, or the wrong order"
-    if text == recipe.tasks[names[position]].target:
+    task = recipe.tasks[names[position]]
+    if text == task.target and text not in task.hide:
         return f"'{text}' is the target of this task"
     if text in (recipe.data.weight, WEIGHTS):
         return f"'{text}' holds weights of events, which may reveal their class"

@@ -12,6 +12,7 @@ Source: Kishimoto et al., PoS(ISGC2022)016.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msml.domains import Depth, Depth1, Fraction, Natural, Width
@@ -57,7 +58,7 @@ def graph_network(
     masks: tuple[bool, ...] = (),
     units: Width = 64,
     layers: Depth1 = 3,
-    pooling: Pooling = "mean",
+    pooling: Pooling | None = "mean",
     head_units: Width = 64,
     head_layers: Depth = 0,
     feature: Width | None = None,
@@ -74,7 +75,8 @@ def graph_network(
         masks: Which inputs are boolean; msml says so.
         units: Width of an object in each layer.
         layers: Number of them.
-        pooling: Over the real objects, after the last layer.
+        pooling: Over the real objects, after the last layer. Where null there is none, and the
+            output, `(objects, ...)`, has a prediction of each object.
         head_units: Width of dense layers after the pooling.
         head_layers: Number of them.
         feature: Width of a last hidden layer that is an output too, `feature`; none where null.
@@ -94,7 +96,8 @@ def graph_network(
 
     size = _Size(units, layers, head_units, head_layers)
     x = _described(found, neighbours, size, style, pooling)
-    return model("graph_network", given, predicted(x, output, feature, activation))
+    result = _predicted(x, found.real, output, pooling, (feature, activation))
+    return model("graph_network", given, result)
 
 
 @models.register("graph_attention")
@@ -108,7 +111,7 @@ def graph_attention(
     pairwise: Pairwise | None = None,
     pair_units: Width = 16,
     attention: bool = False,
-    pooling: Pooling = "mean",
+    pooling: Pooling | None = "mean",
     head_units: Width = 64,
     head_layers: Depth = 0,
     feature: Width | None = None,
@@ -155,7 +158,7 @@ def graph_attention(
 
     size = _Size(units, layers, head_units, head_layers)
     x = _described(found, neighbours, size, style, pooling)
-    result = predicted(x, output, feature, activation)
+    result = _predicted(x, found.real, output, pooling, (feature, activation))
     if attention:
         named = result if isinstance(result, dict) else {OUTPUT: result}
         result = {**named, ATTENTION: ops.stack(maps, axis=1)}
@@ -167,10 +170,11 @@ def _described(
     neighbours: Callable[[Tensor, str], Tensor],
     size: _Size,
     style: Style,
-    pooling: Pooling,
+    pooling: Pooling | None,
 ) -> Tensor:
-    """Apply all layers: to the objects, a pooling over these, and to the event."""
+    """Apply all layers: to the objects, a pooling over these where there is one, and to that."""
     import keras
+    from keras import ops
 
     x = found.values
     for i in range(size.layers):
@@ -178,7 +182,11 @@ def _described(
         own = x if x.shape[-1] == size.units else _matrix(x, size.units, f"{name}_own")
         x = keras.layers.Add(name=f"{name}_sum")([neighbours(x, name), own])
         x = style.finished(x, name, found.real)
-    x = joined([_pooled(x, found.real, pooling), *found.rest])
+    if pooling is None:
+        rest = [ops.repeat(ops.expand_dims(each, 1), x.shape[1], axis=1) for each in found.rest]
+        x = joined([x, *rest])
+    else:
+        x = joined([_pooled(x, found.real, pooling), *found.rest])
     return style.stack(x, size.head_units, size.head_layers, "head")
 
 
@@ -195,6 +203,37 @@ def _pooled(x: Tensor, real: Tensor | None, pooling: Pooling) -> Tensor:
     total = ops.sum(ops.where(mask, x, ops.zeros_like(x)), axis=1)
     count = ops.sum(ops.cast(mask, x.dtype), axis=1)
     return total / ops.maximum(count, 1.0) if pooling == "mean" else total
+
+
+def _predicted(
+    x: Tensor,
+    real: Tensor | None,
+    output: Shape,
+    pooling: Pooling | None,
+    last: tuple[int | None, str],
+) -> Any:
+    """Predict from what `_described` gives, of an event or, without a pooling, of its objects.
+
+    Args:
+        x: `(events, numbers)`, or `(events, objects, numbers)`.
+        real: Which objects are real, `(events, objects)`; others get 0. None for all.
+        output: Shape of the prediction, without the event axis.
+        pooling: Over the objects, if any.
+        last: Width, if any, and activation of a last hidden layer.
+    """
+    import keras
+
+    if pooling is not None:
+        return predicted(x, output, *last)
+    if output[:1] != tuple(x.shape[1:2]):
+        message = f"pooling: null is for an output of each of the {x.shape[1]} objects"
+        raise ValueError(f"{message}, the task wants one of shape {tuple(output)}")
+    found = predicted(x, (prod(output[1:]),), *last)
+    shaped = keras.layers.Reshape(output, dtype="float32", name="output")
+    if not isinstance(found, dict):
+        return without_padding(shaped(found), real)
+    whole = {**found, OUTPUT: shaped(found[OUTPUT])}
+    return {name: without_padding(each, real) for name, each in whole.items()}
 
 
 def _matrix(x: Tensor, units: int, name: str) -> Tensor:

@@ -1,5 +1,6 @@
 """Keras layers for anyone's models, registered for saving under "msml"."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -165,23 +166,17 @@ class Zeros(keras.layers.Layer):
         return {**super().get_config(), "output": list(self.event_shape)}
 
 
-@registered
-class Noise(Zeros):
-    """Draws of N(0, 1) of the shape `output` for each event, anew at each call.
+class _Drawing(keras.layers.Layer):
+    """A layer that draws anew at each call, in training and outside of it.
 
     `seed_generator.state` says which draws come next. It is among the variables of a model
     (`non_trainable_variables`), but no weight of it, and it is saved with the weights.
     """
 
-    def __init__(self, output: tuple[int, ...], seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(output, **kwargs)
+    def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed, name="generator")
-
-    def call(self, inputs: Tensor) -> Tensor:
-        """Draw."""
-        shape = (ops.shape(inputs)[0], *self.event_shape)
-        return keras.random.normal(shape, dtype="float32", seed=self.seed_generator)
 
     def save_own_variables(self, store: Any) -> None:
         """Save the state of the generator."""
@@ -194,3 +189,49 @@ class Noise(Zeros):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments, for saving."""
         return {**super().get_config(), "seed": self.seed}
+
+
+@registered
+class Noise(_Drawing, Zeros):
+    """Draws of N(0, 1) of the shape `output` for each event, anew at each call."""
+
+    def __init__(self, output: tuple[int, ...], seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(seed, output=output, **kwargs)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """Draw."""
+        shape = (ops.shape(inputs)[0], *self.event_shape)
+        return keras.random.normal(shape, dtype="float32", seed=self.seed_generator)
+
+
+@registered
+class Hide(_Drawing):
+    """Put 0 in the place of what is drawn, anew at each call.
+
+    Called with a list of tensors, `(events, rows, ...)` or `(events,)`; returns the like. Each row,
+    or number an event, is hidden as a whole, with the probability in `shares` of its tensor.
+    """
+
+    def __init__(self, shares: Sequence[float], seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(seed, **kwargs)
+        self.shares = list(shares)
+
+    def compute_output_shape(self, inputs_shape: list[Shape]) -> list[Shape]:
+        """Return the shapes of what comes in."""
+        return inputs_shape
+
+    def call(self, inputs: list[Tensor]) -> list[Tensor]:
+        """Draw, and hide."""
+        return [self._hidden(x, share) for x, share in zip(inputs, self.shares, strict=True)]
+
+    def _hidden(self, x: Tensor, share: float) -> Tensor:
+        rows = x.shape[1:2]
+        drawn = keras.random.uniform(
+            (ops.shape(x)[0], *rows), dtype="float32", seed=self.seed_generator
+        )
+        gone = ops.reshape(drawn < share, (-1, *rows, *(1,) * len(x.shape[2:])))
+        return ops.where(gone, ops.zeros_like(x), x)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments, for saving."""
+        return {**super().get_config(), "shares": self.shares}

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
@@ -77,6 +77,7 @@ class TaskSpec:
         mask: Column that says which of the target's numbers are real; none where empty.
         each: Column of the objects to which the models are applied; none where empty.
         real: Column that says which of these are real; all where empty.
+        hide: With which probability rows of inputs are hidden from the models.
     """
 
     name: str
@@ -92,6 +93,7 @@ class TaskSpec:
     mask: str = ""
     each: str = ""
     real: str = ""
+    hide: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,7 @@ def expand(recipe: TrainRecipe) -> dict[str, TaskSpec]:
             candidates=dict(candidates(task)),
             output=task.output,
             each=task.each or "",
+            hide=task.hide,
         )
         for name, task in recipe.tasks.items()
     }

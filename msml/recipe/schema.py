@@ -6,7 +6,7 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from msml.domains import LARGEST, Count, Domain, Natural, NotNegative, Positive, Seed
+from msml.domains import LARGEST, Count, Domain, Natural, NotNegative, Positive, Probability, Seed
 from msml.recipe.schema_evaluation import UNRESOLVED, Evaluate
 from msml.recipe.schema_training import Fit, Posttrain
 
@@ -172,6 +172,9 @@ class Task:
         output: Which output of a model that has several the loss and the metrics see.
         each: A column whose first axis is one of objects: the models are applied to each object,
             loss and metrics are of the real ones, as the column's mask says.
+        hide: Inputs, the target among them perhaps, of which models see 0 in the place of each row,
+            such as an object, or number with this probability: others at each step of training,
+            the same ones each time that it is measured.
     """
 
     inputs: list[str]
@@ -182,6 +185,7 @@ class Task:
     metrics: list[str] = field(default_factory=list)
     output: str = "output"
     each: str | None = None
+    hide: dict[str, Probability] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,8 @@ def pretraining_mark(
         described["start"] = asdict(model.start)
     if spec.each:
         described["each"] = [spec.each, spec.real, spec.mask]
+    if spec.hide:
+        described["hide"] = dict(spec.hide)
     sources = map(plugin_fingerprint, (models.get(model.model), losses.get(spec.loss)))
     if plugins := [mark for mark in sources if mark is not None]:
         described["plugins"] = plugins

@@ -10,6 +10,7 @@ from msml.data.kinematics import Array
 from msml.ensemble import Predictor
 from msml.errors import DataError, RecipeError
 from msml.models.build import build
+from msml.models.hidden import hiding
 from msml.recipe.expand import TOTAL
 from msml.recipe.schema_training import Fit
 from msml.runs import layout
@@ -93,6 +94,9 @@ def build_model(session: Setup, task: str, candidate: str, *, fresh: str = "") -
     seen = session.tasks[task].output
     about = (session.precision, seen, session.masks(task), session.each(task))
     model = build(spec.model, inputs, output, spec.args, seed, *about)
+    if hide := session.tasks[task].hide:
+        shares = [hide.get(name, 0.0) for name in session.tasks[task].inputs]
+        model = hiding(model, inputs, shares, seed)
     if spec.start is not None and (task, candidate) in session.starts:
         try:
             begin(model, spec.start, session.starts[task, candidate])

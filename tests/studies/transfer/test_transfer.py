@@ -26,6 +26,7 @@ pytestmark = pytest.mark.xdist_group("transfer")
 
 TINY = ("posttrain.epochs=2", "posttrain.patience=2", "evaluate.bootstrap=5", "xla=false")
 SMALL = tuple(f"tasks.signal.candidates.{name}.args.units=8" for name in ("gnn", "gat"))
+OF_TYPES = tuple(text.replace("signal", "types") for text in SMALL)
 FILE = "data.file=data/transfer/source.h5"
 
 
@@ -79,6 +80,32 @@ def test_from_the_source_to_targets_of_other_objects(here):
     assert {Path(where).parts[-2] for where in starts} == {"gnn", "gat"}
 
 
+def test_from_a_run_without_labels(here):
+    """Its networks predict the types of objects, some of which are hidden; they are the same."""
+    run("run", "recipes/transfer/masked.yaml", *TINY, *OF_TYPES)
+    (folder,) = here.glob("runs/transfer_masked/*")
+    records = json.loads((folder / "evaluate/metrics.json").read_text())
+    assert {record["chain"]["types"] for record in records} == {"gnn", "gat"}
+    for record in records:
+        assert 0 < record["metrics"]["types"]["accuracy"]["value"] < 1
+    with h5py.File(folder / "evaluate/gat/joint/predictions.h5") as file:
+        assert file["types/prediction"].shape == (30, 6, 5)
+    made, change = ", ".join((*TINY, *OF_TYPES)), []
+    for name in ("gnn", "gat"):
+        key = f"tasks.signal.candidates.{name}.start"
+        change += [f"{key}.from=recipes/transfer/masked.yaml", f"{key}.task=types"]
+        change += [f"{key}.overrides=[{made}]", f"{key}.mode=fixed"]
+    change += ["data.file=data/transfer/gluinos.h5", "data.train_events=100"]
+    run("posttrain", "recipes/transfer/targets.yaml", *change, *TINY, *SMALL)
+    (fixed,) = here.glob("runs/transfer/*gluinos*/posttrain/gat/joint/weights.h5")
+    first = folder / "posttrain/gat/joint/weights.h5"
+    # There the state of what is drawn is among them, so that the numbers of the others differ.
+    ours, theirs = (
+        [values.tobytes() for values in load_arrays(path)[0].values()] for path in (fixed, first)
+    )
+    assert sum(values in theirs for values in ours) == 13
+
+
 RECIPES = [path for path in (shipped() / "transfer").glob("*.yaml") if "expected" not in path.name]
 
 
@@ -94,14 +121,16 @@ def test_each_recipe_is_good(path, here):
 def test_the_sweep(here):
     change = ["target=heavier_higgs,gluinos", "data.train_events=50,100"]
     plan = make("recipes/transfer/targets.yaml", change, Path("runs"))
-    assert len(plan.points) == 3 * 2 * 3 * 2
-    (source,) = (unit for unit in plan.units if unit.recipe)
-    assert source.stage == "posttrain"
-    assert source.recipe.endswith("recipes/transfer/source.yaml")
-    scratch = [unit for unit in plan.units if unit.values.get("start") == "scratch"]
-    assert {unit.needs for unit in scratch} == {()}
-    others = [unit for unit in plan.units if unit.values.get("start") in ("fixed", "tuned")]
-    assert {unit.needs for unit in others} == {(source.number,)}
+    assert len(plan.points) == 3 * 2 * 4 * 2
+    origins = {Path(unit.recipe).stem: unit for unit in plan.units if unit.recipe}
+    assert set(origins) == {"source", "masked"}
+    assert {unit.stage for unit in origins.values()} == {"posttrain"}
+    assert all("recipes/transfer/" in unit.recipe for unit in origins.values())
+    source, masked = (origins[name].number for name in ("source", "masked"))
+    wanted = {"scratch": (), "fixed": (source,), "tuned": (source,), "masked": (masked,)}
+    for start, needs in wanted.items():
+        found = [unit for unit in plan.units if unit.values.get("start") == start]
+        assert {unit.needs for unit in found} == {needs}
 
 
 def test_nested_parts_of_train_and_the_same_valid_and_test(here):
