@@ -66,6 +66,7 @@ def draw_reliability(events: TestEvents, shown: Measured, tasks: Sequence[str]) 
         upper.set_ylabel("Fraction that is of this class" if likeliest else "Fraction of signal")
         upper.legend(title=task, title_fontsize=8, alignment="left", loc="upper left")
         lower.set_yscale("log")
+        lower.set_ylim(bottom=0.5)
         lower.set_ylabel("Entries")
         kind = "the likeliest class" if likeliest else "signal"
         lower.set_xlabel(f"Probability of {kind}")
