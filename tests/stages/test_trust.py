@@ -5,6 +5,7 @@ import os
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -13,10 +14,13 @@ from commands import run
 from scipy.special import expit, softmax
 from tiny import PAPER, only_run
 
-from msml.calibration import calibrations, fit
+from msml.calibration import Calibration, calibrations, fit
 from msml.data.splits import split_rows
 from msml.metrics import bce, ece
 from msml.metrics.generic import cross_entropy
+from msml.runs import layout
+from msml.runs.directory import RunDirectory, write_json
+from msml.stages.finished import Finished
 
 pytestmark = pytest.mark.xdist_group("stages")
 
@@ -270,6 +274,19 @@ def test_what_is_asked_otherwise_is_done_again_and_nothing_is_trained(done, tmp_
     assert "half_width" not in record(folder, "conformal")["tasks"]["energy_of"][0]
     assert record(folder, "calibrated")["settings"]["method"] == "isotonic"  # as it was
     assert trained == {path: path.stat().st_mtime_ns for path in folder.rglob("weights.h5")}
+
+
+def test_what_was_fitted_while_unblinding_is_found_where_there_is_nothing_else(tmp_path):
+    def found():
+        setup = SimpleNamespace(directory=RunDirectory(tmp_path))
+        return Finished(setup, None, {"tag": "mlp"}, "joint").calibrated
+
+    assert found() == {}
+    for unblind, temperature in ((True, 2.0), (False, 3.0)):
+        about = {"method": "temperature", "parameters": {"temperature": temperature}}
+        folder = layout.evaluated(layout.evaluation(tmp_path, unblind), "mlp", "joint")
+        write_json(folder / layout.CALIBRATED, {"settings": {}, "tasks": {"tag": about}})
+        assert found() == {"tag": Calibration(**about)}
 
 
 def test_nothing_of_test_enters_a_fit(done, tmp_path):
