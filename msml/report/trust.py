@@ -12,22 +12,26 @@ Record = Mapping[str, Any]
 def show_calibrated(records: Sequence[Record]) -> None:
     """Print what calibration has changed: for each task chains and modes down, and its metrics."""
     about = [record for record in records if "calibrated" in record]
-    tasks = about[0]["calibrated"]["settings"]["tasks"] if about else []
-    for task in tasks:
+    settings = about[0]["calibrated"]["settings"] if about else {"tasks": []}
+    for task in settings["tasks"]:
         found = [(_name(record), record["calibrated"]["tasks"][task]) for record in about]
         rows = [
-            (*name, metric, *(with_error(of[key]) for key in ("before", "after")),
-             with_error(of["change"], sign=True))
+            (*name, metric, *_changed(of))
             for name, each in found
             for metric, of in each.get("test", {}).items()
-        ]  # fmt: skip
-        method = about[0]["calibrated"]["settings"]["method"]
+        ]
         headings = ("chain", "mode", "metric", "before", "after", "change")
+        say("")
         if rows:
-            say("")
-            show(f"{task} on test: calibrated, {method}", headings, rows, numbers=range(3, 6))
+            title = f"{task} on test: calibrated, {settings['method']}"
+            show(title, headings, rows, numbers=range(3, 6))
         for (chain, mode), each in found:
             say(f"{chain}, {mode}: {each.get('reason') or f'{task} by {_map(each)}'}")
+
+
+def _changed(about: Record) -> Sequence[str]:
+    before, after = (with_error(about[key]) for key in ("before", "after"))
+    return before, after, with_error(about["change"], sign=True)
 
 
 def _map(about: Record) -> str:
@@ -42,29 +46,32 @@ def _map(about: Record) -> str:
 def show_conformal(records: Sequence[Record]) -> None:
     """Print the intervals: for each task chains, modes and numbers down."""
     about = [record for record in records if "conformal" in record]
-    settings = about[0]["conformal"]["settings"] if about else {"tasks": []}
+    if not about:
+        return
+    settings = about[0]["conformal"]["settings"]
+    say("")
+    lines = ["half width: from the distances on valid; chance: covered may be so far from the aim"]
     for task in settings["tasks"]:
-        found = [
-            (_name(record), each)
-            for record in about
-            for each in record["conformal"]["tasks"][task]
-        ]  # fmt: skip
-        rows = [
-            (*name, _number(each), f"{each['half_width']:.4g}", with_error(each["coverage"]),
-             f"{each['chance']:.2g}")
-            for name, each in found
-            if "reason" not in each
-        ]  # fmt: skip
+        rows = []
+        for record in about:
+            name = _name(record)
+            for each in record["conformal"]["tasks"][task]:
+                if "reason" in each:
+                    missing = f"{each['number']} has no interval: {each['reason']}"
+                    lines.append(f"{', '.join(name)}: {missing}")
+                else:
+                    rows.append((*name, *_interval(each)))
         headings = ("chain", "mode", "number", "half width", "covered", "chance")
-        title = f"{task} on test: intervals for {settings['coverage']:g} of the events"
         if rows:
-            say("")
+            title = f"{task} on test: intervals for {settings['coverage']:g} of the events"
             show(title, headings, rows, numbers=range(3, 6))
-        for (chain, mode), each in found:
-            if "reason" in each:
-                say(f"{chain}, {mode}: {each['number']} has no interval: {each['reason']}")
-    if settings["tasks"]:
-        say("half width: from the distances on valid; chance: covered may be so far from the aim")
+    for line in lines:
+        say(line)
+
+
+def _interval(about: Record) -> Sequence[str]:
+    width, covered = f"{about['half_width']:.4g}", with_error(about["coverage"])
+    return _number(about), width, covered, f"{about['chance']:.2g}"
 
 
 def _number(about: Record) -> str:
