@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from msml.data.kinematics import Array
 from msml.models.outputs import named
 from msml.recipe.expand import OUTPUT, PROBABILITIES, Source, TaskSpec, source_of
 from msml.registry import losses
@@ -189,6 +192,29 @@ def real_objects(spec: TaskSpec, columns: Batch) -> Tensor | None:
     if spec.mask and len(columns[spec.mask].shape) == 2:
         real = ops.logical_and(real, ops.not_equal(columns[spec.mask], 0))
     return real
+
+
+def real_rows(
+    spec: TaskSpec, columns: Mapping[str, Array], target: Array, prediction: Array
+) -> tuple[Array, Array, Array | None, Array | None]:
+    """Leave out, of a task with `each`, objects that are not real; events are rows, else.
+
+    Args:
+        spec: The task.
+        columns: The columns of a split.
+        target: `(events, ...)`.
+        prediction: `(events, ...)`.
+
+    Returns:
+        Target, prediction and mask of each row, and the event of each object; None for a mask or
+        events that there are not.
+    """
+    mask, real = columns[spec.mask] if spec.mask else None, real_objects(spec, columns)
+    if real is None:
+        return target, prediction, mask, None
+    kept = np.asarray(real)
+    mask = None if mask is None or mask.ndim == 2 else mask[kept]
+    return target[kept], prediction[kept], mask, np.nonzero(kept)[0]
 
 
 def as_output(spec: TaskSpec, target: Tensor) -> Tensor:

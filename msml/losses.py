@@ -23,6 +23,17 @@ Tensor = Any
 Shape = tuple[int, ...]
 
 
+def classifies(loss: str) -> bool:
+    """Whether a loss is one of classes: its task gives logits."""
+    return loss in losses.names() and bool(losses.get(loss).facts.get("classification"))
+
+
+def estimates(loss: str) -> bool:
+    """Whether a loss is one of numbers that are estimated: its task gives some for the target."""
+    facts = losses.get(loss).facts if loss in losses.names() else {"output": None}
+    return not classifies(loss) and ("point" in facts or "output" not in facts)
+
+
 def float32(x: Tensor) -> Tensor:
     """Cast to float32."""
     from keras import ops

@@ -134,7 +134,11 @@ models = Registry(
     ),
 )
 losses = Registry("loss", "losses", ("msml.losses",))
-metrics = Registry("metric", "metrics", ("msml.metrics.generic", "msml.metrics.significance"))
+metrics = Registry(
+    "metric",
+    "metrics",
+    tuple(f"msml.metrics.{name}" for name in ("generic", "reliability", "significance")),
+)
 transforms = Registry(
     "transform",
     "transforms",
@@ -174,7 +178,7 @@ formats = Registry("format", "formats", ("msml.stages.formats",))
 evaluation_figures = Registry(
     "figure of an evaluation",
     "evaluation_figures",
-    ("msml.report.roc", "msml.report.explanations"),
+    ("msml.report.roc", "msml.report.reliability", "msml.report.explanations"),
 )
 
 REGISTRIES = {

@@ -10,6 +10,7 @@ from msml.checks.names import check_names
 from msml.checks.search import check_search
 from msml.checks.subsets import check_subsets
 from msml.checks.training import check_training
+from msml.checks.trust import check_trust
 from msml.checks.validity import check_momentum_task
 from msml.checks.wiring import check_wiring, count_inputs
 from msml.errors import DataError, RecipeError
@@ -85,6 +86,7 @@ def validate(
     problems += [*_check_chain(values), *check_search(values)]
     problems += check_training(values, columns) if not problems else []
     problems += [*check_momentum_task(values, columns.shapes), *check_subsets(values, columns)]
+    problems += check_trust(values)
     problems += check_explanations(values, columns, sound=not (problems or bad))
     if not fast:
         from msml.checks.building import (

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from msml.data.described import Source
 from msml.data.schema import Column
 from msml.data.transforms import Pipeline
+from msml.losses import classifies
 from msml.models.each import Each
 from msml.recipe.expand import PROBABILITIES, source_of
 from msml.recipe.messages import Problem, unknown
@@ -106,7 +107,7 @@ def _input_problem(recipe: TrainRecipe, columns: Columns, position: int, text: s
 def _classifies(task: Task) -> bool:
     """Say whether a task's loss is one of classes; one that is not known may be."""
     name = str(task.loss.get("name"))
-    return name not in losses.names() or bool(losses.get(name).facts.get("classification"))
+    return name not in losses.names() or classifies(name)
 
 
 def input_shapes(

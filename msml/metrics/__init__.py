@@ -6,8 +6,9 @@ of any sign, or None for 1 each, and `mask` is false for what is padding. Its fa
 and prediction as they were before the transforms of the data.
 """
 
-from msml.metrics.generic import accuracy, auc, background_rejection, bce, bias, ece, resolution
+from msml.metrics.generic import accuracy, auc, background_rejection, bce, bias, resolution
 from msml.metrics.named import LOSS, apart, facts_of, find, label_of, on_subset
+from msml.metrics.reliability import ece
 from msml.metrics.uncertainty import (
     Estimate,
     EventMean,

@@ -5,12 +5,12 @@ with the weight of its event.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 
 from msml.data.kinematics import Array
-from msml.domains import Domain, Probability
+from msml.domains import Probability
 from msml.losses import absolute, binary, categorical, event_mean, square
 from msml.metrics.uncertainty import EventMean
 from msml.registry import metrics
@@ -65,7 +65,7 @@ def resolution(
 ) -> float:
     """Half the width of the central 68 % of prediction minus target."""
     difference = np.asarray(prediction, np.float64) - _alike(target, prediction)
-    values, weights = _flat(difference, difference.ndim - 1, weight, mask)
+    values, weights = flat(difference, difference.ndim - 1, weight, mask)
     if not len(values) or np.isnan(values).any():
         return float("nan")
     low, high = weighted_quantiles(values, weights, _CENTRAL)
@@ -131,8 +131,8 @@ def auc(
         values, weights = _pairs(target, prediction, weight, mask)
         return _area(values[:, 0], values[:, 1], weights)
     axes = np.ndim(target) - 1
-    labels, weights = _flat(target, axes, weight, mask)
-    scores, _ = _flat(_log_shares(prediction), axes, weight, mask)
+    labels, weights = flat(target, axes, weight, mask)
+    scores, _ = flat(log_shares(prediction), axes, weight, mask)
     areas = [_area(labels == n, scores[:, n], weights) for n in range(scores.shape[1])]
     return float(np.mean(areas))
 
@@ -162,36 +162,6 @@ def background_rejection(
     signal, background = (np.append(0.0, each[last]) / each[-1] for each in (signal, background))
     kept = np.interp(efficiency, np.maximum.accumulate(signal), background)
     return float(1 / kept) if kept > 0 else float("inf")
-
-
-@metrics.register("ece", target=_CLASSIFICATIONS, better="lower", unit="1")
-def ece(
-    target: Array,
-    prediction: Array,
-    weight: Array | None = None,
-    *,
-    bins: Annotated[int, Domain(1, 10**6)] = 15,
-    mask: Array | None = None,
-) -> float:
-    """Expected calibration error: how far probabilities are from frequencies, on average.
-
-    In each of `bins` equal bins of the probability, the mean probability is compared with the
-    fraction of such events: that of signal for a label, that of the likeliest class for classes.
-
-    Source: Guo et al., 1706.04599; Naeini et al. 2015.
-    """
-    if np.shape(prediction)[1:] in ((), (1,)):
-        share = 1 / (1 + np.exp(-_column(prediction)))
-        hit = _column(target)
-    else:
-        shares = np.exp(_log_shares(prediction))
-        share, hit = shares.max(axis=-1), shares.argmax(axis=-1) == np.asarray(target)
-    values, weights = _flat(np.stack([share, hit], -1), share.ndim - 1, weight, mask)
-    if not len(values) or np.isnan(values).any():
-        return float("nan")
-    place = np.minimum((values[:, 0] * bins).astype(int), bins - 1)
-    gaps = np.bincount(place, weights * (values[:, 0] - values[:, 1]), bins)
-    return float(np.abs(gaps).sum() / weights.sum())
 
 
 def quantiles(values: Array, probabilities: Sequence[float], weights: Array | None = None) -> Array:
@@ -227,11 +197,25 @@ def labelled(
     return values[:, 0], values[:, 1], weights
 
 
+def classified(
+    target: Array, prediction: Array, weight: Array | None = None, *, mask: Array | None = None
+) -> tuple[Array, Array, Array]:
+    """Return class, logits and weight of all that is not masked.
+
+    Returns:
+        `(numbers,)`, of a label `(numbers,)` and of classes `(numbers, classes)`, and `(numbers,)`.
+    """
+    if np.shape(prediction)[1:] in ((), (1,)):
+        return labelled(target, prediction, weight, mask)
+    classes, weights = flat(target, np.ndim(target) - 1, weight, mask)
+    return classes, flat(prediction, np.ndim(target) - 1, weight, mask)[0], weights
+
+
 def _pairs(
     target: Array, prediction: Array, weight: Array | None, mask: Array | None
 ) -> tuple[Array, Array]:
     """Return label and score of each event that is not masked, `(events, 2)`, and its weight."""
-    return _flat(np.stack([_column(target), _column(prediction)], -1), 0, weight, mask)
+    return flat(np.stack([_column(target), _column(prediction)], -1), 0, weight, mask)
 
 
 def _area(label: Array, score: Array, weights: Array) -> float:
@@ -248,15 +232,14 @@ def _area(label: Array, score: Array, weights: Array) -> float:
     return float(signal @ below / (signal.sum() * background.sum()))
 
 
-def _log_shares(logits: Array) -> Array:
+def log_shares(logits: Array) -> Array:
+    """Return the logarithms of the softmax along the last axis, in float64."""
     logits = np.asarray(logits, np.float64)
     shifted = logits - logits.max(axis=-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
-def _flat(
-    values: Array, axes: int, weight: Array | None, mask: Array | None
-) -> tuple[Array, Array]:
+def flat(values: Array, axes: int, weight: Array | None, mask: Array | None) -> tuple[Array, Array]:
     """Return the numbers of all events that are not masked, each with the weight of its event.
 
     Args:

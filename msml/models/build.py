@@ -9,14 +9,14 @@ from msml.arguments import bind, wants
 from msml.errors import RecipeError, nearest
 from msml.models.each import Each
 from msml.models.outputs import named
-from msml.recipe.expand import BESIDE_OUTPUTS, OUTPUT, PREDICTION, PROBABILITIES
+from msml.recipe.expand import BESIDE_OUTPUTS, CALIBRATED, OUTPUT, PREDICTION, PROBABILITIES
 from msml.registry import models
 
 if TYPE_CHECKING:
     import keras
 
 Shape = tuple[int, ...]
-RESERVED = (PROBABILITIES, PREDICTION, *BESIDE_OUTPUTS)
+RESERVED = (PROBABILITIES, CALIBRATED, PREDICTION, *BESIDE_OUTPUTS)
 """What an output cannot be called: it is kept beside these, or read as one of them."""
 
 

@@ -16,6 +16,9 @@ OUTPUT = "output"
 PROBABILITIES = "probabilities"
 """Name of the probabilities that every classification offers beside its outputs."""
 
+CALIBRATED = "calibrated"
+"""Name of the probabilities of a classification that was calibrated, where predictions are kept."""
+
 PREDICTION = "prediction"
 """Name, where outputs are kept, of the one that a task's loss sees."""
 

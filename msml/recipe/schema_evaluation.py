@@ -1,9 +1,9 @@
 """The schema of how trained chains are measured and explained."""
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
-from msml.domains import Count, Domain, Finite, Positive, Seed
+from msml.domains import Count, Domain, Finite, Positive, Probability, Seed
 
 UNRESOLVED = {"resolved": False}
 """Metadata of a field that a run does not depend on: it is left out of the resolved recipe."""
@@ -86,6 +86,33 @@ class Dependence:
 
 
 @dataclass(frozen=True)
+class Calibrate:
+    """Calibration: logits mapped so that probabilities are frequencies, fitted on valid.
+
+    Attributes:
+        method: `temperature` divides all logits of a task by one number; of labels alone, `beta`
+            has three, and `isotonic` is any function that never falls.
+        tasks: The tasks; all classifications where empty.
+    """
+
+    method: Literal["temperature", "isotonic", "beta"] = "temperature"
+    tasks: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Conformal:
+    """Intervals of one width around estimates, from the distances on valid to the truth.
+
+    Attributes:
+        coverage: Which fraction of events they are to hold.
+        tasks: The tasks; all that estimate numbers where empty.
+    """
+
+    coverage: Probability = 0.9
+    tasks: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Evaluate:
     """Measurement on the test split.
 
@@ -97,6 +124,8 @@ class Evaluate:
             part of the run itself: what is trained stays, and both results are kept.
         importance: What a task loses without an input; not measured where null.
         dependence: How a task's answer depends on an input; not measured where null.
+        calibrate: Calibrated probabilities, which `msml predict` gives, too; none where null.
+        conformal: Intervals around what tasks estimate; none where null.
     """
 
     bootstrap: Count = 200
@@ -105,6 +134,8 @@ class Evaluate:
     unblind: bool = field(default=False, metadata=UNRESOLVED)
     importance: Importance | None = field(default=None, metadata=UNRESOLVED)
     dependence: Dependence | None = field(default=None, metadata=UNRESOLVED)
+    calibrate: Calibrate | None = field(default=None, metadata=UNRESOLVED)
+    conformal: Conformal | None = field(default=None, metadata=UNRESOLVED)
 
     @property
     def hidden(self) -> list[Subset]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from msml.metrics import apart, facts_of, on_subset
 from msml.recipe.expand import WHOLE, chain_name
+from msml.report.trust import show_calibrated, show_conformal
 from msml.tables import NONE, plain, say, show, with_error
 from msml.validity.bands import COMPONENTS, VALIDITY, is_validity
 
@@ -89,6 +90,8 @@ def show_evaluated(records: Sequence[Record]) -> None:
     for mode in modes:
         say(f"{mode}: {_MEANING[mode]}")
     _say_notes(records)
+    show_calibrated(records)
+    show_conformal(records)
     for chain in chains:
         if own := [r for r in records if _chain(r) == chain and "importance" in r]:
             _show_importance(own)

@@ -34,6 +34,10 @@ _EXAMPLES = {
         "Outputs beside the Gaussian process",
         "Bands of the Gaussian process and outputs of the chain, on test.",
     ),
+    "reliability": (
+        "Reliability",
+        "How often probabilities came true, in bins of them, on test.",
+    ),
     "importance": (
         "Importance of inputs",
         "What is lost where an input is that of other test events.",

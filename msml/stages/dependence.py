@@ -11,6 +11,7 @@ from msml.chain import probabilities, real_objects
 from msml.checks.features import Feature, single_features
 from msml.data.dataset import SplitData
 from msml.data.kinematics import Array
+from msml.data.schema import Column
 from msml.metrics import estimate, replicate_means
 from msml.recipe.expand import TaskSpec
 from msml.registry import losses
@@ -133,13 +134,18 @@ def answer_of(session: Session, task: str, split: SplitData) -> Answer:
         return Answer(names, ["1"] * len(names), partial(_shares, spec, split))
     column, target = session.file.columns[spec.target], split.columns[spec.target]
     width = int(target.shape[-1]) if target.ndim > 1 + bool(spec.each) else 1
+    return Answer(*named_numbers(column, width), partial(_numbers, session, spec, split))
+
+
+def named_numbers(column: Column, width: int) -> tuple[list[str], list[str]]:
+    """Name the numbers of a column along its last axis, of a `width`, and give their units."""
     names = [column.name]
     if width > 1:
         known = len(column.components) == width
         parts = column.components if known else map(str, range(width))
         names = [f"{column.name}.{part}" for part in parts]
     units = list(column.units) if len(column.units) == width else [*column.units, "1"][:1] * width
-    return Answer(names, units, partial(_numbers, session, spec, split))
+    return names, units
 
 
 def _shares(spec: TaskSpec, split: SplitData, output: Array) -> tuple[Array, Array]:

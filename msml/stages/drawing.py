@@ -6,6 +6,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from msml.calibration import calibrations
 from msml.data.kinematics import Array
 from msml.metrics import Estimate, auc, bootstrap
 from msml.recipe.expand import BESIDE_OUTPUTS, PREDICTION, chain_name
@@ -57,7 +58,8 @@ def _measured(
         if events.label is not None:
             area = _area(session, events, outputs[events.final], record)
         why = {name: record[name] for name in EXPLANATIONS if name in record}
-        yield Measured(chain, record["mode"], outputs, area, found, why)
+        maps = calibrations(record["calibrated"]) if "calibrated" in record else {}
+        yield Measured(chain, record["mode"], outputs, area, found, why, maps)
 
 
 def _outputs(group: h5py.Group) -> Iterator[tuple[str, Array]]:

@@ -22,6 +22,7 @@ from msml.stages.search import chosen_chains
 from msml.stages.session import Session
 from msml.stages.subsets import Part, Parts, check_visible
 from msml.stages.training import predict
+from msml.stages.trust import trusted
 from msml.stages.validity import Judge
 from msml.training.checkpoint import new_hdf5
 from msml.training.measure import Outputs
@@ -40,7 +41,8 @@ def evaluate(session: Session) -> list[Record]:
         One record a chain and mode: each task's metrics, each with value, error, low and high, and
         the differences to the chain's earlier modes, from the same replicas of the test events. A
         metric on a subset is named so, `auc on public`; `subsets` says how many events each has, or
-        why there is nothing of it. Where the recipe asks for it, how answers depend on inputs.
+        why there is nothing of it. Where the recipe asks for it, how far answers can be trusted
+        and how they depend on inputs.
 
     Raises:
         DataError: All events of the test split are blind.
@@ -58,6 +60,7 @@ def evaluate(session: Session) -> list[Record]:
             minus = {e["mode"]: _difference(session, record, e) for e in earlier}
             earlier.append(record)
             record |= {"minus": minus} if minus else {}
+            record |= trusted(session, chosen, mode, _BOOTSTRAP_SEED)
             records.append(record | explained(session, chosen, mode, _BOOTSTRAP_SEED))
     if judge:
         judge.write_calibration()

@@ -13,7 +13,7 @@ from msml.metrics import LOSS, facts_of, label_of
 from msml.recipe.expand import chain_name
 from msml.recipe.schema_evaluation import Dependence, Importance
 from msml.runs import layout
-from msml.runs.directory import read_json, read_json_if_there, write_json
+from msml.stages.asked import Record, once
 from msml.stages.dependence import answer_of, dependences
 from msml.stages.frozen import FrozenTask
 from msml.stages.importance import importances
@@ -25,7 +25,6 @@ from msml.stages.training import predict
 EXPLANATIONS = ("importance", "dependence")
 """Keys of a record of an evaluation below which they are."""
 
-Record = dict[str, Any]
 Bootstrap = tuple[int, int]
 
 
@@ -54,13 +53,13 @@ def explained(session: Session, chosen: dict[str, str], mode: str, seed: int) ->
         if settings is None:
             continue
         path, task = folder / name, settings.task or list(session.tasks)[-1]
-        asked = {**asdict(settings), "task": task}
-        before = read_json_if_there(path, "settings")
-        if before is None or before["settings"] != asked:
-            write_json(path, {"settings": asked, **work(session, chain, bootstrap, settings, task)})
-            unit = f"evaluate {chain_name(chosen)} {mode}"
-            session.progress.done(f"{unit}: {path.stem} of the inputs of {task}")
-        found[path.stem] = read_json(path, "settings", "features")
+        line = f"evaluate {chain_name(chosen)} {mode}: {path.stem} of the inputs of {task}"
+        found[path.stem] = once(
+            path,
+            {**asdict(settings), "task": task},
+            partial(work, session, chain, bootstrap, settings, task),
+            partial(session.progress.done, line),
+        )
     return found
 
 

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from msml.calibration import Calibration, calibrations
 from msml.chain import Chain
 from msml.checks.wiring import Columns
 from msml.data.dataset import make_pipelines
@@ -57,6 +58,16 @@ class Finished:
         tasks = self.setup.tasks
         names = Chain(tasks, dict.fromkeys(tasks)).input_columns()
         return {name: self.about.columns[name] for name in names}
+
+    @cached_property
+    def calibrated(self) -> Mapping[str, Calibration]:
+        """What evaluation fitted on valid to map logits by, by task, if it was asked to."""
+        run, name = self.setup.directory.path, chain_name(self.chosen)
+        for unblind in (False, True):
+            folder = layout.evaluated(layout.evaluation(run, unblind), name, self.mode)
+            if (path := folder / layout.CALIBRATED).exists():
+                return calibrations(read_json(path, "settings", "tasks"))
+        return {}
 
     def tuned(self) -> Mapping[str, Mapping[str, Any]]:
         """What evaluation chose on valid, by `task/metric`.

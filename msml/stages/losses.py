@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from msml.chain import WEIGHT, loss_of_each, real_objects
+from msml.chain import WEIGHT, loss_of_each, real_rows
 from msml.data.dataset import SplitData
 from msml.data.kinematics import Array
 from msml.metrics import EventMean, Metric, doubt, facts_of, per_event, replicate
@@ -37,10 +37,19 @@ class Measure(NamedTuple):
     weight: Array
     owner: Array | None = None
 
+    @property
+    def weights(self) -> Array:
+        """Weight of each row, `(rows,)`."""
+        return self.weight if self.owner is None else self.weight[self.owner]
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Arguments that the metric is called with, such as a mask."""
+        return dict(self.metric.keywords) if isinstance(self.metric, partial) else {}
+
     def value(self) -> float:
         """Take the metric of all events."""
-        weight = self.weight if self.owner is None else self.weight[self.owner]
-        return float(self.metric(*self.arrays, weight))
+        return float(self.metric(*self.arrays, self.weights))
 
     def replicas(self, count: int, seed: int) -> Array:
         """Take it of so many bootstrap replicas, `(count,)`."""
@@ -82,13 +91,8 @@ def metric_on(
     if facts.get("physical") and spec.target in session.pipelines:
         inverse = session.pipelines[spec.target].inverse
         target, prediction = inverse(target), inverse(np.reshape(prediction, target.shape))
-    mask = split.columns[spec.mask] if spec.mask else None
     weight = split.yields if facts.get("yields") else split.weight.astype(np.float64)
-    real, owner = real_objects(spec, split.columns), None
-    if real is not None:
-        kept = np.asarray(real)
-        target, prediction, owner = target[kept], prediction[kept], np.nonzero(kept)[0]
-        mask = None if mask is None or mask.ndim == 2 else mask[kept]
+    target, prediction, mask, owner = real_rows(spec, split.columns, target, prediction)
     more = {**tuned, **({} if mask is None else {"mask": mask})}
     return Measure(bound(text, **more), (target, prediction), weight, owner)
 
@@ -100,7 +104,7 @@ def tune(session: Session, task: str, text: str, split: SplitData, output: Array
     """
     if (choose := facts_of(text).get("choose")) is None:
         return {}
-    metric, arrays, weight, _ = metric_on(session, task, text, split, output)
-    given = metric.keywords if isinstance(metric, partial) else {}
-    found = choose(*arrays, weight, **given)
+    measure = metric_on(session, task, text, split, output)
+    given = measure.arguments
+    found = choose(*measure.arrays, measure.weight, **given)
     return {name: value for name, value in found.items() if given.get(name) is None}

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from msml.calibration import Calibration
 from msml.data.kinematics import Array
 from msml.metrics import Estimate
 from msml.recipe.expand import TaskSpec
@@ -20,6 +21,7 @@ class Measured:
         outputs: Output of each task on the test split, that its loss sees.
         area: Area under the ROC curve of the final task; None where it has none.
         others: The other outputs of each task by name.
+        calibrated: What its logits were mapped by, by task; those that were asked for.
         explained: What explains it, `importance` and `dependence`, as `msml.stages.explain` gives
             it; those that were asked for.
     """
@@ -30,6 +32,7 @@ class Measured:
     area: Estimate | None
     others: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
     explained: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    calibrated: Mapping[str, Calibration] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from msml.data.events import Columns
 from msml.data.kinematics import Array
 from msml.data.schema import Column
 from msml.data.transforms import Pipeline
-from msml.recipe.expand import PREDICTION, PROBABILITIES, TaskSpec
+from msml.recipe.expand import CALIBRATED, PREDICTION, PROBABILITIES, TaskSpec
 from msml.registry import losses
 from msml.stages.finished import Finished
 from msml.training.measure import Outputs
@@ -23,7 +23,8 @@ def predicted(
     """Yield each column that is made of the outputs of all tasks, with its description.
 
     `task` is what the task's loss sees: logits of a classification; of anything else the estimate
-    of the target in the file's own units, of its shape. `task.probabilities` belong to logits;
+    of the target in the file's own units, of its shape. `task.probabilities` belong to logits, and
+    `task.calibrated` where evaluation has calibrated them;
     `task.prediction` is what the loss sees where `task` is something else: where the target is
     transformed, or where an estimate has more to it, such as an uncertainty. Other outputs of a
     model are `task.NAME`. Of a task with `each`, `task.real` says which objects are real; the
@@ -58,6 +59,10 @@ def _seen(found: Finished, spec: TaskSpec, output: Array) -> Iterator[tuple[Colu
         yield _plain(spec.name, kept, logits, names, ("1",))
         shares = f"probabilities of the task '{spec.name}' for '{target.name}'"
         yield _plain(f"{spec.name}.{PROBABILITIES}", share, shares, names, ("1",))
+        if (calibration := found.calibrated.get(spec.name)) is not None:
+            share = _probabilities(calibration.logits(kept), bool(spec.classes))
+            text = f"calibrated {shares}, by the method {calibration.method}"
+            yield _plain(f"{spec.name}.{CALIBRATED}", share, text, names, ("1",))
         return
     point = facts.get("point")
     estimate = output if point is None else np.asarray(point(output, **spec.loss_args))

@@ -77,7 +77,8 @@ def test_tensorflow_says_nothing(done):
 def test_figures_and_tables(done):
     _, run, printed = done
     figures = {str(p.relative_to(run / "evaluate")) for p in (run / "evaluate").rglob("*.png")}
-    assert figures == {"roc.png", "sf+mlp/mass.png", "sf+mlp/response.png"}
+    drawn = {f"sf+mlp/{name}.png" for name in ("mass", "response", "reliability")}
+    assert figures == {"roc.png", *drawn}
     assert all((run / "evaluate" / name).with_suffix(".pdf").exists() for name in figures)
     assert "joint - sequential" in printed.stdout
     assert printed.stdout.splitlines()[-1] == f"run: {run.relative_to(done[0])}"
