@@ -63,7 +63,8 @@ def test_rows_of_a_run_have_subsets_and_why_there_is_none(tmp_path, capsys):
     assert "only/ams on public" in shown
     assert f"private: {NO_ROWS}\n" in shown
     assert shown.count(NO_ROWS) == 1
-    plan = Plan("r.yaml", str(tmp_path), "runs", 1, "one/sweep", (), (({"seed": 0}, "one"),), True)
+    points = (({"seed": 0}, "one"),)
+    plan = Plan("r.yaml", str(tmp_path), "runs", 1, "one/sweep", (), points, unblind=True)
     ((unblinded,), _) = collect(plan)
     assert (unblinded["only/ams on private"], "on private" in unblinded) == (3.6, False)
     results = of_runs([tmp_path / "runs/one"])
