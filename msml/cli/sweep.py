@@ -53,7 +53,11 @@ def sweep(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) ->
 
 
 @_command
-@click.option("--against", metavar="VARIANT", help="What to compare with; the first grid search.")
+@click.option(
+    "--against",
+    metavar="VARIANT",
+    help="What to compare with; the first grid search, or the first of all if none searches.",
+)
 def compare(
     recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool, against: str | None
 ) -> None:
@@ -67,7 +71,7 @@ def compare(
       msml compare recipes/compare_strategies.yaml seed=0:3 --against darts
     """
     from msml.runs.directory import finite
-    from msml.sweep.compare import check_variant, first_grid, results, variants_axis
+    from msml.sweep.compare import check_variant, compared_with, results, variants_axis
     from msml.sweep.compare import compare as work
     from msml.sweep.plan import make
     from msml.sweep.tables import show_comparison
@@ -78,7 +82,7 @@ def compare(
         check_variant(planned, axis, against)
     plan, outcomes = _execute(recipe, overrides, runs)
     found = list(results(plan, axis))
-    reference = against or first_grid(found)
+    reference = against or compared_with(found)
     lines = work(found, reference)
     if as_json:
         click.echo(json.dumps(finite([asdict(line) for line in lines]), indent=2))

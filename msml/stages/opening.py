@@ -96,7 +96,8 @@ def _begun(session: Session, together: int) -> Iterator[None]:
     digests.start(directory.path)
     session.write_recipe()
     session.write_columns()
-    facts, about = _facts(session), _about(session)
+    facts = _facts(session)
+    about = _about(session) | {"prediction_seconds": session.prediction_seconds}
     with recorded(directory, facts, about, together), attempt(directory, sys.argv):
         yield
     shorten(directory.path)

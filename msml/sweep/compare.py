@@ -15,7 +15,7 @@ from msml.metrics import facts_of
 from msml.recipe.expand import GRID, chain_name
 from msml.recipe.messages import unknown
 from msml.runs import layout
-from msml.runs.directory import read_json, read_records
+from msml.runs.directory import read_json, read_json_if_there, read_records
 from msml.runs.manifest import total_seconds
 from msml.sweep.plan import Plan
 
@@ -32,8 +32,10 @@ class Result:
         test: Metrics on test, by task and metric.
         valid: Losses on valid, by task.
         ranking: Combinations with a number that is higher for a better one.
-        gradient_passes: Work of the search, in passes of one model over the train split.
+        gradient_passes: Work of the search, in passes of one model over the train split; NaN
+            where there is none.
         seconds: Time of the run's processes.
+        prediction: Seconds in which the result predicts 1,000 events.
         absent: Subsets of test of which nothing is known, and why.
     """
 
@@ -46,6 +48,7 @@ class Result:
     ranking: Mapping[str, float]
     gradient_passes: float
     seconds: float
+    prediction: float = nan
     absent: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -78,6 +81,7 @@ class Line:
         tau: Kendall's τ of its ranking of the combinations with the reference's.
         gradient_passes: Mean of them.
         seconds: Mean of them.
+        prediction: Mean of them.
         absent: Subsets of test of which nothing is known, and why.
     """
 
@@ -91,7 +95,13 @@ class Line:
     tau: Mean
     gradient_passes: Mean
     seconds: Mean
+    prediction: Mean
     absent: Mapping[str, str]
+
+    @property
+    def searched(self) -> bool:
+        """Whether a search chose its chains."""
+        return isfinite(self.gradient_passes.value)
 
 
 def results(plan: Plan, axis: str) -> Iterator[Result]:
@@ -103,8 +113,8 @@ def results(plan: Plan, axis: str) -> Iterator[Result]:
     """
     for values, directory in plan.points:
         run = plan.runs_folder / directory
+        selection = read_json_if_there(layout.selection(run), "strategy", "gradient_passes") or {}
         try:
-            selection = read_json(layout.selection(run), "strategy", "gradient_passes")
             evaluation = layout.evaluation(run, plan.unblind)
             record = read_records(evaluation / layout.RESULT, *layout.MEASURED)[-1]
             manifest = read_json(layout.manifest(run), "sessions")
@@ -114,7 +124,7 @@ def results(plan: Plan, axis: str) -> Iterator[Result]:
         yield Result(
             variant=str(values[axis]),
             seed=", ".join(f"{name}={value}" for name, value in values.items() if name != axis),
-            strategy=selection["strategy"],
+            strategy=selection.get("strategy", ""),
             selected=selected,
             test={
                 f"{task}/{name}": _number(found["value"])
@@ -122,9 +132,10 @@ def results(plan: Plan, axis: str) -> Iterator[Result]:
                 for name, found in each.items()
             },
             valid=_valid(layout.posttrained(run, selected, record["mode"]) / layout.RESULT),
-            ranking=ranking(selection),
-            gradient_passes=selection["gradient_passes"],
+            ranking=ranking(selection) if selection else {},
+            gradient_passes=selection.get("gradient_passes", nan),
             seconds=total_seconds(manifest),
+            prediction=_prediction(manifest, f"{selected} {record['mode']}"),
             absent=_absent(record),
         )
 
@@ -178,9 +189,14 @@ def check_variant(plan: Plan, axis: str, name: str) -> None:
         raise RecipeError(f"--against: {unknown('variant', name, names)}")
 
 
-def first_grid(found: Sequence[Result]) -> str | None:
-    """The first variant whose strategy is grid; None where there is none."""
-    return next((r.variant for r in found if r.strategy == GRID), None)
+def compared_with(found: Sequence[Result]) -> str | None:
+    """What variants are compared with unless somebody says: the first grid search.
+
+    The first variant where none is a search; None where there are searches, but no grid.
+    """
+    if not any(result.strategy for result in found):
+        return next((result.variant for result in found), None)
+    return next((result.variant for result in found if result.strategy == GRID), None)
 
 
 def compare(found: Sequence[Result], reference: str | None) -> list[Line]:
@@ -221,6 +237,7 @@ def _line(
         tau=mean([kendall_tau(r.ranking, best.ranking) for r, best in pairs]),
         gradient_passes=mean([r.gradient_passes for r in each]),
         seconds=mean([r.seconds for r in each]),
+        prediction=mean([r.prediction for r in each]),
         absent=each[0].absent,
     )
 
@@ -252,6 +269,13 @@ def _sign(name: str) -> int:
 def _valid(path: Path) -> dict[str, float]:
     losses = read_json(path, "valid_losses")["valid_losses"]
     return {name: _number(value) for name, value in losses.items()}
+
+
+def _prediction(manifest: Mapping[str, Any], name: str) -> float:
+    """Seconds of a prediction that the last session which did it has noted; NaN where none has."""
+    noted = (each.get("prediction_seconds", {}) for each in manifest["sessions"])
+    known = [found[name] for found in noted if name in found]
+    return float(known[-1]) if known else nan
 
 
 def _absent(record: Mapping[str, Any]) -> dict[str, str]:

@@ -93,25 +93,8 @@ def show_comparison(lines: Sequence[Line], reference: str | None) -> None:
         lines: The variants; not all need to have the same metrics.
         reference: The variant that the others are compared with.
     """
-    other = reference or "nothing"
-    headings = ("variant", "seeds", "selected", "behind", f"τ with {other}")
-    show(
-        "What was chosen",
-        (*headings, "gradient passes", "time [s]"),
-        [
-            (
-                line.variant,
-                str(line.seeds),
-                ", ".join(f"{name} ×{count}" for name, count in line.selected.items()),
-                _mean(line.behind),
-                _mean(line.tau),
-                f"{line.gradient_passes.value:,.0f}",
-                f"{line.seconds.value:,.0f}",
-            )
-            for line in lines
-        ],
-        numbers=(1, 3, 4, 5, 6),
-    )
+    other, searched = reference or "nothing", any(line.searched for line in lines)
+    _show_chosen(lines, other, searched)
     for name in dict.fromkeys(name for line in lines for name in line.test):
         metric, subset = apart(name)
         _, _, short = metric.rpartition("/")
@@ -129,10 +112,48 @@ def show_comparison(lines: Sequence[Line], reference: str | None) -> None:
     losses = list(dict.fromkeys(name for line in lines for name in line.valid))
     means = [(line.variant, *(_mean(line.valid.get(name)) for name in losses)) for line in lines]
     show("Losses on valid", ("variant", *losses), means, numbers=range(1, 1 + len(losses)))
-    say("behind: how far the choice is behind the best one where a grid search ranks both on valid")
     say(f"regret: how much worse than {other} at the same seed; below 0 it is better")
-    say("τ: Kendall's, of the rankings of the combinations; ±: standard error of the mean")
-    say("gradient passes: weight gradients, in passes of one model over the train split")
+    say("±: standard error of the mean; prediction: of 1,000 events, compiled")
+    if searched:
+        say("behind: how far the choice is behind the best one, where a grid search ranks both")
+        say("τ: Kendall's, of the rankings of the combinations")
+        say("gradient passes: weight gradients, in passes of one model over the train split")
+
+
+def _show_chosen(lines: Sequence[Line], other: str, searched: bool) -> None:
+    """Print what each variant came to, and what that took; of searches, how good the choice is."""
+    about = [
+        (line.variant, line.seeds, ", ".join(f"{n} ×{count}" for n, count in line.selected.items()))
+        for line in lines
+    ]
+    took = [
+        (_rounded(line.seconds.value, ",.0f"), _rounded(1e3 * line.prediction.value, ".3g"))
+        for line in lines
+    ]
+    end = ("time [s]", "prediction [ms]")
+    if not searched:
+        rows = [(*map(str, a), *b) for a, b in zip(about, took, strict=True)]
+        show("Variants", ("variant", "seeds", "chain", *end), rows, numbers=(1, 3, 4))
+        return
+    judged = [
+        (_mean(line.behind), _mean(line.tau), _rounded(line.gradient_passes.value, ",.0f"))
+        for line in lines
+    ]
+    headings = (
+        "variant",
+        "seeds",
+        "selected",
+        "behind",
+        f"τ with {other}",
+        "gradient passes",
+        *end,
+    )
+    found = [(*map(str, a), *b, *c) for a, b, c in zip(about, judged, took, strict=True)]
+    show("What was chosen", headings, found, numbers=(1, *range(3, 8)))
+
+
+def _rounded(value: float, form: str) -> str:
+    return NONE if isnan(value) else format(value, form)
 
 
 def _mean(mean: Mean | None) -> str:

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from msml.errors import RecipeError
+from msml.runs import layout
+from msml.runs.directory import write_json
 from msml.sweep.compare import (
     Result,
     check_variant,
     compare,
-    first_grid,
+    compared_with,
     kendall_tau,
     mean,
     ranking,
@@ -82,8 +84,8 @@ def test_without_the_reference_there_is_no_regret():
 def test_the_first_grid_is_the_reference_and_metrics_may_differ(capsys):
     found = [result("chain", seed, 0.8, strategy="grid") for seed in (0, 1)]
     found += [replace(result("whole", 1, 0.7, strategy="grid"), test={"higgs/auc": 0.7})]
-    assert first_grid(found) == "chain"
-    assert first_grid([result("darts", 0, 0.8)]) is None
+    assert compared_with(found) == "chain"
+    assert compared_with([result("darts", 0, 0.8)]) is None
     chain, whole = compare(found, "chain")
     assert chain.regret["higgs/auc"].value == 0
     assert whole.regret["higgs/auc"].value == pytest.approx(0.1)
@@ -91,6 +93,45 @@ def test_the_first_grid_is_the_reference_and_metrics_may_differ(capsys):
     shown = capsys.readouterr().out
     assert "momentum/momentum_mse on test" in shown
     assert "τ with chain" in shown
+
+
+def test_variants_that_search_nothing(capsys):
+    """They are compared with the first of them; the table has no choices and no rankings."""
+    found = [
+        replace(
+            result(name, seed, auc), strategy="", ranking={}, gradient_passes=nan, prediction=0.002
+        )
+        for name, auc in (("single", 0.8), ("ensemble", 0.85))
+        for seed in (0, 1)
+    ]
+    assert compared_with(found) == "single"
+    lines = compare(found, "single")
+    assert [line.searched for line in lines] == [False, False]
+    show_comparison(lines, "single")
+    shown = capsys.readouterr().out
+    assert "prediction [ms]" in shown
+    assert "-0.05" in shown
+    assert "τ" not in shown
+    assert "gradient passes" not in shown
+
+
+def test_runs_without_a_search_have_results(tmp_path):
+    run = tmp_path / "runs/one"
+    name = layout.evaluation(run) / layout.RESULT
+    write_json(
+        name, [{"chain": {"a": "x"}, "mode": "joint", "metrics": {"a": {"mse": {"value": 2.0}}}}]
+    )
+    write_json(layout.posttrained(run, "x", "joint") / layout.RESULT, {"valid_losses": {"a": 1.0}})
+    sessions = [
+        {"seconds": 2.0, "prediction_seconds": {"x joint": 0.5}},
+        {"seconds": 1.0, "prediction_seconds": {}},
+    ]
+    write_json(layout.manifest(run), {"sessions": sessions})
+    plan = a_plan(tmp_path, [({"seed": 0, "how": "one"}, "one")])
+    (found,) = results(plan, "how")
+    assert (found.strategy, found.test, found.seconds) == ("", {"a/mse": 2.0}, 3.0)
+    assert found.prediction == 0.5
+    assert found.gradient_passes != found.gradient_passes
 
 
 def test_variants_may_have_other_tasks():
