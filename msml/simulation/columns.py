@@ -100,7 +100,7 @@ OBJECTS = {
     column.name: column
     for column in (
         Column(
-            "objects",
+            "event_objects",
             "float32",
             (_OBJECTS, "component"),
             (None, 4),
@@ -108,20 +108,20 @@ OBJECTS = {
             FOUR_VECTOR_UNITS,
             "leptons, b-jets, jets and missing transverse momentum, whose eta and m are 0; m has "
             "the sign of its square",
-            mask="objects_real",
+            mask="event_objects_real",
         ),
         Column(
-            "object_types",
+            "event_object_types",
             "int8",
             (_OBJECTS,),
             (None,),
             (),
             ("1",),
             "1 lepton, 2 b-jet, 3 jet without a tag, 4 missing transverse momentum; 0 none",
-            mask="objects_real",
+            mask="event_objects_real",
         ),
         Column(
-            "objects_real",
+            "event_objects_real",
             "bool",
             (_OBJECTS,),
             (None,),
@@ -130,7 +130,7 @@ OBJECTS = {
             "false where there is no object",
         ),
         Column(
-            "object_counts",
+            "event_object_counts",
             "uint8",
             ("type",),
             (3,),

@@ -126,10 +126,10 @@ class Objects:
         return Selected(
             chosen,
             {
-                "objects": objects,
-                "object_types": np.where(real, kinds, ObjectType.NONE).astype(np.int8),
-                "objects_real": real,
-                "object_counts": np.stack([counts[kind][chosen] for kind in counted], axis=1),
+                "event_objects": objects,
+                "event_object_types": np.where(real, kinds, ObjectType.NONE).astype(np.int8),
+                "event_objects_real": real,
+                "event_object_counts": np.stack([counts[kind][chosen] for kind in counted], axis=1),
             },
         )
 

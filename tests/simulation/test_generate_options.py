@@ -138,7 +138,7 @@ def test_mistakes_of_meaning_are_all_told_at_once(tmp_path: Path) -> None:
         (["selection.name=three_taus"], "selection.name: unknown event selection 'three_taus'"),
         (["columns=[]"], "columns"),
         (["columns=[jets, all_jets]"], "columns"),
-        (["columns=[objects]"], "the selection 'two_hadronic_taus' fills no 'objects'"),
+        (["columns=[event_objects]"], "the selection 'two_hadronic_taus' fills no 'event_objects'"),
         (["processes.z.pythia.WeakSingleBoson:ffbar2gmZ=off"], "processes.z.pythia: Pythia cannot"),
         (["pileup.mean=1", "pileup.pythia.SoftQCD:all=off"], "pileup.pythia: Pythia cannot"),
         (["events"], "malformed override 'events'"),

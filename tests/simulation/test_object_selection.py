@@ -55,29 +55,29 @@ def test_objects_and_their_types_of_a_hand_made_event() -> None:
     columns = found.columns
     missing = [40.0, 0.0, 1.0 - np.pi, 0.0]
     expected = [[40.0, 0.5, 1.0, 0.0], missing, JETS[1], JETS[3], JETS[0], JETS[4]]
-    np.testing.assert_allclose(columns["objects"][0], expected, atol=1e-12)
-    assert columns["object_types"].tolist() == [[1, 4, 2, 2, 3, 3]]
-    assert columns["object_types"].dtype == np.int8
-    assert columns["objects_real"].all()
-    assert columns["object_counts"].tolist() == [[1, 2, 3]]
+    np.testing.assert_allclose(columns["event_objects"][0], expected, atol=1e-12)
+    assert columns["event_object_types"].tolist() == [[1, 4, 2, 2, 3, 3]]
+    assert columns["event_object_types"].dtype == np.int8
+    assert columns["event_objects_real"].all()
+    assert columns["event_object_counts"].tolist() == [[1, 2, 3]]
     assert set(columns) == set(built().columns)
     assert [ObjectType(code).name for code in (1, 2, 3, 4)] == ["LEPTON", "B_JET", "JET", "MET"]
 
 
 def test_missing_objects_are_padded() -> None:
     found = select(leptons=[0, 2], b_jets=[2, 4], jets=[0, 5]).columns
-    assert found["object_types"].tolist() == [[1, 0, 4, 2, 2, 0, 0, 3, 3, 3, 0, 0]]
-    np.testing.assert_array_equal(found["objects_real"], found["object_types"] > 0)
-    assert not found["objects"][~found["objects_real"]].any()
+    assert found["event_object_types"].tolist() == [[1, 0, 4, 2, 2, 0, 0, 3, 3, 3, 0, 0]]
+    np.testing.assert_array_equal(found["event_objects_real"], found["event_object_types"] > 0)
+    assert not found["event_objects"][~found["event_objects_real"]].any()
     none = select(leptons=[0, 0], b_jets=[0, 0], jets=[0, 0]).columns
-    assert none["object_types"].tolist() == [[4]]
+    assert none["event_object_types"].tolist() == [[4]]
 
 
 def test_without_b_jets_no_jet_is_tagged() -> None:
     found = select(leptons=[0, 0], b_jets=[0, 0], jets=[4, 4]).columns
-    assert found["object_types"].tolist() == [[4, 3, 3, 3, 3]]
-    np.testing.assert_array_equal(found["objects"][0, 1:, 0], [90.0, 70.0, 50.0, 30.0])
-    assert found["object_counts"].tolist() == [[1, 0, 5]]
+    assert found["event_object_types"].tolist() == [[4, 3, 3, 3, 3]]
+    np.testing.assert_array_equal(found["event_objects"][0, 1:, 0], [90.0, 70.0, 50.0, 30.0])
+    assert found["event_object_counts"].tolist() == [[1, 0, 5]]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_without_b_jets_no_jet_is_tagged() -> None:
 def test_cuts(cuts: dict[str, Any], accepted: bool) -> None:
     found = select(**cuts)
     assert found.events.tolist() == [0] * accepted
-    assert len(found.columns["objects"]) == accepted
+    assert len(found.columns["event_objects"]) == accepted
 
 
 def test_an_electron_in_a_jet_is_no_lepton() -> None:
@@ -123,10 +123,10 @@ def test_an_electron_in_a_jet_is_no_lepton() -> None:
 
 
 def test_the_jet_of_a_lepton_is_no_jet() -> None:
-    assert select(overlap_delta_r=0.05).columns["object_counts"].tolist() == [[1, 2, 4]]
+    assert select(overlap_delta_r=0.05).columns["event_object_counts"].tolist() == [[1, 2, 4]]
     # A lepton that is too soft does not hide its jet.
     soft = select(leptons=[0, 0], lepton_pt_min=45)
-    assert soft.columns["object_counts"].tolist() == [[0, 2, 4]]
+    assert soft.columns["event_object_counts"].tolist() == [[0, 2, 4]]
 
 
 def test_tags_follow_the_cards_efficiency() -> None:
@@ -186,10 +186,10 @@ def test_a_batch_without_jets_or_leptons() -> None:
     )
     found = select(empty)
     assert found.events.tolist() == []
-    assert found.columns["objects"].shape == (0, 6, 4)
+    assert found.columns["event_objects"].shape == (0, 6, 4)
     loose = select(empty, leptons=[0, 1], b_jets=[0, 1], jets=[0, 1]).columns
-    assert loose["object_types"].tolist() == [[0, 4, 0, 0]] * 2
-    assert loose["objects"][:, 1, 0].tolist() == [0.0, 5.0]
+    assert loose["event_object_types"].tolist() == [[0, 4, 0, 0]] * 2
+    assert loose["event_objects"][:, 1, 0].tolist() == [0.0, 5.0]
 
 
 def test_mistakes_in_the_cuts() -> None:

@@ -16,7 +16,7 @@ from msml.stages.measured import Measured, TestEvents, best_chains
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_ATTENTION, _TYPES = "attention", "object_types"
+_ATTENTION, _TYPES = "attention", "event_object_types"
 _MOST_CHAINS = 10
 _NAMES = {
     ObjectType.LEPTON: "lepton",

@@ -35,7 +35,7 @@ def draw_page(path: Path, output: Path) -> None:
     file = describe(path)
     shown = slice(None, None, max(1, -(-file.events // MOST_EVENTS)))
     columns = read(path, [*OBJECTS, *({"process", "label"} & set(file.columns))], shown)
-    drawn = len(columns["objects"])
+    drawn = len(columns["event_objects"])
     title = f"{path.name}: {file.events:,} events"
     title += f", {drawn:,} drawn" if drawn < file.events else ""
     with style():
@@ -50,7 +50,7 @@ def processes(file: EventFile, columns: dict[str, Array]) -> tuple[Array, Kinds]
     if "label" in columns:
         known, kind = np.unique(columns["label"], return_inverse=True)
         return kind, Kinds(tuple(f"class {each}" for each in known))
-    return np.zeros(len(columns["objects"]), int), Kinds(("all events",))
+    return np.zeros(len(columns["event_objects"]), int), Kinds(("all events",))
 
 
 def panels(columns: dict[str, Array], process: Array, kinds: Kinds) -> Iterator[Panel]:
@@ -61,10 +61,12 @@ def panels(columns: dict[str, Array], process: Array, kinds: Kinds) -> Iterator[
         process: `(events,)` number of the process.
         kinds: The names of the processes.
     """
-    objects, types = columns["objects"].astype(np.float64), columns["object_types"]
-    types = np.where(columns["objects_real"], types, ObjectType.NONE)
+    objects, types = columns["event_objects"].astype(np.float64), columns["event_object_types"]
+    types = np.where(columns["event_objects_real"], types, ObjectType.NONE)
     for number, name in enumerate(_COUNTED):
-        yield Panel(f"{name} of an event", columns["object_counts"][:, number], process, kinds)
+        yield Panel(
+            f"{name} of an event", columns["event_object_counts"][:, number], process, kinds
+        )
     for kind, name in _NAMES.items():
         event, place = np.nonzero(types == kind)
         if not len(event):

@@ -26,9 +26,9 @@ def write_objects(path: Path, events: int, seed: int, kinds=(1, 4, 2, 2, 3, 3)) 
     with EventWriter(path, events, {"source": "a test"}) as writer:
         writer.append(
             {
-                "objects": np.where(real[..., None], vectors, 0).astype(np.float32),
-                "object_types": types,
-                "objects_real": real,
+                "event_objects": np.where(real[..., None], vectors, 0).astype(np.float32),
+                "event_object_types": types,
+                "event_objects_real": real,
                 "label": label,
             }
         )

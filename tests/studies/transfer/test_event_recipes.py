@@ -70,14 +70,14 @@ def test_a_few_events_of_each_process(name: str, process: str) -> None:
     for column, found in shard.columns.items():
         np.testing.assert_array_equal(found, same.columns[column])
     columns = shard.columns
-    assert columns["object_types"].tolist() == [CHANNELS[name]] * count
-    assert columns["objects_real"].all()
-    pt, eta, phi, _ = np.moveaxis(columns["objects"], -1, 0)
-    missing = columns["object_types"] == 4
+    assert columns["event_object_types"].tolist() == [CHANNELS[name]] * count
+    assert columns["event_objects_real"].all()
+    pt, eta, phi, _ = np.moveaxis(columns["event_objects"], -1, 0)
+    missing = columns["event_object_types"] == 4
     assert (pt[~missing] > 20).all()
     assert (np.abs(eta) < 2.5).all()
     assert (np.abs(phi) <= np.pi).all()
-    assert not columns["objects"][missing][:, [1, 3]].any()
+    assert not columns["event_objects"][missing][:, [1, 3]].any()
     if name == "target4_gluinos":
         assert pt[missing].min() >= 100
 
@@ -88,8 +88,10 @@ def test_a_process_gives_the_same_events_again() -> None:
     other = make_shard(values, "heavy_higgs", 1, 2, None)
     for column, found in shard.columns.items():
         np.testing.assert_array_equal(found, same.columns[column])
-    assert shard.columns["object_types"].tolist() == [CHANNELS["source"]] * 2
-    assert not np.isin(shard.columns["objects"][..., 0], other.columns["objects"][..., 0]).any()
+    assert shard.columns["event_object_types"].tolist() == [CHANNELS["source"]] * 2
+    assert not np.isin(
+        shard.columns["event_objects"][..., 0], other.columns["event_objects"][..., 0]
+    ).any()
 
 
 def objects(events: int = 60) -> dict[str, np.ndarray]:
@@ -105,10 +107,12 @@ def objects(events: int = 60) -> dict[str, np.ndarray]:
     vectors[:, 1, 0] = np.where(process == 1, 80.0, 40.0)
     real = types > 0
     return {
-        "objects": np.where(real[..., None], vectors, 0).astype(np.float32),
-        "object_types": types,
-        "objects_real": real,
-        "object_counts": np.stack([(types == k).sum(axis=1) for k in (1, 2, 3)], 1).astype("u1"),
+        "event_objects": np.where(real[..., None], vectors, 0).astype(np.float32),
+        "event_object_types": types,
+        "event_objects_real": real,
+        "event_object_counts": np.stack([(types == k).sum(axis=1) for k in (1, 2, 3)], 1).astype(
+            "u1"
+        ),
         "process": process,
         "label": process,
     }
@@ -127,12 +131,12 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_page_shows_what_each_process_looks_like(file: Path) -> None:
     shown = run("inspect", str(file))
-    assert "object_types" in shown.output
+    assert "event_object_types" in shown.output
     assert Path("objects.png").stat().st_size > 10_000
     assert _page_for(file).name == "objects"
     found = json.loads(run("inspect", str(file), "--json").output)
-    (column,) = (column for column in found["columns"] if column["name"] == "objects")
-    assert column["mask"] == "objects_real"
+    (column,) = (column for column in found["columns"] if column["name"] == "event_objects")
+    assert column["mask"] == "event_objects_real"
     with h5py.File(file) as events:
         names = [name for name in OBJECTS if name in events]
     assert len(names) == len(OBJECTS)
@@ -160,7 +164,7 @@ def test_panels_by_type_leave_padding_out(file: Path) -> None:
 
 def test_masses_of_the_page_are_right(file: Path) -> None:
     columns = {name: column[:1] for name, column in read(file).items()}
-    columns["objects"][0] = [
+    columns["event_objects"][0] = [
         [50, 0, 0, 0],
         [50, 0, np.pi, 0],
         [40, 0, 0, 0],
