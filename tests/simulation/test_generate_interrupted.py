@@ -144,7 +144,7 @@ def limit_files(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
-@pytest.mark.parametrize("kilobytes", [1, 12])
+@pytest.mark.parametrize("kilobytes", [1, pytest.param(12, marks=pytest.mark.slow)])
 def test_a_write_that_fails(tmp_path: Path, quick_file: Path, kilobytes: int) -> None:
     """With 1 kB the shards cannot be written, with 12 kB the file cannot."""
     output = tmp_path / "events.h5"
@@ -161,7 +161,7 @@ def test_a_write_that_fails(tmp_path: Path, quick_file: Path, kilobytes: int) ->
     assert [path.name for path in tmp_path.iterdir()] == [output.name]
 
 
-@pytest.mark.parametrize("kilobytes", [4, 64])
+@pytest.mark.parametrize("kilobytes", [4, pytest.param(64, marks=pytest.mark.slow)])
 def test_a_full_disk(tmp_path: Path, quick_file: Path, kilobytes: int) -> None:
     """On a real file system without space, where there is leave to mount one."""
     disk = tmp_path / "disk"

@@ -169,6 +169,7 @@ def test_images(events: dict[str, Array]) -> None:
         assert np.average(rows**2, weights=profile) ** 0.5 < 0.15
 
 
+@pytest.mark.slow
 def test_the_number_of_workers_does_not_change_a_byte(tmp_path: Path, small_file: Path) -> None:
     output = tmp_path / "one.h5"
     assert generate(output, *SMALL, workers=1) == []

@@ -135,7 +135,8 @@ def test_verify_names_a_damaged_file_and_fails(finished, tmp_path):
     assert f"{path}: damaged, not as it was written" in shown
 
 
-@pytest.mark.parametrize("how", ["flipped", pytest.param("cut", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["flipped", "cut"])
 def test_all_that_is_damaged_is_made_again(finished, tmp_path, how):
     """Every file at once, in the run and in the cache, but the manifest."""
     folder = copy_of(finished, tmp_path)

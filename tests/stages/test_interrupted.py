@@ -36,7 +36,7 @@ def check_same(folder: Path, finished: Path) -> None:
         assert record["unit"]
 
 
-@pytest.mark.parametrize(("number", "epochs"), [(signal.SIGTERM, 1), (signal.SIGUSR1, 15)])
+@pytest.mark.parametrize(("number", "epochs"), [slow(signal.SIGTERM, 1), (signal.SIGUSR1, 15)])
 def test_a_signal_saves_and_leaves_with_85(work, finished, number, epochs):
     command = Command(work, "run", "tiny.yaml", limits=SLOW)
     until(lambda: lines(work) >= epochs)
@@ -150,7 +150,9 @@ def test_a_full_disk(work, finished, size):
     check_same(work, finished)
 
 
-@pytest.mark.parametrize(("kilobytes", "streamed"), [(24, False), slow(120, False), (400, True)])
+@pytest.mark.parametrize(
+    ("kilobytes", "streamed"), [slow(24, False), slow(120, False), (400, True)]
+)
 def test_a_full_file_system(work, finished, kilobytes, streamed):
     """A real one, where there is leave to mount it; `streamed` unpacks the images there."""
     disk = work / "runs"

@@ -82,12 +82,17 @@ def alone(trained, settings, rows, valid, seed, epochs):
     ("arguments", "changes"),
     [
         ({}, {}),
-        ({"norm": "batch"}, {"optimizer": SGD}),  # Adam makes steps of rounding errors of biases
+        # Adam makes steps of rounding errors of biases.
+        pytest.param({"norm": "batch"}, {"optimizer": SGD}, marks=pytest.mark.slow),
         ({"norm": "layer", "activation": "swish"}, {"clip_norm": 0.05}),
         ({}, {"optimizer": SGD}),
         ({}, {"optimizer": COUPLED, "clip_norm": 0.05}),
         ({"first": "graph_network", "norm": "layer"}, {"optimizer": COUPLED}),
-        ({"first": "graph_attention", **GRAPHS, "norm": "batch_torch"}, {"optimizer": COUPLED}),
+        pytest.param(
+            {"first": "graph_attention", **GRAPHS, "norm": "batch_torch"},
+            {"optimizer": COUPLED},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_as_one_by_one(arguments, changes):
