@@ -80,9 +80,10 @@ def draw(attention: Array, types: Array, weight: Array) -> "Figure":
     if len(maps) > 1:
         maps, titles = np.concatenate([maps, maps.mean(axis=0)[None]]), [*titles, "mean"]
     names, objects = object_names(types), maps.shape[-1]
-    figure, axes = new_figure(2.6 * len(maps) + 1.0, 2.9, (1.0,), len(maps))
+    figure, axes = new_figure(2.6 * len(maps) + 1.0, 3.3, (1.0,), len(maps))
+    low, high = float(np.nanmin(maps)), float(np.nanmax(maps))
     for place, (ax, shown, title) in enumerate(zip(axes, maps, titles, strict=True)):
-        image = ax.imshow(shown, vmin=0.0, vmax=float(np.nanmax(maps)), cmap="viridis")
+        image = ax.imshow(shown, vmin=low, vmax=high, cmap="viridis")
         ax.set_title(title)
         ax.set_xticks(range(objects), names, rotation=90)
         ax.set_yticks(range(objects), names if place == 0 else [""] * objects)

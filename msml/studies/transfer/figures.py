@@ -90,7 +90,8 @@ def draw(found: Points) -> "Figure":
             ax.set_title(str(target))
         if place < len(names):
             task, _, metric = name.rpartition("/")
-            ax.set_ylabel(f"{heading(metric)} of {task}" if task else name.capitalize())
+            label = f"{heading(metric)} of {task}" if task else name
+            ax.set_ylabel(label[0].upper() + label[1:])
         if name == REDUCTION:
             ax.axhline(0.0, color="black", linewidth=0.5)
             ax.set_xlabel("Training events")
