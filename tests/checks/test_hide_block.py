@@ -18,9 +18,9 @@ name: hidden
 data: {file: objects.h5}
 tasks:
   types:
-    inputs: [objects, object_types]
-    hide: {object_types: 0.65}
-    target: object_types
+    inputs: [event_objects, event_object_types]
+    hide: {event_object_types: 0.65}
+    target: event_object_types
     loss: {name: cross_entropy}
     weight: 1
     metrics: [accuracy, cross_entropy]
@@ -36,9 +36,9 @@ def events(kinds=(1, 2, 3, 4)):
     types = np.tile(np.int8(kinds), (EVENTS, 1))
     types[::3, -1] = 0
     return {
-        "objects": random.uniform(1, 2, (EVENTS, OBJECTS, 4)).astype(np.float32),
-        "object_types": types,
-        "objects_real": types > 0,
+        "event_objects": random.uniform(1, 2, (EVENTS, OBJECTS, 4)).astype(np.float32),
+        "event_object_types": types,
+        "event_objects_real": types > 0,
     }
 
 
@@ -62,16 +62,16 @@ def test_a_good_recipe_is_good():
     ("old", "new", "problem"),
     [
         (
-            "hide: {object_types: 0.65}",
+            "hide: {event_object_types: 0.65}",
             "hide: {object_type: 0.65}",
-            "tasks.types.hide: unknown input 'object_type'; did you mean 'object_types'",
+            "tasks.types.hide: unknown input 'object_type'; did you mean 'event_object_types'",
         ),
         (
-            "hide: {object_types: 0.65}",
-            "hide: {objects: 0.65}",
-            "tasks.types.inputs.1: 'object_types' is the target of this task",
+            "hide: {event_object_types: 0.65}",
+            "hide: {event_objects: 0.65}",
+            "tasks.types.inputs.1: 'event_object_types' is the target of this task",
         ),
-        ("0.65", "1", "hide.object_types: expected a number between 0 and 1, got 1"),
+        ("0.65", "1", "hide.event_object_types: expected a number between 0 and 1, got 1"),
     ],
 )
 def test_what_is_wrong_is_said(old, new, problem):
@@ -82,7 +82,7 @@ def test_what_is_wrong_is_said(old, new, problem):
 def test_a_class_that_nothing_has():
     write_objects(events((1, 2, 4, 4)))
     (line,) = mistakes(RECIPE)
-    assert "'object_types' goes up to 4 but has no event of class 3" in line
+    assert "'event_object_types' goes up to 4 but has no event of class 3" in line
 
 
 def test_without_a_mask_each_class_must_occur():
@@ -92,8 +92,10 @@ def test_without_a_mask_each_class_must_occur():
         for name, array in columns.items()
     }
     write_objects(columns, plain)
-    text = RECIPE.replace("[objects, object_types]", "[x]").replace("object_types: 0.65", "x: 0.1")
-    text = text[: text.index("      gat")].replace("object_types", "codes")
+    text = RECIPE.replace("[event_objects, event_object_types]", "[x]").replace(
+        "event_object_types: 0.65", "x: 0.1"
+    )
+    text = text[: text.index("      gat")].replace("event_object_types", "codes")
     text = text.replace("graph_network, args: {units: 4, layers: 1, pooling: null}", "linear")
     (line,) = mistakes(text)
     assert "'codes' goes up to 2 but has no event of class 0" in line

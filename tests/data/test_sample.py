@@ -94,6 +94,7 @@ def test_classifiers_reach_what_the_physics_gives(sample):
     assert auc(reconstructed, label) == pytest.approx(0.81, abs=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("generation")
 def test_first_jets_come_out_of_the_generator_again(pool_of_the_sample):
     recipe = load(ROOT / "recipes" / "events" / "tau_id.yaml", EventRecipe).values

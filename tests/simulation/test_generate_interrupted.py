@@ -144,7 +144,8 @@ def limit_files(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
-@pytest.mark.parametrize("kilobytes", [1, pytest.param(12, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kilobytes", [1, 12])
 def test_a_write_that_fails(tmp_path: Path, quick_file: Path, kilobytes: int) -> None:
     """With 1 kB the shards cannot be written, with 12 kB the file cannot."""
     output = tmp_path / "events.h5"

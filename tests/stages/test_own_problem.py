@@ -146,6 +146,7 @@ def searched(folder, wiring, strategy):
     return records
 
 
+@pytest.mark.slow
 def test_a_diamond_through_a_grid(tmp_path):
     assert len(searched(tmp_path, "diamond", "grid")) >= 1
 

@@ -123,6 +123,7 @@ def test_it_is_shown(judged):
     assert found.progress("evaluate") == (3, 3)
 
 
+@pytest.mark.slow
 def test_other_runs_share_it(judged, tmp_path):
     """Those with another seed, and with wider bands, which hold more."""
     folder = copy_of(judged, tmp_path)

@@ -99,6 +99,7 @@ def test_a_wrong_number(folder):
         make("tiny.yaml", ["seed=0:4", "sweep.replicas=automatic"], RUNS)
 
 
+@pytest.mark.slow
 def test_from_a_shell(folder):
     options = ("seed=0:2", "sweep.replicas=2", "sweep.workers=1")
     _, errors = msml(folder, 0, "sweep", "tiny.yaml", *options)

@@ -84,7 +84,9 @@ def alone(trained, settings, rows, valid, seed, epochs):
         ({}, {}),
         # Adam makes steps of rounding errors of biases.
         pytest.param({"norm": "batch"}, {"optimizer": SGD}, marks=pytest.mark.slow),
-        ({"norm": "layer", "activation": "swish"}, {"clip_norm": 0.05}),
+        pytest.param(
+            {"norm": "layer", "activation": "swish"}, {"clip_norm": 0.05}, marks=pytest.mark.slow
+        ),
         ({}, {"optimizer": SGD}),
         ({}, {"optimizer": COUPLED, "clip_norm": 0.05}),
         ({"first": "graph_network", "norm": "layer"}, {"optimizer": COUPLED}),
