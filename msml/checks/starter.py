@@ -139,10 +139,11 @@ def _inputs(
 ) -> tuple[list[str], dict[str, str]]:
     """Choose inputs, those of objects or images first; with the others and why they are none."""
     found, left = [], {}
+    truth = _sample(file, target)
     for name in file.shapes:
         if name in {target, *taken}:
             continue
-        if reason := _reason(file, name, target):
+        if reason := _reason(file, name, target, truth):
             left[name] = reason
         else:
             found.append(name)
@@ -150,7 +151,7 @@ def _inputs(
     return sorted(found, key=lambda name: order[name]), left
 
 
-def _reason(file: EventFile, name: str, target: str) -> str:
+def _reason(file: EventFile, name: str, target: str, truth: Array) -> str:
     """Say why a column should be no input; empty where it may be one."""
     if _is_truth(name) or _is_truth(file.columns[name].description):
         return "it says that it is the truth"
@@ -160,7 +161,7 @@ def _reason(file: EventFile, name: str, target: str) -> str:
         return "an axis of length 0"
     if len(file.shapes[name]) > 1:
         return ""
-    values, truth = _sample(file, name), _sample(file, target)
+    values = _sample(file, name)
     known, place = np.unique(values, return_inverse=True)
     if len(known) == 1:
         return "the same number for all events"

@@ -15,7 +15,7 @@ from msml.checks.validity import check_momentum_task
 from msml.checks.wiring import check_wiring, count_inputs
 from msml.errors import DataError, RecipeError
 from msml.files import user_path
-from msml.recipe.expand import NO_CHAIN, candidates, duplicates
+from msml.recipe.expand import NO_CHAIN, candidates, duplicates, starts
 from msml.recipe.files import missing
 from msml.recipe.load import Recipe, Source
 from msml.recipe.messages import Problem, name_problem, unknown
@@ -123,12 +123,10 @@ def _check_plugins(recipe: Recipe[TrainRecipe]) -> Iterator[Problem]:
 
 def _check_starts(recipe: Recipe[TrainRecipe]) -> Iterator[Problem]:
     """Check that what candidates start from is there: a folder, or a recipe."""
-    for task, spec in recipe.values.tasks.items():
-        for name, candidate in spec.candidates.items():
-            if candidate.start is not None:
-                key, text = f"tasks.{task}.candidates.{name}.start.from", candidate.start.from_
-                if not user_path(text).is_dir() and recipe.named_recipe(key, text) is None:
-                    yield key, f"no run, and {missing(text)}"
+    for block, start in starts(recipe.values):
+        key, text = f"{block}.from", start.from_
+        if not user_path(text).is_dir() and recipe.named_recipe(key, text) is None:
+            yield key, f"no run, and {missing(text)}"
 
 
 def _check_settings(recipe: TrainRecipe) -> Iterator[Problem]:

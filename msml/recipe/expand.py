@@ -181,6 +181,14 @@ def candidates(task: Task) -> Iterator[tuple[str, ModelSpec]]:
                 yield (name if copy == 1 else f"{name}_{copy}"), spec
 
 
+def starts(recipe: TrainRecipe) -> Iterator[tuple[str, Start]]:
+    """Yield what the candidates of a recipe start from, those that do, each with its key."""
+    for task, spec in recipe.tasks.items():
+        for name, candidate in spec.candidates.items():
+            if candidate.start is not None:
+                yield f"tasks.{task}.candidates.{name}.start", candidate.start
+
+
 def points(candidate: Candidate) -> Iterator[dict[str, Any]]:
     """Yield the arguments at each point of a candidate's grid; one empty point without grid."""
     for values in product(*candidate.grid.values()):

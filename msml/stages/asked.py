@@ -7,6 +7,8 @@ from typing import Any
 from msml.runs.directory import read_json, read_json_if_there, write_json
 
 Record = dict[str, Any]
+Bootstrap = tuple[int, int]
+"""Number of resamplings, and the seed."""
 
 
 def once(

@@ -13,7 +13,7 @@ from msml.metrics import LOSS, facts_of, label_of
 from msml.recipe.expand import chain_name
 from msml.recipe.schema_evaluation import Dependence, Importance
 from msml.runs import layout
-from msml.stages.asked import Record, once
+from msml.stages.asked import Bootstrap, Record, once
 from msml.stages.dependence import answer_of, dependences
 from msml.stages.frozen import FrozenTask
 from msml.stages.importance import importances
@@ -24,8 +24,6 @@ from msml.stages.training import predict
 
 EXPLANATIONS = ("importance", "dependence")
 """Keys of a record of an evaluation below which they are."""
-
-Bootstrap = tuple[int, int]
 
 
 def explained(session: Session, chosen: dict[str, str], mode: str, seed: int) -> dict[str, Record]:

@@ -22,7 +22,7 @@ from msml.metrics.generic import classified
 from msml.recipe.expand import PREDICTION, chain_name
 from msml.recipe.schema_evaluation import Calibrate, Conformal
 from msml.runs import layout
-from msml.stages.asked import Record, once
+from msml.stages.asked import Bootstrap, Record, once
 from msml.stages.dependence import named_numbers
 from msml.stages.losses import Measure, metric_on
 from msml.stages.posttrain import result
@@ -32,7 +32,6 @@ from msml.stages.training import predict
 _ANGLE = "rad"
 _SPLITS = ("valid", "test")
 
-Bootstrap = tuple[int, int]
 Outputs = Callable[[str, str], Array]
 """From a split and a task to what the task's loss sees."""
 

@@ -5,22 +5,17 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from msml.chain import WEIGHT, Chain, frozen
-from msml.checks.validate import validate
-from msml.recipe import load
 from msml.recipe.expand import Chosen
-from msml.recipe.schema import TrainRecipe
 from msml.recipe.schema_training import Fit
-from msml.runs.directory import RunDirectory
-from msml.stages.session import Progress, Session
+from msml.stages.session import Session
 from msml.stages.sharing import joint_folders, pretrained_tasks
 from msml.stages.training import build_model
-from msml.sweep.estimate import prepare, seconds_of
+from msml.sweep.estimate import passing, prepare, seconds_of
 from msml.training.epoch import Stream, compile_epoch
 from msml.training.replicas import make_replica_step, replica_epochs, stack, stackable
 from msml.training.steps import make_optimizer
@@ -47,10 +42,7 @@ def most_at_once(recipe: str, overrides: Sequence[str], stage: str, most: int, t
 def _tried(recipe: str, overrides: Sequence[str], stage: str, most: int) -> int:
     """Double the number as long as a replica takes no more time for it."""
     with tempfile.TemporaryDirectory() as folder:
-        loaded = load(recipe, TrainRecipe, list(overrides))
-        validate(loaded, fast=True)  # loads its plugins
-        directory = RunDirectory(Path(folder, "runs", "name", "key"))
-        session = Session(loaded, directory, Progress())
+        session = passing(recipe, overrides, folder)
         count, seconds = 1, _seconds(session, stage, 1)
         while 2 * count <= most and seconds:
             more = _seconds(session, stage, 2 * count)

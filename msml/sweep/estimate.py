@@ -120,12 +120,16 @@ def time_steps(
     with tempfile.TemporaryDirectory() as folder:
         for trained, example in examples.items():
             if example.recipe not in sessions:
-                loaded = load(recipe, TrainRecipe, list(overrides[example.recipe]))
-                validate(loaded, fast=True)  # loads its plugins
-                directory = RunDirectory(Path(folder, "runs", "name", "key"))
-                sessions[example.recipe] = Session(loaded, directory, Progress())
+                sessions[example.recipe] = passing(recipe, overrides[example.recipe], folder)
             found[trained] = _time(sessions[example.recipe], example, trained.batch_size)
     return found
+
+
+def passing(recipe: str, overrides: Sequence[str], folder: str) -> Session:
+    """Open a run in a folder that is soon gone, for its events and models."""
+    loaded = load(recipe, TrainRecipe, list(overrides))
+    validate(loaded, fast=True)  # loads its plugins
+    return Session(loaded, RunDirectory(Path(folder, "runs", "name", "key")), Progress())
 
 
 def _time(session: Session, example: Example, batch_size: int) -> Step:

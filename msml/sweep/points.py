@@ -13,7 +13,7 @@ from msml.data.source import event_source
 from msml.errors import DataError, RecipeError
 from msml.files import fingerprint, user_path
 from msml.recipe import Recipe, load, read_source
-from msml.recipe.expand import candidates, chain_name, chains, expand
+from msml.recipe.expand import candidates, chain_name, chains, expand, starts
 from msml.recipe.messages import unknown
 from msml.recipe.schema import Sweep, TrainRecipe
 from msml.recipe.tree import COMMAND_LINE, line
@@ -181,17 +181,14 @@ def _point(
 def _origins(loaded: Recipe[TrainRecipe], runs: Path) -> tuple[Origin, ...]:
     """Find the runs of recipes that candidates start from, each once."""
     found: dict[str, Origin] = {}
-    for task, spec in loaded.values.tasks.items():
-        for name, candidate in spec.candidates.items():
-            start = candidate.start
-            if start is None or user_path(start.from_).is_dir():
-                continue
-            path = loaded.named_recipe(f"tasks.{task}.candidates.{name}.start.from", start.from_)
-            place = str(path or start.from_)
-            values = load(place, TrainRecipe, start.overrides).values
-            directory = run_of(place, start.overrides, runs).relative_to(runs).as_posix()
-            results = _results(values)["posttrain"]
-            found[directory] = Origin(place, tuple(start.overrides), directory, results)
+    for block, start in starts(loaded.values):
+        if user_path(start.from_).is_dir():
+            continue
+        place = str(loaded.named_recipe(f"{block}.from", start.from_) or start.from_)
+        values = load(place, TrainRecipe, start.overrides).values
+        directory = run_of(place, start.overrides, runs).relative_to(runs).as_posix()
+        results = _results(values)["posttrain"]
+        found[directory] = Origin(place, tuple(start.overrides), directory, results)
     return tuple(found.values())
 
 

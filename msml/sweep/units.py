@@ -119,8 +119,9 @@ class _Making:
             needs = self._makers(shared) | self._origins(point)
             number = self._add("pretrain", *facts, point.results["pretrain"], needs=needs)
             self._pretrains |= dict.fromkeys(new, number)
-        own = {n for place, n in self._trains.items() if place == point.directory}
-        needs = self._makers(shared) | self._origins(point) | own
+        needs = self._makers(shared) | self._origins(point)
+        if point.directory in self._trains:
+            needs.add(self._trains[point.directory])
         self._add(stage, *facts, point.results[stage], needs=needs)
 
     def _makers(self, marks: Iterable[str]) -> set[int]:

@@ -76,7 +76,7 @@ def summarise(found: Points) -> "DataFrame":
 def draw(found: Points) -> "Figure":
     """Draw a row for each metric and the error reduction, a column for each target."""
     table = summarise(found)
-    names = with_reduction(found)[1]
+    names = [name for name in table if f"{name} error" in table]
     targets = list(dict.fromkeys(table[TARGET]))
     figure, axes = new_figure(
         2.4 * len(targets) + 0.8, 2.0 * len(names), (1.0,) * len(names), len(targets)
