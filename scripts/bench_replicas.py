@@ -41,7 +41,7 @@ def epoch_of(side: str, task: str, name: str, seeds: int) -> Callable[[], None]:
 
     tensorflow()
     recipe = load(_RECIPE, TrainRecipe)
-    chains = made(recipe, task, name, seeds)
+    chains = made(task, name, seeds)
     path = recipe.locate("data.file", recipe.values.data.file)
     split = load_split(recipe.values.data, "train", chains[0].columns(), path)
     arrays = {**split.columns, WEIGHT: split.weight}
@@ -52,20 +52,15 @@ def epoch_of(side: str, task: str, name: str, seeds: int) -> Callable[[], None]:
     return lambda: ([epoch() for epoch in each], None)[1]
 
 
-def made(recipe: Any, task: str, name: str, seeds: int) -> list[Any]:
+def made(task: str, name: str, seeds: int) -> list[Any]:
     """The chain of each seed."""
-    from pathlib import Path
     from tempfile import TemporaryDirectory
 
-    from msml.checks.validate import validate
-    from msml.runs.directory import RunDirectory
     from msml.stages.pretrain import alone
-    from msml.stages.session import Progress, Session
+    from msml.sweep.estimate import passing
 
-    validate(recipe, fast=True)
     with TemporaryDirectory() as folder:
-        directory = RunDirectory(Path(folder, "runs", "name", "key"))
-        session = Session(recipe, directory, Progress())
+        session = passing(_RECIPE, [], folder)
         return [alone(session, task, name, f"seed {seed}") for seed in range(seeds)]
 
 
