@@ -14,6 +14,9 @@ from msml.registry import losses
 
 View = Callable[[Batch], Batch]
 
+# Copies of a batch that a member sees in one call, which is faster than one by one.
+_AT_ONCE = 4
+
 
 @dataclass(frozen=True)
 class Ensemble:
@@ -48,14 +51,26 @@ class Ensemble:
 
     def outputs(self, batch: Batch, *, training: bool) -> dict[str, Named]:
         """What the loss of each task sees, under its name, averaged."""
-        batches = [view(batch) for view in self.views]
-        found = [m.outputs(b, training=training) for m in self.members for b in batches]
+        from keras import ops
+
+        seen = {name: batch[name] for name in self.input_columns()}
+        copies = [view(seen) for view in self.views]
+        groups = [copies[i : i + _AT_ONCE] for i in range(0, len(copies), _AT_ONCE)]
+        together = [
+            {name: ops.concatenate([copy[name] for copy in group]) for name in seen}
+            for group in groups
+        ]
+        found = [m.outputs(b, training=training) for m in self.members for b in together]
+        counts = [len(group) for group in groups] * len(self.members)
         shares = [part.share for part in self.parts]
         specs = {task: self.members[0].tasks[task] for task in self.models}
-        return {
-            task: {spec.output: average(spec, [each[task][spec.output] for each in found], shares)}
-            for task, spec in specs.items()
-        }
+
+        def averaged(task: str, spec: TaskSpec) -> Tensor:
+            outputs = [each[task][spec.output] for each in found]
+            pairs = zip(outputs, counts, strict=True)
+            return average(spec, [part for o, n in pairs for part in ops.split(o, n)], shares)
+
+        return {task: {spec.output: averaged(task, spec)} for task, spec in specs.items()}
 
     @property
     def parts(self) -> list["Part"]:

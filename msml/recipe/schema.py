@@ -281,6 +281,9 @@ class TrainRecipe:
         seed: Seed of initialisation, batch order and noise.
         precision: `auto`, `float32`, `mixed_bfloat16` or `mixed_float16`.
         xla: Whether to compile with XLA; by a fixed rule where null.
+        threads: Threads of one operation; all cores where null. Small networks fill no more than
+            one: what it leaves trains replicas, and predicts, side by side. A sweep's units have
+            those of `sweep.threads`.
         plugins: Python files with further models, losses and metrics.
         pretrain: Training of each candidate alone.
         posttrain: Training of the chain.
@@ -302,6 +305,7 @@ class TrainRecipe:
     seed: Seed = 0
     precision: str = "auto"
     xla: bool | None = None
+    threads: Annotated[int, Domain(1, 1024)] | None = None
     plugins: list[str] = field(default_factory=list)
     pretrain: Fit = field(default_factory=Fit)
     posttrain: Posttrain = field(default_factory=Posttrain)

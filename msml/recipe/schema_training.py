@@ -83,7 +83,8 @@ class Ensemble:
         folds: Parts into which the train split is cut: each member is trained on all but one of
             them, by which it is stopped and weighted. Null for the whole train split, and valid.
         weight: Shares of the members: by 1 over `valid_loss`, or `equal`.
-        at_once: Members that are trained in one graph; where null, all that can be.
+        at_once: Members that are trained in one graph; where null, all that can be. Where `threads`
+            leaves cores, several graphs of fewer members are at work.
     """
 
     members: Annotated[int, Domain(2, 1000)] = 10

@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +12,9 @@ from msml.digests import no_link
 from msml.errors import DataError
 from msml.files import atomic
 from msml.runs import layout
+
+# Of the threads that train side by side.
+_ALONE = threading.Lock()
 
 
 def add(run: Path, record: Mapping[str, Any]) -> None:
@@ -22,12 +26,14 @@ def add(run: Path, record: Mapping[str, Any]) -> None:
         DataError: It cannot be written.
     """
     line = json.dumps(record) + "\n"
-    for path, text in ((layout.checksums(run), f"{_checksum(line)}\n"), (layout.log(run), line)):
-        try:
-            with open(path, "a", opener=no_link) as file:
-                file.write(text)
-        except OSError as error:
-            raise DataError(f"{path}: cannot be written: {error.strerror}") from error
+    texts = {layout.checksums(run): f"{_checksum(line)}\n", layout.log(run): line}
+    with _ALONE:
+        for path, text in texts.items():
+            try:
+                with open(path, "a", opener=no_link) as file:
+                    file.write(text)
+            except OSError as error:
+                raise DataError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def cut_torn(run: Path) -> None:
@@ -46,15 +52,16 @@ def cut_torn(run: Path) -> None:
 
 def forget(run: Path, unit: str, epochs: int) -> None:
     """Drop the epochs of a unit after these, which will be done again, and what is damaged."""
-    known = list(_lines(run))
-    kept = [
-        line
-        for line, record in known
-        if record and (record["unit"] != unit or record.get("epoch", 0) <= epochs)
-    ]
-    if len(kept) < len(known):
-        with atomic(layout.log(run), listed=False) as temporary:
-            temporary.write_text("".join(kept))
+    with _ALONE:
+        known = list(_lines(run))
+        kept = [
+            line
+            for line, record in known
+            if record and (record["unit"] != unit or record.get("epoch", 0) <= epochs)
+        ]
+        if len(kept) < len(known):
+            with atomic(layout.log(run), listed=False) as temporary:
+                temporary.write_text("".join(kept))
 
 
 def records(run: Path) -> Iterator[dict[str, Any]]:

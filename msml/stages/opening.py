@@ -26,7 +26,7 @@ from msml.signals import stop_requests
 from msml.stages.progress import EpochDisplay, OnEpoch, both
 from msml.stages.session import Progress, Session
 from msml.stages.start import sources
-from msml.training.environment import tensorflow
+from msml.training.environment import tensorflow, use_threads
 from msml.training.tensorboard import tensorboard_writer
 
 
@@ -75,6 +75,7 @@ def opened_together(
             for line in repair(directory.path):
                 display.done(line)
         tensorflow()  # before anything else imports it, without its settings
+        use_threads(loaded[0].values.threads)
         validate(loaded[0])
         sessions = []
         for each, directory in zip(loaded, directories, strict=True):

@@ -23,7 +23,7 @@ from msml.stages.finished import Finished, finished
 from msml.stages.formats import Predictions, Write, format_of
 from msml.stages.in_place import check_in_place, in_place
 from msml.stages.predicted import predicted
-from msml.training.environment import tensorflow
+from msml.training.environment import tensorflow, use_threads
 from msml.training.epoch import to_device
 from msml.training.measure import EVALUATION_BATCH, batch_predictor
 
@@ -80,6 +80,7 @@ def predict(run: Path, files: Sequence[Path], output: Path | None, wish: Wish) -
     found = finished(run, wish.chain, wish.mode)
     stream = _stream(found, files, wish, keep)
     tensorflow()
+    use_threads(found.setup.values.threads)
     with Meter("events") as meter:
         meter.add(_METER, stream.events)
         blocks = _written(_blocks(found, stream, keep), stream)

@@ -1,6 +1,7 @@
 """Progress of training: one line that changes on a terminal, plain lines elsewhere."""
 
 import math
+import threading
 import time
 from collections.abc import Callable, Mapping
 from textwrap import wrap
@@ -42,9 +43,9 @@ class EpochDisplay:
         self._console = console
         self._terminal = console.is_terminal and not console.is_dumb_terminal
         self._live = Live(console=console, transient=True, auto_refresh=False)
-        self._key = ""
-        self._began = self._last = time.monotonic()
-        self._first_epoch = 0
+        self._alone = threading.Lock()
+        self._began: dict[str, tuple[int, float]] = {}
+        self._last = time.monotonic()
 
     def __enter__(self) -> Self:
         if self._terminal:
@@ -60,11 +61,20 @@ class EpochDisplay:
         self._live.stop()
 
     def epoch(self, key: str, facts: Mapping[str, Any]) -> None:
-        """Show an epoch."""
-        now = time.monotonic()
-        if key != self._key:
-            self._key, self._began = key, now
-            self._first_epoch = facts["epoch"]
+        """Show an epoch; of what is trained at once, whichever comes when it is time."""
+        with self._alone:
+            self._epoch(key, facts, time.monotonic())
+
+    def done(self, line: str) -> None:
+        """Say that something is finished."""
+        with self._alone:
+            if self._terminal:  # or the last epoch would stand below it until the next
+                self._live.update(Group(), refresh=True)
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def _epoch(self, key: str, facts: Mapping[str, Any], now: float) -> None:
+        if key not in self._began:
+            self._began[key] = facts["epoch"], now
             self._last = -math.inf if self._terminal else now
         pause = _SECONDS_BETWEEN_FRAMES if self._terminal else _SECONDS_BETWEEN_LINES
         if now - self._last < pause:
@@ -75,12 +85,6 @@ class EpochDisplay:
             self._live.update(Text(broken(line, self._console.width)), refresh=True)
         else:
             self._console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-    def done(self, line: str) -> None:
-        """Say that something is finished."""
-        if self._terminal:  # or the last epoch would stand below it until the next
-            self._live.update(Group(), refresh=True)
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _line(self, key: str, facts: Mapping[str, Any], now: float) -> str:
         line = f"{key}: epoch {facts['epoch']}/{facts['epochs']}, "
@@ -95,9 +99,9 @@ class EpochDisplay:
             line += f"train {_losses(facts['train'])}"
         for task, alpha in facts.get("alpha", {}).items():
             line += f", α {task}: " + ", ".join(f"{n} {a:+.3f}" for n, a in _first(alpha))
-        done = facts["epoch"] - self._first_epoch
-        if done:
-            left = (facts["epochs"] - facts["epoch"]) * (now - self._began) / done
+        first, began = self._began[key]
+        if done := facts["epoch"] - first:
+            left = (facts["epochs"] - facts["epoch"]) * (now - began) / done
             line += f", at most {left:.0f} s left"
         return line
 

@@ -1,6 +1,7 @@
 """Training chains of one form, many of them in one graph where that can be."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from msml.stages.training import (
     watch_of,
 )
 from msml.training.averaging import averaged
+from msml.training.environment import side_by_side
 from msml.training.epoch import Stream
 from msml.training.fit import History, Trainee, fit_replicas
 from msml.training.measure import EVALUATION_BATCH
@@ -47,17 +49,27 @@ def train_all(trainings: Sequence[Training], at_once: int | None = None) -> list
             that differ in nothing else.
         at_once: How many are trained in one graph; where None, all that can be.
     """
-    size = min(at_once or len(trainings), len(trainings))
-    if size > 1 and (reason := one_by_one(trainings)):
-        progress = trainings[0].session.progress
-        progress.done(f"{trainings[0].key}: trained one by one: {reason}")
-        size = 1
-    for first in range(0, len(trainings), size):
-        trainings[0].session.check_stop()
-        group = trainings[first : first + size]
-        if len(group) > 1 and not all((t.folder / layout.WEIGHTS).exists() for t in group):
-            _train_group(group)
+    most = min(at_once or len(trainings), len(trainings))
+    if most > 1:
+        if reason := one_by_one(trainings):
+            progress = trainings[0].session.progress
+            progress.done(f"{trainings[0].key}: trained one by one: {reason}")
+        else:
+            _train_groups(trainings, most)
     return [train(training) for training in trainings]
+
+
+def _train_groups(trainings: Sequence[Training], most: int) -> None:
+    """Train chains in groups of so many at most; where threads are left, groups side by side."""
+    lanes = side_by_side()
+    size = min(most, -(-len(trainings) // lanes))
+    groups = [trainings[first : first + size] for first in range(0, len(trainings), size)]
+    left = [g for g in groups if not all((t.folder / layout.WEIGHTS).exists() for t in g)]
+    for first in range(0, len(left), lanes):
+        trainings[0].session.check_stop()
+        ready = [_ready(group) for group in left[first : first + lanes]]
+        with ThreadPoolExecutor(lanes) as pool:
+            list(pool.map(lambda train_group: train_group(), ready))
 
 
 def one_by_one(trainings: Sequence[Training]) -> str:
@@ -77,8 +89,8 @@ def one_by_one(trainings: Sequence[Training]) -> str:
     return stackable(first.chain, first.settings)
 
 
-def _train_group(group: Sequence[Training]) -> None:
-    """Train some chains in one graph, and keep the results in their folders."""
+def _ready(group: Sequence[Training]) -> Callable[[], None]:
+    """Make what trains some chains in one graph, and keeps the results in their folders."""
     first, session, settings = group[0], group[0].session, group[0].settings
     stacked = stack([training.chain for training in group])
     streams = {split: _streams(group, split) for split in ("train", "valid")}
@@ -111,12 +123,17 @@ def _train_group(group: Sequence[Training]) -> None:
     facts = [[str(each.folder), each.session.values.seed, each.order] for each in group]
     checkpoint = layout.together(first.folder, fingerprint(facts)[:8])
     watches = [watch_of(each.session, each.key, settings) for each in group]
-    histories = fit_replicas(trainee, settings, checkpoint, watches)
-    stacked.give([training.chain for training in group])
-    for training, history in zip(group, histories, strict=True):
-        path, weights = training.folder / layout.WEIGHTS, model_variables(training.chain)
-        keep(path, training.key, weights, history, {"xla": about["xla"], "replicas": len(group)})
-    checkpoint.unlink(missing_ok=True)
+
+    def run() -> None:
+        histories = fit_replicas(trainee, settings, checkpoint, watches)
+        stacked.give([training.chain for training in group])
+        kept = {"xla": about["xla"], "replicas": len(group)}
+        for training, history in zip(group, histories, strict=True):
+            weights = model_variables(training.chain)
+            keep(training.folder / layout.WEIGHTS, training.key, weights, history, kept)
+        checkpoint.unlink(missing_ok=True)
+
+    return run
 
 
 def _streams(group: Sequence[Training], split: str) -> list[Stream]:

@@ -11,6 +11,9 @@ from typing import Any
 
 from msml.training.chatter import quiet
 
+# Variables of the environment: threads of one operation, and operations at a time.
+_INTRA, _INTER = "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"
+
 
 @dataclass(frozen=True)
 class Environment:
@@ -64,6 +67,16 @@ def tensorflow() -> Any:
     return tf
 
 
+def use_threads(number: int | None) -> None:
+    """Give each operation so many threads, unless the environment says how many.
+
+    TensorFlow fixes them when it first computes; after that they stay as they are.
+    """
+    if number is not None and _INTRA not in os.environ:
+        with suppress(RuntimeError):
+            tensorflow().config.threading.set_intra_op_parallelism_threads(number)
+
+
 @contextmanager
 def _not_there(*packages: str) -> Iterator[None]:
     """Hide packages from the imports of the block, unless they are imported already.
@@ -104,16 +117,23 @@ def environment() -> Environment:
         keras.__version__,
         tuple(names) or ("CPU",),
         os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1",
-        _threads(),
+        _threads(tf.config.threading.get_intra_op_parallelism_threads(), _INTRA),
     )
 
 
-def _threads() -> int:
-    """Threads of one operation: as the program set them, else the environment, else all cores."""
-    asked = tensorflow().config.threading.get_intra_op_parallelism_threads()
+def side_by_side() -> int:
+    """How many graphs use all threads together: more than one where an operation leaves some."""
+    if environment().gpu:
+        return 1
+    asked = tensorflow().config.threading.get_inter_op_parallelism_threads()
+    return max(1, _threads(asked, _INTER) // environment().threads)
+
+
+def _threads(asked: int, variable: str) -> int:
+    """Number of threads: as the program set them, else the environment, else all cores."""
     if not asked:
         with suppress(ValueError):
-            asked = int(os.environ.get("TF_NUM_INTRAOP_THREADS", "0"))
+            asked = int(os.environ.get(variable, "0"))
     return asked if asked > 0 else len(os.sched_getaffinity(0))
 
 

@@ -1,6 +1,8 @@
 """Passes over events that change nothing: losses of a split, and outputs."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,7 +11,7 @@ import numpy as np
 from msml.data.kinematics import Array
 from msml.ensemble import Predictor, answer, parts_of
 from msml.training.checkpoint import assign, variable_arrays
-from msml.training.environment import tensorflow
+from msml.training.environment import side_by_side, tensorflow
 from msml.training.epoch import Step, Stream, Tensor, compile_epoch
 from msml.training.variables import numbered
 
@@ -46,9 +48,7 @@ def measurement(
 @contextmanager
 def fixed_noise(models: Iterable[Any]) -> Iterator[None]:
     """Let the random numbers of models start from one seed for a while."""
-    states = numbered(
-        v for m in models for v in m.variables if id(v) not in {id(w) for w in m.weights}
-    )
+    states = numbered(_drawing(models))
     before = variable_arrays(states)
     for variable in states.values():
         variable.assign(np.full(variable.shape, _NOISE_SEED, variable.dtype))
@@ -56,6 +56,11 @@ def fixed_noise(models: Iterable[Any]) -> Iterator[None]:
         yield
     finally:
         assign(states, before, "random state")
+
+
+def _drawing(models: Iterable[Any]) -> list[Any]:
+    """Variables from which models draw random numbers."""
+    return [v for m in models for v in m.variables if id(v) not in {id(w) for w in m.weights}]
 
 
 def predictor(chain: Predictor) -> Callable[[Mapping[str, Tensor]], dict[str, Outputs]]:
@@ -81,25 +86,50 @@ def batch_predictor(
 ) -> Callable[[Iterable[Mapping[str, Tensor]]], Iterator[dict[str, Outputs]]]:
     """Compile a chain: a function of batches of its input columns that yields outputs of each.
 
-    What models draw goes on from batch to batch, and is the same every time. Shorter batches are
-    filled up: else the last digits of an event would depend on how many others are left.
+    What models draw goes on from batch to batch, and is the same every time; where they draw
+    nothing, batches are predicted side by side. Shorter batches are filled up: else the last digits
+    of an event would depend on how many others are left.
     """
     tf = tensorflow()
     compiled = tf.function(lambda batch: chain.outputs(batch, training=False), autograph=False)
+    lanes = 1 if _drawing(chain.networks()) else side_by_side()
+
+    def predict(batch: Mapping[str, Tensor]) -> dict[str, Outputs]:
+        events = len(next(iter(batch.values())))
+        rows = np.minimum(np.arange(EVALUATION_BATCH), events - 1)
+        whole = events == EVALUATION_BATCH
+        found = compiled({n: t if whole else tf.gather(t, rows) for n, t in batch.items()})
+        return {
+            task: {name: output.numpy()[:events] for name, output in found[task].items()}
+            for task in chain.models
+        }
 
     def run(batches: Iterable[Mapping[str, Tensor]]) -> Iterator[dict[str, Outputs]]:
         with fixed_noise(chain.networks()):
-            for batch in batches:
-                events = len(next(iter(batch.values())))
-                rows = np.minimum(np.arange(EVALUATION_BATCH), events - 1)
-                whole = events == EVALUATION_BATCH
-                found = compiled({n: t if whole else tf.gather(t, rows) for n, t in batch.items()})
-                yield {
-                    task: {name: output.numpy()[:events] for name, output in found[task].items()}
-                    for task in chain.models
-                }
+            yield from ahead(predict, batches, lanes)
 
     return run
+
+
+def ahead(function: Callable[[Any], Any], arguments: Iterable[Any], lanes: int) -> Iterator[Any]:
+    """Yield what a function gives for each of some arguments, in their order.
+
+    Args:
+        function: What is called.
+        arguments: What it is called with; few are taken ahead of what was yielded.
+        lanes: Calls at a time.
+    """
+    if lanes == 1:
+        yield from map(function, arguments)
+        return
+    with ThreadPoolExecutor(lanes) as pool:
+        waiting: deque[Future[Any]] = deque()
+        for argument in arguments:
+            waiting.append(pool.submit(function, argument))
+            if len(waiting) > lanes:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def answerer(
@@ -114,14 +144,16 @@ def answerer(
     tf = tensorflow()
     parts = parts_of(chain)
     compiled = tf.function(lambda given: answer(parts, task, given), autograph=False)
+    lanes = 1 if _drawing(chain.networks()) else side_by_side()
 
     def run(inputs: Callable[[slice], list[list[Array]]], events: int) -> Array:
+        def answered(rows: slice) -> Array:
+            given = [[tf.convert_to_tensor(x) for x in each] for each in inputs(rows)]
+            found: Array = compiled(given).numpy()
+            return found
+
         blocks = [slice(i, i + EVALUATION_BATCH) for i in range(0, events, EVALUATION_BATCH)]
         with fixed_noise(chain.networks()):
-            found = [
-                compiled([[tf.convert_to_tensor(x) for x in each] for each in inputs(rows)])
-                for rows in blocks
-            ]
-        return np.concatenate([block.numpy() for block in found])
+            return np.concatenate(list(ahead(answered, blocks, lanes)))
 
     return run

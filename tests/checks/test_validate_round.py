@@ -39,7 +39,7 @@ pretrain: {batch_size: many}
     assert found(text) == [
         "r.yaml:2: epochs: unknown key; known: chain, data, evaluate, free_weights, limits, name, "
         "plugins, posttrain, precision, pretrain, report, seed, select, strategy, sweep, tasks, "
-        "weighting, xla",
+        "threads, weighting, xla",
         "r.yaml:17: pretrain.batch_size: expected a whole number, got the text 'many'",
         "r.yaml:10: tasks.momentum.candidates.mlp.model: unknown model 'tau_mpl'; "
         "did you mean 'tau_mlp'?",

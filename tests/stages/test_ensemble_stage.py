@@ -10,10 +10,12 @@ from process import Command, Limits, fails, msml, until
 from tiny import only_run, weights
 
 from msml.ensemble import parts_of
+from msml.runs.log import damaged, records
 from msml.stages.ensemble import folds
 from msml.stages.frozen import FrozenTask
 from msml.stages.opening import opened
 from msml.stages.posttrain import result as result_of
+from msml.training.checkpoint import load_arrays
 
 pytestmark = pytest.mark.xdist_group("stages")
 
@@ -100,13 +102,49 @@ def test_together_as_one_by_one(folder, tmp_path):
 
 
 def test_killed_and_run_again(folder, tmp_path):
-    other = again(folder, tmp_path / "other")
+    killed_and_run_again(folder, tmp_path / "other")
+
+
+@pytest.fixture(scope="module")
+def side_by_side(folder, tmp_path_factory):
+    """As `folder`, where members are trained in two graphs, each in a thread."""
+    other = again(folder, tmp_path_factory.mktemp("ensemble") / "side by side")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TF_NUM_INTEROP_THREADS", "2")
+        msml(other, "run", "tiny.yaml", "threads=1")
+    return other
+
+
+def test_side_by_side(folder, side_by_side):
+    """Each has its own events, order, draws, stop and best weights, and all are logged."""
+    one, two = only_run(side_by_side), only_run(folder)
+    assert json.loads((one / "manifest.json").read_text())["environment"]["threads"] == 1
+    members = [f"posttrain/mlp/joint/member-{number}/weights.h5" for number in range(3)]
+    assert [load_arrays(one / place)[1]["replicas"] for place in members] == [2, 2, 1]
+    for first, second in zip(result(one)["members"], result(two)["members"], strict=True):
+        assert first["epochs"] == second["epochs"]
+        known = pytest.approx(second["valid_losses"]["higgs"], rel=1e-4)
+        assert first["valid_losses"]["higgs"] == known
+    assert predictions(one) == pytest.approx(predictions(two), rel=1e-3, abs=1e-4)
+    logged = [(record["unit"], record["epoch"]) for record in records(one)]
+    assert len(set(logged)) == len(logged) == sum(m["epochs"] for m in result(one)["members"])
+    assert not damaged(one)
+
+
+@pytest.mark.slow
+def test_side_by_side_killed_and_run_again(side_by_side, tmp_path, monkeypatch):
+    monkeypatch.setenv("TF_NUM_INTEROP_THREADS", "2")
+    killed_and_run_again(side_by_side, tmp_path / "other", "threads=1")
+
+
+def killed_and_run_again(folder, place, *overrides):
+    other = again(folder, place)
     limits = Limits(epoch_seconds=0.2)
-    command = Command(other, "run", "tiny.yaml", limits=limits)
+    command = Command(other, "run", "tiny.yaml", *overrides, limits=limits)
     until(lambda: any(other.rglob("together-*.h5")) or not command.process.is_alive())
     assert command.process.is_alive()
     command.kill()
-    msml(other, "run", "tiny.yaml")
+    msml(other, "run", "tiny.yaml", *overrides)
     for number in range(3):
         place = f"posttrain/mlp/joint/member-{number}/weights.h5"
         assert weights(only_run(other) / place) == weights(only_run(folder) / place)
