@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 
 from msml.catalogue import KINDS, Item, copy, items
-from msml.errors import shortened
+from msml.cli.command import command
+from msml.errors import DataError, shortened
 from msml.files import user_path
 
 
-@click.command()
+@command(DataError)
 @click.argument("recipe")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--fast", is_flag=True, help="Build no models, so that TensorFlow is not needed.")
@@ -37,7 +38,7 @@ def validate(recipe: str, overrides: tuple[str, ...], fast: bool, as_json: bool)
     raise click.exceptions.Exit(found.exit_code)
 
 
-@click.command()
+@command()
 @click.argument("recipe")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 def show(recipe: str, overrides: tuple[str, ...]) -> None:
@@ -53,7 +54,7 @@ def show(recipe: str, overrides: tuple[str, ...]) -> None:
     click.echo(load(recipe, TrainRecipe, overrides).resolved(), nl=False)
 
 
-@click.command()
+@command(DataError)
 @click.argument("name")
 @click.argument("destination", type=user_path)
 def cp(name: str, destination: Path) -> None:
@@ -66,7 +67,7 @@ def cp(name: str, destination: Path) -> None:
     click.echo(copy(name, destination))
 
 
-@click.command()
+@command(DataError)
 @click.argument("events", type=user_path)
 @click.option("-o", "--output", type=user_path, help="The recipe; EVENTS.yaml here if left out.")
 def init(events: Path, output: Path | None) -> None:
@@ -84,7 +85,7 @@ def init(events: Path, output: Path | None) -> None:
     click.echo(f"{path}: look at its guesses, then: msml run {path}")
 
 
-@click.command()
+@command()
 @click.argument("kind", type=click.Choice(KINDS), required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects as JSON.")
 def ls(kind: str | None, as_json: bool) -> None:
