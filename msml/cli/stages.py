@@ -170,9 +170,9 @@ def replicas(recipe: str, overrides: tuple[str, ...], seeds: str, stage: str, ru
       msml replicas recipes/quick.yaml --seeds 0:20
     """
     from msml.recipe.messages import unknown
+    from msml.recipe.schema import STAGES
     from msml.stages.opening import opened_together
     from msml.strategies.together import train_together
-    from msml.sweep.points import STAGES
 
     if stage not in STAGES:
         raise RecipeError(f"--stage: {unknown('stage', stage, STAGES)}")
