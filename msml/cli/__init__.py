@@ -8,6 +8,7 @@ import sys
 import click
 
 from msml import __version__
+from msml.cli.completion import VARIABLE, completion
 from msml.cli.doctor import doctor
 from msml.cli.events import generate, inspect
 from msml.cli.imports import import_
@@ -40,7 +41,7 @@ for command in (
     *(pretrain, search, grid, posttrain, evaluate, run, replicas, lr_range, predict),
     *(sweep, plan, run_unit, collect, compare),
     *(report, check),
-    *(status, doctor),
+    *(status, doctor, completion),
 ):
     cli.add_command(command)
 
@@ -49,7 +50,8 @@ def main() -> None:
     """Run the command line; a user's mistake becomes one line and an exit code."""
     sys.stdout, sys.stderr = map(lasting, (sys.stdout, sys.stderr))
     try:
-        sys.exit(cli(standalone_mode=False))  # which returns the code of an `Exit`
+        # It returns the code of an `Exit`.
+        sys.exit(cli(standalone_mode=False, complete_var=VARIABLE))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

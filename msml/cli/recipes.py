@@ -10,13 +10,14 @@ import click
 
 from msml.catalogue import KINDS, Item, copy, items
 from msml.cli.command import command
+from msml.cli.completing import complete_key, complete_recipe
+from msml.cli.options import PATH, overrides_argument, recipe_argument
 from msml.errors import DataError, shortened
-from msml.files import user_path
 
 
 @command(DataError)
-@click.argument("recipe")
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@recipe_argument
+@overrides_argument
 @click.option("--fast", is_flag=True, help="Build no models, so that TensorFlow is not needed.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def validate(recipe: str, overrides: tuple[str, ...], fast: bool, as_json: bool) -> None:
@@ -40,14 +41,15 @@ def validate(recipe: str, overrides: tuple[str, ...], fast: bool, as_json: bool)
 
 
 @command()
-@click.argument("recipe", required=False)
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.argument("recipe", required=False, shell_complete=complete_recipe)
+@overrides_argument
 @click.option(
     "--defaults",
     "key",
     is_flag=False,
     flag_value="",
     metavar="[KEY]",
+    shell_complete=complete_key,
     help="Explain a key of recipes instead, and those below it; all where none is named.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
@@ -90,7 +92,7 @@ def _explain(name: str, as_json: bool) -> None:
 
 @command(DataError)
 @click.argument("name")
-@click.argument("destination", type=user_path)
+@click.argument("destination", type=PATH)
 def cp(name: str, destination: Path) -> None:
     """Copy a shipped recipe to edit it. Nothing is overwritten.
 
@@ -102,8 +104,8 @@ def cp(name: str, destination: Path) -> None:
 
 
 @command(DataError)
-@click.argument("events", type=user_path)
-@click.option("-o", "--output", type=user_path, help="The recipe; EVENTS.yaml here if left out.")
+@click.argument("events", type=PATH)
+@click.option("-o", "--output", type=PATH, help="The recipe; EVENTS.yaml here if left out.")
 def init(events: Path, output: Path | None) -> None:
     """Write a first recipe for an event file, with comments. Nothing is overwritten.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from msml.cli.command import TRAINING, command
-from msml.cli.options import runs_option
+from msml.cli.options import overrides_argument, recipe_argument, runs_option
 from msml.errors import RecipeError
 from msml.signals import BATCH_SIGNALS, stop_on_signals
 
@@ -38,8 +38,8 @@ def _in_run(function: Callable[..., None]) -> click.Command:
     for decorator in (
         click.option("--json", "as_json", is_flag=True, help="Print results as JSON."),
         runs_option,
-        click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]..."),
-        click.argument("recipe"),
+        overrides_argument,
+        recipe_argument,
     ):
         taking = decorator(taking)
     return command(*TRAINING)(taking)
@@ -157,8 +157,8 @@ def run(**options: Any) -> None:
 @click.option("--seeds", required=True, metavar="A,B,C", help="Seeds of the runs; also FIRST:END.")
 @click.option("--stage", default="run", help="What is made ready.", show_default=True)
 @runs_option
-@click.argument("recipe")
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@recipe_argument
+@overrides_argument
 def replicas(recipe: str, overrides: tuple[str, ...], seeds: str, stage: str, runs: Path) -> None:
     """Train runs of several seeds at once, in one graph, as far as no search is needed for it.
 

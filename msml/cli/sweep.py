@@ -9,9 +9,8 @@ from typing import Any
 import click
 
 from msml.cli.command import TRAINING, command
-from msml.cli.options import runs_option
+from msml.cli.options import PATH, overrides_argument, recipe_argument, runs_option
 from msml.errors import DataError, IncompleteError, MsmlError, StoppedError
-from msml.files import user_path
 
 _TAIL = 20  # lines of a failed unit's log
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -24,8 +23,8 @@ def _command(*ends: type[MsmlError]) -> Callable[[Callable[..., None]], click.Co
         for decorator in (
             _json_option,
             runs_option,
-            click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]..."),
-            click.argument("recipe"),
+            overrides_argument,
+            recipe_argument,
         ):
             function = decorator(function)
         return command(*ends)(function)
@@ -137,7 +136,7 @@ def plan(
 
 
 @command(*TRAINING, name="run-unit")
-@click.argument("plan", type=user_path)
+@click.argument("plan", type=PATH)
 @click.argument("number", type=click.IntRange(0))
 @click.option("--requeue", is_flag=True, help="If stopped, have Slurm queue this job again.")
 def run_unit(plan: Path, number: int, requeue: bool) -> None:

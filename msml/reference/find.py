@@ -50,6 +50,12 @@ def inside(key: Key) -> list[Key]:
     return [*deeper, *_below(key)]
 
 
+def has_inside(key: Key) -> bool:
+    """Say whether a recipe may have keys below one."""
+    deeper = any(each.name.startswith(f"{key.name}.") for each in schema_keys())
+    return bool(deeper or key.call or key.arguments)
+
+
 def children(parts: Sequence[str]) -> list[Key]:
     """Return the keys directly below one; those at the top where it has no parts."""
     size = len(parts)
