@@ -88,9 +88,14 @@ def settings(recipe: str, overrides: Sequence[str]) -> tuple[Sweep, Space]:
     found = block.values.sweep
     places = {name: block.where(f"{SETTINGS}.over.{name}") for name in found.over}
     wrong = [line(block.where(key), key, text) for key, text in _check_settings(found)]
-    if problems := [*findings.problems, *wrong]:
+    problems = [*findings.problems, *wrong]
+    try:
+        scanned = space(found.over, places, others, found.max_points)
+    except RecipeError as error:
+        raise RecipeError([*problems, *error.problems]) from error
+    if problems:
         raise RecipeError(problems)
-    return found, space(found.over, places, others, found.max_points)
+    return found, scanned
 
 
 def points(recipe: str, scanned: Space, runs: Path) -> list[Point]:

@@ -135,6 +135,8 @@ def test_settings_are_checked(folder):
         "search",
         "command line: sweep.cluster: unknown cluster 'slum'; did you mean 'slurm'?",
     ]
+    axes = problems("sweep.stage=fly", "seed=1,,2")
+    assert [each.split(": ")[1] for each in axes] == ["sweep.stage", "seed"]
     assert problems("sweep.clster=local") == [
         "command line: sweep.clster: unknown key; did you mean 'cluster'?"
     ]
