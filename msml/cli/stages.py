@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,10 +90,13 @@ def search(**options: Any) -> None:
     Example:
       msml search recipes/quick.yaml strategy.order=first
     """
-    from msml.report.selection import show_selection
+    from msml.report.selection import show_selection, with_costs
     from msml.stages.search import search as work
 
-    _carry_out(lambda session: asdict(work(session)), show_selection, **options)
+    def choose(session: "Session") -> dict[str, Any]:
+        return with_costs(work(session), session.directory.path)
+
+    _carry_out(choose, show_selection, **options)
 
 
 @_stage
@@ -105,10 +107,13 @@ def grid(**options: Any) -> None:
     Example:
       msml grid recipes/quick.yaml select.metric=auc
     """
-    from msml.report.selection import show_selection
+    from msml.report.selection import show_selection, with_costs
     from msml.strategies.grid import every_combination as work
 
-    _carry_out(lambda session: asdict(work(session)), show_selection, **options)
+    def choose(session: "Session") -> dict[str, Any]:
+        return with_costs(work(session), session.directory.path)
+
+    _carry_out(choose, show_selection, **options)
 
 
 @_stage

@@ -124,6 +124,7 @@ class Evaluate:
         dependence: How a task's answer depends on an input; not measured where null.
         calibrate: Calibrated probabilities, which `msml predict` gives, too; none where null.
         conformal: Intervals around what tasks estimate; none where null.
+        cost: Whether to measure what predictions cost: operations of an event, and time on the CPU.
     """
 
     bootstrap: Count = 200
@@ -134,6 +135,7 @@ class Evaluate:
     dependence: Dependence | None = field(default=None, metadata=UNRESOLVED)
     calibrate: Calibrate | None = field(default=None, metadata=UNRESOLVED)
     conformal: Conformal | None = field(default=None, metadata=UNRESOLVED)
+    cost: bool = field(default=True, metadata=UNRESOLVED)
 
     @property
     def hidden(self) -> list[Subset]:
