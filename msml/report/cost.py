@@ -99,6 +99,7 @@ def draw(found: Priced) -> "Figure":
         x[named], table[found.by][named], table["chain"][named], strict=True
     ):
         ax.annotate(name, (place, value), (3, 3), textcoords="offset points", fontsize=7)
+    ax.margins(x=0.2)  # for names
     if x.min() > 0:
         ax.set_xscale("log")
     ax.set_xlabel("1,000 events on the CPU [ms]" if timed else "FLOPs of an event")
