@@ -13,7 +13,25 @@ from msml.errors import MsmlError
 if TYPE_CHECKING:
     from msml.reference.keys import Key
 
+SCHEMAS = ("run", "generate", "import")
+"""Commands whose recipes have a schema of their own; all others have that of `run`."""
+
 _RECIPES = (".yaml", ".yml")
+
+
+def schema_of(command: str | None) -> Any:
+    """Return the schema of a command's recipes."""
+    if command == "generate":
+        from msml.simulation.settings import EventRecipe
+
+        return EventRecipe
+    if command == "import":
+        from msml.data.importers.recipe import TableRecipe
+
+        return TableRecipe
+    from msml.recipe.schema import TrainRecipe
+
+    return TrainRecipe
 
 
 def complete_recipe(
@@ -34,13 +52,15 @@ def complete_override(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Complete `key=value` from the schema, and from the names in the recipe at hand."""
-    recipe = _content(context.params)
+    schema = schema_of(context.info_name)
+    recipe = _content(context.params, schema)
     if "=" in incomplete:
         key = incomplete.partition("=")[0]
-        found = (CompletionItem(f"{key}={each}") for each in _values(key, recipe))
+        found = (CompletionItem(f"{key}={each}") for each in _values(key, recipe, schema))
         return [item for item in found if item.value.startswith(incomplete)]
     return [
-        CompletionItem(f"{name}{end}", help=text) for name, end, text in _keys(incomplete, recipe)
+        CompletionItem(f"{name}{end}", help=text)
+        for name, end, text in _keys(incomplete, recipe, schema)
     ]
 
 
@@ -48,7 +68,7 @@ def complete_key(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Complete a key without a recipe."""
-    found = _keys(incomplete, {})
+    found = _keys(incomplete, {}, schema_of(context.params.get("command_name")))
     return [CompletionItem(name + end.strip("="), help=text) for name, end, text in found]
 
 
@@ -65,35 +85,34 @@ def _paths(incomplete: str) -> Iterator[str]:
                 yield name
 
 
-def _content(given: dict[str, Any]) -> dict[str, Any]:
+def _content(given: dict[str, Any], schema: Any) -> dict[str, Any]:
     """Return what is in the recipe with the overrides so far; nothing where it cannot be read."""
     from msml.recipe import read_source
-    from msml.recipe.schema import TrainRecipe
 
     try:
-        source = read_source(given["recipe"], TrainRecipe)
+        source = read_source(given["recipe"], schema)
         return source.attempt(given.get("overrides") or ())[0].plain()
     except (KeyError, TypeError, MsmlError):
         return {}
 
 
-def _keys(incomplete: str, recipe: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _keys(incomplete: str, recipe: dict[str, Any], schema: Any) -> Iterator[tuple[str, str, str]]:
     """Yield the keys that begin so, `.` or `=` that follows, and their text."""
     from msml.reference.find import children, has_inside
     from msml.reference.keys import NAME
 
     above = incomplete.split(".")[:-1]
     seen = set()
-    for key in children(above):
+    for key in children(above, schema):
         last = key.name.rpartition(".")[2]
         for name in _names(recipe, above) if last == NAME and recipe else [last]:
             dotted = ".".join([*above, name])
             if dotted.startswith(incomplete) and dotted not in seen and _is_for(key, above, recipe):
                 seen.add(dotted)
-                yield dotted, "." if has_inside(key) else "=", key.text
+                yield dotted, "." if has_inside(key, schema) else "=", key.text
 
 
-def _values(name: str, recipe: dict[str, Any]) -> list[str]:
+def _values(name: str, recipe: dict[str, Any], schema: Any) -> list[str]:
     """Return the known values of a key."""
     from msml.reference.find import find
 
@@ -101,7 +120,9 @@ def _values(name: str, recipe: dict[str, Any]) -> list[str]:
     if block == "chain" and (tasks := _at(recipe, ["tasks"])) and task in tasks:
         return list(_names(recipe, ["tasks", task, "candidates"]))
     try:
-        keys = [key for key in find(name) if not key.kind.startswith(("a list", "a mapping"))]
+        keys = [
+            key for key in find(name, schema) if not key.kind.startswith(("a list", "a mapping"))
+        ]
     except MsmlError:
         return []
     nulls = ["null"] if any(key.kind.endswith("or null") for key in keys) else []

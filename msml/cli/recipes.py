@@ -5,12 +5,13 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
 from msml.catalogue import KINDS, Item, copy, items
 from msml.cli.command import command
-from msml.cli.completing import complete_key, complete_recipe
+from msml.cli.completing import SCHEMAS, complete_key, complete_recipe, schema_of
 from msml.cli.options import PATH, overrides_argument, recipe_argument
 from msml.errors import DataError, shortened
 
@@ -52,8 +53,22 @@ def validate(recipe: str, overrides: tuple[str, ...], fast: bool, as_json: bool)
     shell_complete=complete_key,
     help="Explain a key of recipes instead, and those below it; all where none is named.",
 )
+@click.option(
+    "--of",
+    "command_name",
+    type=click.Choice(SCHEMAS),
+    default="run",
+    help="Explain keys of recipes of this command.",
+    show_default=True,
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
-def show(recipe: str | None, overrides: tuple[str, ...], key: str | None, as_json: bool) -> None:
+def show(
+    recipe: str | None,
+    overrides: tuple[str, ...],
+    key: str | None,
+    command_name: str,
+    as_json: bool,
+) -> None:
     """Print a training recipe in full. What it extends, defaults and overrides are merged.
 
     \b
@@ -61,12 +76,13 @@ def show(recipe: str | None, overrides: tuple[str, ...], key: str | None, as_jso
       msml show recipes/quick.yaml seed=3
       msml show --defaults posttrain.patience
       msml show --defaults tasks.NAME.weight
+      msml show --defaults pileup --of generate
     """
     from msml.recipe import load
     from msml.recipe.schema import TrainRecipe
 
     if key is not None:
-        _explain(key, as_json)
+        _explain(key, schema_of(command_name), as_json)
     elif recipe is None:
         raise click.UsageError("which recipe? msml show RECIPE, or msml show --defaults KEY")
     elif as_json:
@@ -75,13 +91,13 @@ def show(recipe: str | None, overrides: tuple[str, ...], key: str | None, as_jso
         click.echo(load(recipe, TrainRecipe, overrides).resolved(), nl=False)
 
 
-def _explain(name: str, as_json: bool) -> None:
+def _explain(name: str, schema: Any, as_json: bool) -> None:
     """Print what a key is and what is below it, or all keys of the schema."""
     from msml.reference.find import find, inside
     from msml.reference.keys import schema_keys
 
-    found = find(name) if name else list(schema_keys())
-    shown = [*found, *(inside(found[0]) if name else ())]
+    found = find(name, schema) if name else list(schema_keys(schema))
+    shown = [*found, *(inside(found[0], schema) if name else ())]
     if as_json:
         click.echo(json.dumps([{**asdict(key), "names": key.values} for key in shown], indent=2))
         return

@@ -6,10 +6,12 @@ A key is given by its parts, with `NAME` or any name where recipes are free to g
 from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from inspect import Parameter
+from typing import Any
 
 from msml.arguments import hint_of, settable
 from msml.errors import RecipeError, nearest
 from msml.recipe.optimizers import OPTIMIZERS
+from msml.recipe.schema import TrainRecipe
 from msml.reference.docstrings import descriptions
 from msml.reference.keys import (
     NAME,
@@ -23,8 +25,8 @@ from msml.reference.keys import (
 from msml.registry import REGISTRIES, Entry
 
 
-def find(name: str) -> list[Key]:
-    """Find a key.
+def find(name: str, schema: Any = TrainRecipe) -> list[Key]:
+    """Find a key of a recipe of a schema.
 
     Returns:
         The key; several where arguments of several registered functions have this name. Below a
@@ -36,36 +38,36 @@ def find(name: str) -> list[Key]:
     parts = name.split(".")
     found: list[Key] = []
     for size in range(1, len(parts) + 1):
-        last, found = found, _fitting(parts[:size])
+        last, found = found, _fitting(parts[:size], schema)
         if not found:
             if last and last[0].is_open:
                 return last
-            raise RecipeError(_unknown(name, parts[:size]))
+            raise RecipeError(_unknown(name, parts[:size], schema))
     return found
 
 
-def inside(key: Key) -> list[Key]:
+def inside(key: Key, schema: Any = TrainRecipe) -> list[Key]:
     """Return all keys below one."""
-    deeper = (each for each in schema_keys() if each.name.startswith(f"{key.name}."))
+    deeper = (each for each in schema_keys(schema) if each.name.startswith(f"{key.name}."))
     return [*deeper, *_below(key)]
 
 
-def has_inside(key: Key) -> bool:
+def has_inside(key: Key, schema: Any = TrainRecipe) -> bool:
     """Say whether a recipe may have keys below one."""
-    deeper = any(each.name.startswith(f"{key.name}.") for each in schema_keys())
+    deeper = any(each.name.startswith(f"{key.name}.") for each in schema_keys(schema))
     return bool(deeper or key.call or key.arguments)
 
 
-def children(parts: Sequence[str]) -> list[Key]:
+def children(parts: Sequence[str], schema: Any = TrainRecipe) -> list[Key]:
     """Return the keys directly below one; those at the top where it has no parts."""
     size = len(parts)
-    deep = (key for key in schema_keys() if key.name.count(".") == size)
+    deep = (key for key in schema_keys(schema) if key.name.count(".") == size)
     found = [key for key in deep if _fits(key, parts)]
-    return found + [each for key in _fitting(parts) for each in _below(key)] if parts else found
+    return found + [each for key in _fitting(parts, schema) for each in _below(key)]
 
 
-def _fitting(parts: Sequence[str]) -> list[Key]:
-    return [key for key in children(parts[:-1]) if _fits(key, parts)] if parts else []
+def _fitting(parts: Sequence[str], schema: Any) -> list[Key]:
+    return [key for key in children(parts[:-1], schema) if _fits(key, parts)] if parts else []
 
 
 def _fits(key: Key, parts: Sequence[str]) -> bool:
@@ -117,10 +119,10 @@ def _arguments(block: str, entry: Entry) -> Iterator[Key]:
         )
 
 
-def _unknown(name: str, parts: Sequence[str]) -> str:
+def _unknown(name: str, parts: Sequence[str], schema: Any) -> str:
     """Say that there is no such key, with the nearest ones: beside it, or elsewhere."""
-    near = [key.name.split(".")[-1] for key in children(parts[:-1])]
-    elsewhere = [key.name for key in schema_keys() if key.name.split(".")[-1] == parts[-1]]
+    near = [key.name.split(".")[-1] for key in children(parts[:-1], schema)]
+    elsewhere = [key.name for key in schema_keys(schema) if key.name.split(".")[-1] == parts[-1]]
     problem = f"unknown key '{parts[-1]}'"
     if elsewhere:
         ending = "; did you mean " + " or ".join(f"'{each}'" for each in elsewhere) + "?"

@@ -1,4 +1,4 @@
-"""All keys of a training recipe, from its schema."""
+"""All keys of a recipe, from its schema."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from functools import cache
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
-from msml.domains import Domain
+from msml.domains import Domain, Whole
 from msml.hints import is_union, spelled, words
 from msml.recipe.check import entry_schema, hints_of, strip_optional
 from msml.recipe.optimizers import OPTIMIZERS
@@ -72,9 +72,9 @@ _EXTENDS = Key(
 
 
 @cache
-def schema_keys() -> tuple[Key, ...]:
-    """All keys that the schema has, each before those below it."""
-    return (_EXTENDS, *_of_block(TrainRecipe, ""))
+def schema_keys(schema: Any = TrainRecipe) -> tuple[Key, ...]:
+    """All keys that a schema has, by default that of training, each before those below it."""
+    return (_EXTENDS, *_of_block(schema, ""))
 
 
 def registered(plural: str) -> tuple[str, ...]:
@@ -150,5 +150,5 @@ def _of_field(name: str, hint: Any, field: "dataclasses.Field[Any]", text: str) 
 def _domain(hint: Any) -> str:
     """Say which numbers a type has, without the word for them; empty where that is all."""
     domain = next((each for each in get_args(hint)[1:] if isinstance(each, Domain)), Domain())
-    limited = domain.finite and domain != Domain()
+    limited = domain.finite and domain not in (Domain(), *get_args(Whole)[1:])
     return domain.near(float("-inf")).words("").strip() if limited else ""

@@ -96,5 +96,5 @@ def _show_ranking(selection: Record) -> None:
     title = f"{selection['strategy']}: {count}, ranked by {selection['by']}"
     show(title, headings, rows, numbers=range(1, len(headings)))
     if known:
-        say(f"{cost.MEANING}; {next(iter(known.values())).by}")
-        say(cost.FRONT)
+        for note in cost.notes(known.values()):
+            say(note)

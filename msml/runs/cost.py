@@ -22,8 +22,6 @@ HEADINGS = ("weights", "FLOPs", *(f"ms of {size:,}" for size in BATCHES))
 """What `Cost.cells` are."""
 
 ON_FRONT = "front"
-FRONT = f"{ON_FRONT}: nothing here is as good for less, or better for as much"
-MEANING = "FLOPs: of an event, all its objects real; ms: a batch of 1, and of 1,000, on the CPU"
 
 
 @dataclass(frozen=True)
@@ -53,6 +51,9 @@ class Cost:
         return (_count(self.parameters), _count(self.flops), *times)
 
 
+_FLOPS = "FLOPs: of an event, all its objects real; ms: a batch of 1, and of 1,000, on the CPU"
+_FRONT = f"{ON_FRONT}: nothing here is as good for less, or better for as much"
+
 UNKNOWN = Cost(nan, nan, (nan,) * len(BATCHES))
 
 
@@ -65,6 +66,12 @@ def read(run: Path, chain: str, mode: str = ALONE) -> Cost | None:
             flops = nan if found["flops"] is None else found["flops"]
             return Cost(found["parameters"], flops, latency, found["by"])
     return None
+
+
+def notes(costs: Iterable[Cost]) -> list[str]:
+    """Say below a table what its cells are, and what was timed."""
+    timed = dict.fromkeys(each.by for each in costs if each.by)
+    return [f"{_FLOPS}: {'; '.join(timed)}", _FRONT]
 
 
 def comparable(costs: Iterable[Cost]) -> list[float]:

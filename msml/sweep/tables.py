@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import isnan
 
 from msml.metrics import apart
-from msml.runs.cost import FRONT, HEADINGS, MEANING, ON_FRONT
+from msml.runs.cost import HEADINGS, ON_FRONT, notes
 from msml.sweep.collect import ABSENT, COSTS, Missing, Row, columns
 from msml.sweep.compare import Line, Mean, quality_of
 from msml.sweep.estimate import LAUNCH, Estimate, Part
@@ -152,8 +152,7 @@ def _show_chosen(lines: Sequence[Line], other: str, searched: bool) -> None:
 
 def _show_costs(lines: Sequence[Line]) -> None:
     """Print what predictions cost, and which variants are worth it, where that was measured."""
-    known = [line.cost.by for line in lines if line.cost.by]
-    if not known:
+    if not any(line.cost.by for line in lines):
         return
     judged = quality_of(lines[0].test)
     rows = [
@@ -167,8 +166,8 @@ def _show_costs(lines: Sequence[Line]) -> None:
     ]
     headings = ("variant", judged, *HEADINGS, "")
     show("What a prediction costs", headings, rows, numbers=range(1, len(headings) - 1))
-    say(f"{MEANING}; {known[0]}")
-    say(FRONT)
+    for note in notes(line.cost for line in lines):
+        say(note)
 
 
 def _rounded(value: float, form: str) -> str:

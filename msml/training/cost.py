@@ -1,7 +1,7 @@
 """What a prediction costs: floating-point operations of an event, and time on the CPU."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -51,8 +51,6 @@ def flops(chain: Predictor, events: Mapping[str, Tensor]) -> int | None:
 def latency(chain: Predictor, events: Mapping[str, Tensor], size: int) -> float:
     """Measure how long a batch of some events takes on the CPU, compiled: the least of several.
 
-    Others at work on the machine can only add to it.
-
     Args:
         chain: What predicts; its variables are on the CPU.
         events: Columns of any number of events, which are repeated if need be.
@@ -66,12 +64,20 @@ def latency(chain: Predictor, events: Mapping[str, Tensor], size: int) -> float:
     rows = np.arange(size) % len(next(iter(events.values())))
     with tf.device(CPU), fixed_noise(chain.networks()):
         batch = {name: tf.identity(tf.gather(x, rows)) for name, x in events.items()}
-        _wait(forward(batch))  # compiled by now
-        taken: list[float] = []
-        while len(taken) < _REPEATS and sum(taken) < _LONGEST:
-            began = time.perf_counter()
-            _wait(forward(batch))
-            taken.append(time.perf_counter() - began)
+        return fastest(lambda: _wait(forward(batch)))
+
+
+def fastest(work: Callable[[], None]) -> float:
+    """Time some work several times, after it was done once, as for compiling; the least seconds.
+
+    Others at work on the machine can only add to it.
+    """
+    work()
+    taken: list[float] = []
+    while len(taken) < _REPEATS and sum(taken) < _LONGEST:
+        began = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - began)
     return min(taken)
 
 

@@ -87,6 +87,14 @@ def test_a_recipe_that_cannot_be_read_leaves_the_schema(folder):
 
 def test_keys_to_explain():
     assert completed("show", "--defaults", "tasks.NAME.w") == ["tasks.NAME.weight"]
+    generate = completed("show", "--of", "generate", "--defaults", "pileup.p")
+    assert generate == ["pileup.pool", "pileup.pythia."]
+
+
+def test_recipes_of_events_have_other_keys():
+    recipe = "recipes/events/htautau.yaml"
+    assert completed("generate", recipe, "processes.") == ["processes.higgs.", "processes.z."]
+    assert completed("generate", recipe, "pileup.me") == ["pileup.mean="]
 
 
 def asked(words, number):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from msml.cli.completing import SCHEMAS, schema_of
 from msml.errors import RecipeError
 from msml.recipe import load, shipped
 from msml.recipe.schema import TrainRecipe
@@ -10,8 +11,9 @@ from msml.reference.find import find, inside
 from msml.reference.keys import schema_keys
 
 
-def test_every_key_of_the_schema_has_a_text_and_a_type():
-    for key in schema_keys():
+@pytest.mark.parametrize("command", SCHEMAS)
+def test_every_key_of_a_schema_has_a_text_and_a_type(command):
+    for key in schema_keys(schema_of(command)):
         assert key.text.endswith("."), key.name
         assert key.kind, key.name
         assert key.required or key.default or ".NAME" in key.name or key.name == "extends"
