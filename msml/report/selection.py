@@ -20,7 +20,9 @@ _LONGEST = 50  # rows of a table; the selection's file has all
 
 def with_costs(selection: Selection, run: Path) -> dict[str, Any]:
     """What a search decided, and what its combinations cost, those that were measured."""
-    names = (chain_name(record["chain"]) for record in selection.ranking or ())
+    if selection.ranking is None:
+        return asdict(selection)
+    names = (chain_name(record["chain"]) for record in selection.ranking)
     costs = {name: found for name in names if (found := cost.read(run, name)) is not None}
     return {**asdict(selection), "costs": {name: asdict(each) for name, each in costs.items()}}
 
