@@ -169,7 +169,7 @@ def is_dummy(model: str) -> bool:
 figures = Registry(
     "figure",
     "figures",
-    ("msml.report.loss_curves", "msml.report.points", "msml.report.weight_curves"),
+    tuple(f"msml.report.{name}" for name in ("cost", "loss_curves", "points", "weight_curves")),
 )
 event_pages = Registry("event page", "event_pages", ("msml.report.event_pages",))
 columns = Registry("column", "columns", ("msml.data.schema", "msml.simulation.columns"))

@@ -24,7 +24,7 @@ from msml.recipe.expand import (
     source_of,
     used_outputs,
 )
-from msml.recipe.messages import Problem
+from msml.recipe.messages import Problem, any_below
 from msml.recipe.schema import Task, TrainRecipe
 from msml.registry import losses, models, plugin_fingerprint
 from msml.training.environment import resolve_precision
@@ -52,7 +52,7 @@ def check_models(recipe: TrainRecipe, columns: Columns, bad: set[str]) -> Iterat
     outputs: dict[str, Outputs] = {}
     for name, task in recipe.tasks.items():
         key = f"tasks.{name}"
-        if _any_below(bad, f"{key}.inputs", f"{key}.target", f"{key}.loss"):
+        if any_below(bad, f"{key}.inputs", f"{key}.target", f"{key}.loss"):
             continue
         missing = list(_check_named_inputs(f"{key}.inputs", recipe, task, outputs))
         yield from missing
@@ -69,7 +69,7 @@ def check_models(recipe: TrainRecipe, columns: Columns, bad: set[str]) -> Iterat
         about = (inputs, output, precision, task.output, masks, each)
         for candidate, spec in _distinct(task):
             here = f"{key}.candidates.{spec.source}"
-            if _any_below(bad, here):
+            if any_below(bad, here):
                 continue
             try:
                 found = _build(spec, *about, recipe.limits.weights, averages)
@@ -117,7 +117,7 @@ def check_optimizers(recipe: TrainRecipe, bad: set[str]) -> Iterator[Problem]:
         if name.endswith("optimizer") and isinstance(value, dict):
             optimizers[f"strategy.{name}"] = value
     for key, optimizer in optimizers.items():
-        if not _any_below(bad, key):
+        if not any_below(bad, key):
             try:
                 _make_optimizer(optimizer)
             except RecipeError as error:
@@ -127,7 +127,7 @@ def check_optimizers(recipe: TrainRecipe, bad: set[str]) -> Iterator[Problem]:
 def check_schedules(recipe: TrainRecipe, bad: set[str]) -> Iterator[Problem]:
     """Make each schedule with its arguments."""
     for stage, fit in recipe.fits.items():
-        if not _any_below(bad, f"{stage}.schedule", f"{stage}.optimizer"):
+        if not any_below(bad, f"{stage}.schedule", f"{stage}.optimizer"):
             try:
                 make_schedule(fit)
             except RecipeError as error:
@@ -136,7 +136,7 @@ def check_schedules(recipe: TrainRecipe, bad: set[str]) -> Iterator[Problem]:
 
 def check_weighting(recipe: TrainRecipe, bad: set[str]) -> Iterator[Problem]:
     """Make the weighting with its arguments, for two tasks."""
-    if _any_below(bad, "weighting"):
+    if any_below(bad, "weighting"):
         return
     try:
         _make_weighting(recipe.weighting)
@@ -243,7 +243,7 @@ def _check_metrics(
     if asked and asked.metric and name == (asked.task or list(recipe.tasks)[-1]):
         wanted["evaluate.importance.metric"] = asked.metric
     for key, text in wanted.items():
-        if _any_below(bad, key):
+        if any_below(bad, key):
             continue
         try:
             try_metric(task, text, target, output)
@@ -297,10 +297,6 @@ def _make_weighting(weighting: dict[str, Any]) -> None:
         raise
     except Exception as error:
         raise RecipeError(_short(f"cannot be made: {type(error).__name__}: {error}")) from error
-
-
-def _any_below(keys: set[str], *parents: str) -> bool:
-    return any(f"{key}.".startswith(f"{parent}.") for key in keys for parent in parents)
 
 
 def _short(message: object) -> str:

@@ -16,7 +16,7 @@ from msml.data.transforms import Pipeline, named
 from msml.errors import DataError, RecipeError
 from msml.recipe.expand import source_of
 from msml.recipe.load import Recipe
-from msml.recipe.messages import Problem
+from msml.recipe.messages import Problem, any_below
 from msml.recipe.schema import Data, Split, TrainRecipe
 from msml.registry import transforms
 
@@ -41,10 +41,10 @@ def check_data(recipe: Recipe[TrainRecipe]) -> tuple[Columns, list[Problem]]:
     shapes: dict[str, Shape | None] = {name: shape[1:] for name, shape in file.shapes.items()}
     columns = Columns(shapes, f"columns of {file.path}", file.columns, file.path, file.ignored)
     problems = [*_check_number(data, file), *_check_columns(data, columns)]
-    sound = not problems and not list(check_split(data.split))
+    bad = {key for key, _ in (*problems, *check_split(data.split))}
+    sound = not any_below(bad, "data.events", "data.split")
     problems += _check_division(data, file) if sound else []
     pipelines: dict[str, Pipeline] = {}
-    bad = {key for key, _ in problems}
     for name in data.transform:
         key = f"data.transform.{name}"
         if name not in file.columns:
@@ -102,11 +102,10 @@ def _check_fractions(parts: Mapping[str, Any]) -> Iterator[Problem]:
     for name, fraction in parts.items():
         if isinstance(fraction, bool) or not isinstance(fraction, int | float):
             yield f"data.split.{name}", f"expected a number between 0 and 1, got {fraction!r}"
-            return
-        if not 0 < fraction < 1 and (len(parts) > 1 or fraction != 1):
+        elif not 0 < fraction < 1 and (len(parts) > 1 or fraction != 1):
             yield f"data.split.{name}", f"expected a number between 0 and 1, got {fraction:g}"
-    total = sum(parts.values())
-    if not abs(total - 1) <= TOLERANCE:
+    numbers = [each for each in parts.values() if isinstance(each, int | float)]
+    if len(numbers) == len(parts) and not abs((total := sum(numbers)) - 1) <= TOLERANCE:
         names = " and ".join(", ".join(parts).rsplit(", ", 1))
         yield "data.split", f"{names} sum to {total:.7g}, expected 1"
 

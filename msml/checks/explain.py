@@ -7,17 +7,20 @@ from msml.checks.meaning import classes_of, not_comparable
 from msml.checks.names import metric_problems
 from msml.checks.wiring import Columns
 from msml.recipe.expand import duplicates
-from msml.recipe.messages import Problem, unknown
+from msml.recipe.messages import Problem, any_below, unknown
 from msml.recipe.schema import TrainRecipe
 
+_DATA = ("file", "files", "transform", "split", "events", "train_events")
+_TASK = ("inputs", "target", "loss", "output", "each", "hide")
 
-def check_explanations(recipe: TrainRecipe, columns: Columns, sound: bool) -> Iterator[Problem]:
+
+def check_explanations(recipe: TrainRecipe, columns: Columns, bad: set[str]) -> Iterator[Problem]:
     """Check that tasks, metric and features are there, and the metric one for the task.
 
     Args:
         recipe: The recipe.
         columns: The columns of its data.
-        sound: Whether the rest of the recipe has no problem: else no features can be listed.
+        bad: Keys with a problem already; some leave no features to be listed.
     """
     for key, block in (
         ("evaluate.importance", recipe.evaluate.importance),
@@ -26,8 +29,15 @@ def check_explanations(recipe: TrainRecipe, columns: Columns, sound: bool) -> It
         if block is not None and block.task is not None and block.task not in recipe.tasks:
             yield f"{key}.task", unknown("task", block.task, recipe.tasks)
     yield from _check_metric(recipe, columns)
-    if sound:
+    if not any_below(bad, *_of_features(recipe)):
         yield from _check_features(recipe, columns)
+
+
+def _of_features(recipe: TrainRecipe) -> Iterator[str]:
+    """Yield the keys on which it depends what features there are."""
+    yield from ("plugins", *(f"data.{name}" for name in _DATA))
+    for task in recipe.tasks:
+        yield from (f"tasks.{task}.{name}" for name in _TASK)
 
 
 def _check_metric(recipe: TrainRecipe, columns: Columns) -> Iterator[Problem]:

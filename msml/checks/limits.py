@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -50,6 +51,21 @@ def check_candidates(recipe: TrainRecipe) -> Iterator[Problem]:
     total, most = sum(counts.values()), recipe.limits.candidates
     if total > most:
         yield max(counts, key=lambda key: counts[key]), too_many(total, "candidates", most)
+
+
+def one_of_each(recipe: TrainRecipe) -> TrainRecipe:
+    """Leave out grids and copies: what remains of too many candidates to list."""
+    tasks = {
+        task: replace(
+            spec,
+            candidates={
+                name: replace(candidate, grid={}, copies=1)
+                for name, candidate in spec.candidates.items()
+            },
+        )
+        for task, spec in recipe.tasks.items()
+    }
+    return replace(recipe, tasks=tasks)
 
 
 def check_totals(recipe: TrainRecipe) -> Iterator[Problem]:

@@ -1,10 +1,11 @@
 """Every mistake in a training recipe that its schema cannot see, found in one go."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from msml.checks.data import check_data, check_split, data_key
 from msml.checks.explain import check_explanations
-from msml.checks.limits import check_candidates, check_totals
+from msml.checks.limits import check_candidates, check_totals, one_of_each
 from msml.checks.meaning import check_meaning
 from msml.checks.names import check_names
 from msml.checks.search import check_search
@@ -20,15 +21,12 @@ from msml.recipe.files import missing
 from msml.recipe.load import Recipe, Source
 from msml.recipe.messages import Problem, name_problem, unknown
 from msml.recipe.optimizers import check_optimizer
-from msml.recipe.schema import TrainRecipe
-from msml.recipe.schema_training import INITIAL, MODES, Average, Fit
+from msml.recipe.schema import PRECISIONS, TrainRecipe
+from msml.recipe.schema_training import MODES, ORIGINS, Average, Fit
 from msml.recipe.tree import line
 from msml.registry import load_plugins
 from msml.training.chatter import quiet
 from msml.training.environment import prepare, tensorflow
-
-PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
-ORIGINS = ("search", "pretrain", INITIAL)
 
 
 def load_valid(
@@ -75,19 +73,21 @@ def validate(
     prepare()  # a plugin may import TensorFlow
     if not fast:
         tensorflow()
+    problems = list(check_candidates(recipe.values))
+    if problems:  # all that follows lists them
+        recipe, bad = replace(recipe, values=one_of_each(recipe.values)), {*bad, "chain"}
     values = recipe.values
-    recipe.fail(list(check_candidates(values)))  # all that follows lists them
-    problems = [*_check_plugins(recipe), *_check_settings(values), *_check_starts(recipe)]
+    problems += [*_check_plugins(recipe), *_check_settings(values), *_check_starts(recipe)]
     columns, data_problems = check_data(recipe)
     problems += data_problems
     inputs = {name: count_inputs(values, name, columns) for name in values.tasks}
     problems += [*check_names(values, inputs), *check_wiring(values, columns)]
     problems += check_meaning(values, columns)
     problems += [*_check_chain(values), *check_search(values)]
-    problems += check_training(values, columns) if not problems else []
+    problems += check_training(values, columns, {key for key, _ in problems} | {*bad})
     problems += [*check_momentum_task(values, columns.shapes), *check_subsets(values, columns)]
     problems += check_trust(values)
-    problems += check_explanations(values, columns, sound=not (problems or bad))
+    problems += check_explanations(values, columns, {key for key, _ in problems} | {*bad})
     if not fast:
         from msml.checks.building import (
             check_models,

@@ -8,6 +8,7 @@ import sys
 import click
 
 from msml import __version__
+from msml.cli.completion import VARIABLE, completion
 from msml.cli.doctor import doctor
 from msml.cli.events import generate, inspect
 from msml.cli.imports import import_
@@ -24,7 +25,14 @@ from msml.errors import MsmlError, shortened
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="msml")
 def cli() -> None:
-    """Multi-step machine learning with model selection for high-energy physics."""
+    """Multi-step machine learning with model selection for high-energy physics.
+
+    Each command's --help has an example and the exit codes it can end with.
+
+    \b
+    Example:
+      msml run recipes/quick.yaml
+    """
 
 
 for command in (
@@ -33,7 +41,7 @@ for command in (
     *(pretrain, search, grid, posttrain, evaluate, run, replicas, lr_range, predict),
     *(sweep, plan, run_unit, collect, compare),
     *(report, check),
-    *(status, doctor),
+    *(status, doctor, completion),
 ):
     cli.add_command(command)
 
@@ -42,7 +50,8 @@ def main() -> None:
     """Run the command line; a user's mistake becomes one line and an exit code."""
     sys.stdout, sys.stderr = map(lasting, (sys.stdout, sys.stderr))
     try:
-        sys.exit(cli(standalone_mode=False))  # which returns the code of an `Exit`
+        # It returns the code of an `Exit`.
+        sys.exit(cli(standalone_mode=False, complete_var=VARIABLE))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from msml.errors import RecipeError
-from msml.files import user_path
+from msml.cli.command import command
+from msml.cli.options import PATH, overrides_argument, recipe_argument
+from msml.errors import DataError, IncompleteError, RecipeError, StoppedError
 from msml.signals import stop_on_signals
 
 if TYPE_CHECKING:
     from msml.registry import Entry
 
 
-@click.command()
-@click.argument("recipe")
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@command(DataError, IncompleteError, StoppedError)
+@recipe_argument
+@overrides_argument
 @click.option("--workers", type=click.IntRange(1), help="Processes; all processors by default.")
 def generate(recipe: str, overrides: tuple[str, ...], workers: int | None) -> None:
     """Simulate collision events and write them to an event file.
@@ -42,9 +43,9 @@ def generate(recipe: str, overrides: tuple[str, ...], workers: int | None) -> No
     click.echo(f"{made.path}: {made.events} events; look at them with: msml inspect {made.path}")
 
 
-@click.command()
-@click.argument("file", type=user_path)
-@click.option("--page", type=user_path, metavar="PATH", help="Where to draw; FILE.png by default.")
+@command(DataError)
+@click.argument("file", type=PATH)
+@click.option("--page", type=PATH, metavar="PATH", help="Where to draw; FILE.png by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, draw nothing.")
 def inspect(file: Path, page: Path | None, as_json: bool) -> None:
     """Show what is in a file of events, any HDF5, and draw a page of plots.

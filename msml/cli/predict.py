@@ -4,15 +4,16 @@ from pathlib import Path
 
 import click
 
-from msml.errors import RecipeError
-from msml.files import user_path
+from msml.cli.command import command
+from msml.cli.options import PATH
+from msml.errors import DataError, IncompleteError, RecipeError, StoppedError
 from msml.signals import stop_on_signals
 
 
-@click.command()
-@click.argument("run", type=user_path)
-@click.argument("events", type=user_path, nargs=-1, required=True)
-@click.option("-o", "--output", type=user_path, metavar="FILE", help=".h5, .root, .parquet, .csv.")
+@command(DataError, IncompleteError, StoppedError)
+@click.argument("run", type=PATH)
+@click.argument("events", type=PATH, nargs=-1, required=True)
+@click.option("-o", "--output", type=PATH, metavar="FILE", help=".h5, .root, .parquet, .csv.")
 @click.option("--keep", metavar="NAMES", default="", help="Columns of the events to copy: a,b.")
 @click.option("--chain", metavar="NAMES", help="Candidates a+b; those chosen by default.")
 @click.option("--mode", metavar="MODE", help="How they were trained; by default the last mode.")

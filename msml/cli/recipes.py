@@ -1,20 +1,24 @@
 """Commands that check, show, copy and list recipes and what they can name."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
 from msml.catalogue import KINDS, Item, copy, items
-from msml.errors import shortened
-from msml.files import user_path
+from msml.cli.command import command
+from msml.cli.completing import SCHEMAS, complete_key, complete_recipe, schema_of
+from msml.cli.options import PATH, overrides_argument, recipe_argument
+from msml.errors import DataError, shortened
 
 
-@click.command()
-@click.argument("recipe")
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@command(DataError)
+@recipe_argument
+@overrides_argument
 @click.option("--fast", is_flag=True, help="Build no models, so that TensorFlow is not needed.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def validate(recipe: str, overrides: tuple[str, ...], fast: bool, as_json: bool) -> None:
@@ -37,25 +41,74 @@ def validate(recipe: str, overrides: tuple[str, ...], fast: bool, as_json: bool)
     raise click.exceptions.Exit(found.exit_code)
 
 
-@click.command()
-@click.argument("recipe")
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-def show(recipe: str, overrides: tuple[str, ...]) -> None:
+@command()
+@click.argument("recipe", required=False, shell_complete=complete_recipe)
+@overrides_argument
+@click.option(
+    "--defaults",
+    "key",
+    is_flag=False,
+    flag_value="",
+    metavar="[KEY]",
+    shell_complete=complete_key,
+    help="Explain a key of recipes instead, and those below it; all where none is named.",
+)
+@click.option(
+    "--of",
+    "command_name",
+    type=click.Choice(SCHEMAS),
+    default="run",
+    help="Explain keys of recipes of this command.",
+    show_default=True,
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
+def show(
+    recipe: str | None,
+    overrides: tuple[str, ...],
+    key: str | None,
+    command_name: str,
+    as_json: bool,
+) -> None:
     """Print a training recipe in full. What it extends, defaults and overrides are merged.
 
     \b
-    Example:
+    Examples:
       msml show recipes/quick.yaml seed=3
+      msml show --defaults posttrain.patience
+      msml show --defaults tasks.NAME.weight
+      msml show --defaults pileup --of generate
     """
     from msml.recipe import load
     from msml.recipe.schema import TrainRecipe
 
-    click.echo(load(recipe, TrainRecipe, overrides).resolved(), nl=False)
+    if key is not None:
+        _explain(key, schema_of(command_name), as_json)
+    elif recipe is None:
+        raise click.UsageError("which recipe? msml show RECIPE, or msml show --defaults KEY")
+    elif as_json:
+        click.echo(json.dumps(load(recipe, TrainRecipe, overrides).plain(), indent=2))
+    else:
+        click.echo(load(recipe, TrainRecipe, overrides).resolved(), nl=False)
 
 
-@click.command()
+def _explain(name: str, schema: Any, as_json: bool) -> None:
+    """Print what a key is and what is below it, or all keys of the schema."""
+    from msml.reference.find import find, inside
+    from msml.reference.keys import schema_keys
+
+    found = find(name, schema) if name else list(schema_keys(schema))
+    shown = [*found, *(inside(found[0], schema) if name else ())]
+    if as_json:
+        click.echo(json.dumps([{**asdict(key), "names": key.values} for key in shown], indent=2))
+        return
+    for key in shown:
+        click.echo(f"{click.style(key.name, bold=True)}: {key.facts}")
+        click.echo(click.wrap_text(key.text, shutil.get_terminal_size().columns, "    ", "    "))
+
+
+@command(DataError)
 @click.argument("name")
-@click.argument("destination", type=user_path)
+@click.argument("destination", type=PATH)
 def cp(name: str, destination: Path) -> None:
     """Copy a shipped recipe to edit it. Nothing is overwritten.
 
@@ -66,9 +119,9 @@ def cp(name: str, destination: Path) -> None:
     click.echo(copy(name, destination))
 
 
-@click.command()
-@click.argument("events", type=user_path)
-@click.option("-o", "--output", type=user_path, help="The recipe; EVENTS.yaml here if left out.")
+@command(DataError)
+@click.argument("events", type=PATH)
+@click.option("-o", "--output", type=PATH, help="The recipe; EVENTS.yaml here if left out.")
 def init(events: Path, output: Path | None) -> None:
     """Write a first recipe for an event file, with comments. Nothing is overwritten.
 
@@ -84,7 +137,7 @@ def init(events: Path, output: Path | None) -> None:
     click.echo(f"{path}: look at its guesses, then: msml run {path}")
 
 
-@click.command()
+@command()
 @click.argument("kind", type=click.Choice(KINDS), required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects as JSON.")
 def ls(kind: str | None, as_json: bool) -> None:

@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING
 
 import click
 
-from msml.cli.options import runs_option
-from msml.errors import IncompleteError
-from msml.files import user_path
+from msml.cli.command import command
+from msml.cli.completing import complete_override
+from msml.cli.options import PATH, overrides_argument, recipe_argument, runs_option
+from msml.errors import DataError, IncompleteError
 
 if TYPE_CHECKING:
     from msml.report.results import Results
 
 
-@click.command()
-@click.argument("recipe")
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE | RUN]...")
+@command(DataError)
+@recipe_argument
+@click.argument(
+    "overrides", nargs=-1, metavar="[KEY=VALUE | RUN]...", shell_complete=complete_override
+)
 @runs_option
-@click.option("--output", type=user_path, metavar="PATH", help="Folder of the report.")
+@click.option("--output", type=PATH, metavar="PATH", help="Folder of the report.")
 @click.option("--json", "as_json", is_flag=True, help="Print the files written as JSON.")
 def report(
     recipe: str, overrides: tuple[str, ...], runs: Path, output: Path | None, as_json: bool
@@ -54,9 +57,9 @@ def report(
     click.echo(f"written: {written.page} and {files} beside it")
 
 
-@click.command()
-@click.argument("recipe")
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@command(DataError, IncompleteError)
+@recipe_argument
+@overrides_argument
 @runs_option
 @click.option("--expected", metavar="FILE", help="File of the statements; else the recipe's.")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdicts as JSON.")

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import click
 
-from msml.cli.options import runs_option
+from msml.cli.command import command
+from msml.cli.completing import complete_recipe
+from msml.cli.options import overrides_argument, runs_option
 from msml.errors import DataError
 
 
-@click.command()
-@click.argument("recipe", required=False)
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@command(DataError)
+@click.argument("recipe", required=False, shell_complete=complete_recipe)
+@overrides_argument
 @runs_option
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--verify", is_flag=True, help="Compare all files with their digests, too.")

@@ -8,27 +8,31 @@ from typing import Any
 
 import click
 
-from msml.cli.options import runs_option
-from msml.errors import IncompleteError
-from msml.files import user_path
+from msml.cli.command import TRAINING, command
+from msml.cli.options import PATH, overrides_argument, recipe_argument, runs_option
+from msml.errors import DataError, IncompleteError, MsmlError, StoppedError
 
 _TAIL = 20  # lines of a failed unit's log
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
-def _command(function: Callable[..., None]) -> click.Command:
-    """Add what all commands of sweeps take."""
-    for decorator in (
-        _json_option,
-        runs_option,
-        click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]..."),
-        click.argument("recipe"),
-    ):
-        function = decorator(function)
-    return click.command()(function)
+def _command(*ends: type[MsmlError]) -> Callable[[Callable[..., None]], click.Command]:
+    """Make a command that can end with some errors and takes what all of sweeps do."""
+
+    def make(function: Callable[..., None]) -> click.Command:
+        for decorator in (
+            _json_option,
+            runs_option,
+            overrides_argument,
+            recipe_argument,
+        ):
+            function = decorator(function)
+        return command(*ends)(function)
+
+    return make
 
 
-@_command
+@_command(DataError, IncompleteError, StoppedError)
 def sweep(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) -> None:
     """Run a recipe at every point of its sweep. Does only what is left.
 
@@ -52,7 +56,7 @@ def sweep(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) ->
         )
 
 
-@_command
+@_command(DataError, IncompleteError, StoppedError)
 @click.option(
     "--against",
     metavar="VARIANT",
@@ -92,7 +96,7 @@ def compare(
         raise IncompleteError(f"{len(bad)} of {len(plan.units)} units were not done")
 
 
-@_command
+@_command(DataError)
 @click.option(
     "--estimate", is_flag=True, help="Say how long it may take, from a step of each model."
 )
@@ -131,8 +135,8 @@ def plan(
     click.echo(f"written: {', '.join(str(path) for path in written)}")
 
 
-@click.command("run-unit")
-@click.argument("plan", type=user_path)
+@command(*TRAINING, name="run-unit")
+@click.argument("plan", type=PATH)
 @click.argument("number", type=click.IntRange(0))
 @click.option("--requeue", is_flag=True, help="If stopped, have Slurm queue this job again.")
 def run_unit(plan: Path, number: int, requeue: bool) -> None:
@@ -154,7 +158,7 @@ def run_unit(plan: Path, number: int, requeue: bool) -> None:
     raise click.exceptions.Exit(outcome.exit_code)
 
 
-@_command
+@_command(DataError, IncompleteError)
 def collect(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) -> None:
     """Gather all results of a sweep in one table. Writes CSV, JSON and Parquet.
 

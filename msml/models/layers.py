@@ -1,6 +1,9 @@
 """Keras layers for anyone's models, registered for saving under "msml"."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from math import prod
 from typing import Any
 
 import keras
@@ -9,6 +12,8 @@ from keras import ops
 Tensor = Any
 Shape = tuple[int | None, ...]
 registered = keras.saving.register_keras_serializable("msml")
+
+_all_real: ContextVar[bool] = ContextVar("all_real", default=False)
 
 
 @registered
@@ -130,7 +135,8 @@ def packed(inputs: Tensor, real: Tensor) -> Tensor:
 def pooled(rows: Tensor, real: Tensor, pooling: str) -> Tensor:
     """Do what `Pool` does."""
     pool = ops.segment_max if pooling == "max" else ops.segment_sum
-    found = pool(rows, _places(real) // real.shape[1], sorted=True)
+    events = real.shape[0] if _all_real.get() else None
+    found = pool(rows, _places(real) // real.shape[1], events, sorted=events is None)
     # There are no segments for events after the last one with objects.
     missing = ops.shape(real)[0] - ops.shape(found)[0]
     found = ops.pad(found, [[0, missing], *[[0, 0]] * (len(found.shape) - 1)])
@@ -140,8 +146,20 @@ def pooled(rows: Tensor, real: Tensor, pooling: str) -> Tensor:
     return found / ops.maximum(count, 1.0) if pooling == "mean" else found
 
 
+@contextmanager
+def all_real() -> Iterator[None]:
+    """Let layers that are called take all objects for real, so that shapes are known at once."""
+    before = _all_real.set(True)
+    try:
+        yield
+    finally:
+        _all_real.reset(before)
+
+
 def _places(real: Tensor) -> Tensor:
     """Positions of the real objects among those of all events, `(real objects,) int32`."""
+    if _all_real.get():
+        return ops.arange(prod(real.shape), dtype="int32")
     return ops.cast(ops.nonzero(ops.reshape(real, (-1,)))[0], "int32")
 
 

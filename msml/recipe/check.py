@@ -96,7 +96,8 @@ def _fields(
     checked = {}
     for key, child in value.items():
         if key in known:
-            name, below = known[key].name, defaulted or optional[key]
+            name = known[key].name
+            below = (defaulted or optional[key]) and known[key].default is not None
             checked[name] = check(child, hints[name], (*path, key), findings, below)
         else:
             findings.add(child, (*path, key), "unknown key" + suggest(key, [*known]))

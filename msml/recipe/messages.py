@@ -27,6 +27,11 @@ def name_problem(name: str, task: bool = False) -> str | None:
     return None
 
 
+def any_below(keys: Iterable[str], *parents: str) -> bool:
+    """Say whether any of some dotted keys is one of the parents, or below one."""
+    return any(f"{key}.".startswith(f"{parent}.") for key in keys for parent in parents)
+
+
 def unknown(what: str, name: object, known: Iterable[str]) -> str:
     """Say that a name is not known, with the nearest known ones."""
     names = list(known)

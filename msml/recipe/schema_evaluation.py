@@ -4,9 +4,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from msml.domains import Count, Domain, Finite, Positive, Probability, Seed
-
-UNRESOLVED = {"resolved": False}
-"""Metadata of a field that a run does not depend on: it is left out of the resolved recipe."""
+from msml.recipe.metadata import UNRESOLVED, named
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class Importance:
     """
 
     task: str | None = None
-    metric: str | None = None
+    metric: str | None = field(default=None, metadata=named("metrics"))
     repeats: Annotated[int, Domain(1, 1000)] = 5
 
 
@@ -126,6 +124,7 @@ class Evaluate:
         dependence: How a task's answer depends on an input; not measured where null.
         calibrate: Calibrated probabilities, which `msml predict` gives, too; none where null.
         conformal: Intervals around what tasks estimate; none where null.
+        cost: Whether to measure what predictions cost: operations of an event, and time on the CPU.
     """
 
     bootstrap: Count = 200
@@ -136,6 +135,7 @@ class Evaluate:
     dependence: Dependence | None = field(default=None, metadata=UNRESOLVED)
     calibrate: Calibrate | None = field(default=None, metadata=UNRESOLVED)
     conformal: Conformal | None = field(default=None, metadata=UNRESOLVED)
+    cost: bool = field(default=True, metadata=UNRESOLVED)
 
     @property
     def hidden(self) -> list[Subset]:

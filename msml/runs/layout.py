@@ -122,6 +122,11 @@ def lr_range(run: Path, *names: str) -> Path:
     return run.joinpath("lr_range", *names[:-1], f"{part(names[-1])}.json")
 
 
+def cost(run: Path, chain: str, form: str) -> Path:
+    """What a chain costs in one form: alone, or as all that `joint` makes of it."""
+    return run / "cost" / part(chain) / f"{form}.json"
+
+
 def evaluation(run: Path, unblind: bool = False) -> Path:
     """Folder of all that was measured on test; its result holds all chains and modes.
 

@@ -1,7 +1,6 @@
 """Evaluation: the only stage that opens the test split."""
 
 import math
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from msml.metrics import LOSS, estimate, facts_of, label_of, on_subset
 from msml.recipe.expand import PREDICTION, chain_name
 from msml.runs import layout
 from msml.runs.directory import finite, read_json, read_records, write_json
+from msml.stages.cost import measure_cost
 from msml.stages.drawing import draw
 from msml.stages.explain import explained
 from msml.stages.losses import Measure, loss_on, metric_on, tune
@@ -26,7 +26,7 @@ from msml.stages.training import predict
 from msml.stages.trust import trusted
 from msml.stages.validity import Judge
 from msml.training.checkpoint import new_hdf5
-from msml.training.measure import EVALUATION_BATCH, Outputs, predictor
+from msml.training.measure import Outputs
 
 _BOOTSTRAP_SEED = 20210518
 _REPLICAS = "replicas"
@@ -63,6 +63,7 @@ def evaluate(session: Session) -> list[Record]:
             record |= {"minus": minus} if minus else {}
             record |= trusted(session, chosen, mode, _BOOTSTRAP_SEED)
             records.append(record | explained(session, chosen, mode, _BOOTSTRAP_SEED))
+            measure_cost(session, chosen, "test", mode)
     if judge:
         judge.write_calibration()
     path = session.evaluation / layout.RESULT
@@ -79,7 +80,7 @@ def _evaluated(
     folder = _folder(session, chosen, mode)
     if not (folder / layout.RESULT).exists():
         chain = result(session, chosen, mode)
-        outputs = _predicted(session, chain, f"{chain_name(chosen)} {mode}")
+        outputs = predict(session, chain, "test")
         tuned = _tuned(session, chain)
         measured, replicas, doubts = _measure(session, parts, judge, outputs, tuned)
         _write_predictions(session, outputs, replicas, folder / layout.PREDICTIONS)
@@ -90,17 +91,6 @@ def _evaluated(
         write_json(folder / layout.RESULT, record)
         session.progress.done(f"evaluate {chain_name(chosen)} {mode}")
     return read_json(folder / layout.RESULT, *layout.MEASURED)
-
-
-def _predicted(session: Session, chain: Predictor, name: str) -> dict[str, Outputs]:
-    """Outputs on test by task and name; and note how long a full batch takes."""
-    run, events = predictor(chain), session.on_device("test")
-    outputs = run(events)
-    batch = {column: values[:EVALUATION_BATCH] for column, values in events.items()}
-    began = time.perf_counter()
-    run(batch)  # compiled by now, and filled up if it is shorter
-    session.prediction_seconds[name] = 1000 * (time.perf_counter() - began) / EVALUATION_BATCH
-    return outputs
 
 
 def _folder(session: Session, chosen: dict[str, str], mode: str) -> Path:

@@ -98,8 +98,7 @@ def _begun(session: Session, together: int) -> Iterator[None]:
     session.write_recipe()
     session.write_columns()
     facts = _facts(session)
-    about = _about(session) | {"prediction_seconds": session.prediction_seconds}
-    with recorded(directory, facts, about, together), attempt(directory, sys.argv):
+    with recorded(directory, facts, _about(session), together), attempt(directory, sys.argv):
         yield
     shorten(directory.path)
 

@@ -57,9 +57,6 @@ class Session(Setup):
         recipe: A valid recipe.
         directory: Where the run lives.
         progress: How it is shown.
-
-    Attributes:
-        prediction_seconds: Time that a chain in a mode takes for 1,000 events, compiled.
     """
 
     def __init__(
@@ -80,7 +77,6 @@ class Session(Setup):
         plain = recipe.plain()
         arguments = [plain["data"].get("transform"), *(plain.get(name) for name in _WITH_ARGUMENTS)]
         self.files = named_files(arguments)
-        self.prediction_seconds: dict[str, float] = {}
         self._splits: dict[str, SplitData] = {}
         self._device: dict[str, dict[str, Tensor]] = {}
 

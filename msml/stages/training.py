@@ -77,7 +77,9 @@ class Training:
         return (*self.chain.models, TOTAL)
 
 
-def build_model(session: Setup, task: str, candidate: str, *, fresh: str = "") -> Any:
+def build_model(
+    session: Setup, task: str, candidate: str, *, fresh: str = "", precision: str = ""
+) -> Any:
     """Build a candidate; its initial weights follow from seed, task and candidate.
 
     Those that it starts from another run with are as they are there.
@@ -87,12 +89,13 @@ def build_model(session: Setup, task: str, candidate: str, *, fresh: str = "") -
         task: The task.
         candidate: The candidate.
         fresh: Anything but the empty text gives other weights than pre-training starts from.
+        precision: A Keras policy; the run's where empty.
     """
     spec = session.tasks[task].candidates[candidate]
     inputs, output = session.shapes(task)
     seed = model_seed(session.values.seed, task, candidate, fresh)
     seen = session.tasks[task].output
-    about = (session.precision, seen, session.masks(task), session.each(task))
+    about = (precision or session.precision, seen, session.masks(task), session.each(task))
     model = build(spec.model, inputs, output, spec.args, seed, *about)
     if hide := session.tasks[task].hide:
         shares = [hide.get(name, 0.0) for name in session.tasks[task].inputs]

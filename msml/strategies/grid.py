@@ -20,6 +20,7 @@ from msml.recipe.schema_training import Fit
 from msml.registry import strategies
 from msml.runs import layout
 from msml.runs.directory import read_json, write_json
+from msml.stages.cost import measure_cost
 from msml.stages.posttrain import chain_training, joint_training, pretrained_chain
 from msml.stages.pretrain import pretrain
 from msml.stages.replicas import train_all
@@ -174,4 +175,5 @@ def _trained(session: Session, chosen: Chosen, built: dict[tuple[str, str], Any]
         write_json(folder / layout.RESULT, record)
         metric = session.values.select.metric
         session.progress.done(f"grid {chain_name(chosen)}: {metric} {found.value:.5f}")
+    measure_cost(session, chosen, session.values.select.split)
     return read_json(folder / layout.RESULT, "score", "replicas", "losses", "epochs")

@@ -11,6 +11,8 @@ from msml.errors import DataError
 from msml.files import atomic
 from msml.recipe.expand import chain_name
 from msml.runs import layout
+from msml.runs.cost import BATCHES
+from msml.runs.cost import read as read_cost
 from msml.runs.directory import finite, read_json_if_there, read_records
 from msml.runs.manifest import total_seconds
 from msml.sweep.execute import left
@@ -20,6 +22,9 @@ from msml.sweep.unit import tail
 Row = dict[str, Any]
 ABSENT = "on "
 """Begins the names of the columns that say why there is nothing of a subset of test."""
+
+COSTS = ("parameters", "flops", *(f"latency {size}" for size in BATCHES))
+"""Columns of what a prediction costs."""
 
 _TAIL = 8
 _SELECTED = ("chosen", "undetermined", "gradient_passes")
@@ -51,8 +56,8 @@ def collect(plan: Plan) -> tuple[list[Row], list[Missing]]:
         A row for each point, chain and mode: the value on each axis, `run`, `chain`, `mode`, each
         metric as `task/metric` and `task/metric error`, on a subset as `task/metric on subset`;
         for a subset of which there is nothing the reason, as `on subset`; where there was a search
-        `selected`, `undetermined` and `gradient_passes`; and `seconds`, the time of the run's
-        processes.
+        `selected`, `undetermined` and `gradient_passes`; where it was measured what a prediction
+        costs, `COSTS`, times in seconds; and `seconds`, the time of the run's processes.
         And what is missing.
     """
     rows = [
@@ -124,6 +129,8 @@ def run_rows(directory: Path, run: str, unblind: bool) -> Iterator[Row]:
         row: Row = {"run": run}
         if record:
             row |= {"chain": chain_name(record["chain"]), "mode": record["mode"]}
+            if cost := read_cost(directory, row["chain"], row["mode"]):
+                row |= dict(zip(COSTS, (cost.parameters, cost.flops, *cost.latency), strict=True))
         for task, metrics in record.get("metrics", {}).items():
             for name, found in metrics.items():
                 row[f"{task}/{name}"] = found["value"]

@@ -1,8 +1,8 @@
 """Comparing named variants of one recipe, such as strategies, over the same seeds."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import product
 from math import inf, isfinite, log, nan, sqrt
 from pathlib import Path
@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from msml.errors import DataError, RecipeError
-from msml.metrics import facts_of
+from msml.metrics import apart, facts_of
 from msml.recipe.expand import GRID, chain_name
 from msml.recipe.messages import unknown
 from msml.runs import layout
+from msml.runs.cost import UNKNOWN, Cost, comparable, front
+from msml.runs.cost import read as read_cost
 from msml.runs.directory import read_json, read_json_if_there, read_records
 from msml.runs.manifest import total_seconds
 from msml.sweep.plan import Plan
@@ -35,7 +37,7 @@ class Result:
         gradient_passes: Work of the search, in passes of one model over the train split; NaN
             where there is none.
         seconds: Time of the run's processes.
-        prediction: Seconds in which the result predicts 1,000 events.
+        cost: What a prediction of the result costs; unknown where that was not measured.
         absent: Subsets of test of which nothing is known, and why.
     """
 
@@ -48,7 +50,7 @@ class Result:
     ranking: Mapping[str, float]
     gradient_passes: float
     seconds: float
-    prediction: float = nan
+    cost: Cost = UNKNOWN
     absent: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -81,8 +83,9 @@ class Line:
         tau: Kendall's τ of its ranking of the combinations with the reference's.
         gradient_passes: Mean of them.
         seconds: Mean of them.
-        prediction: Mean of them.
+        cost: Means of what predictions cost.
         absent: Subsets of test of which nothing is known, and why.
+        front: Whether no other variant is as good for less, or better for as much.
     """
 
     variant: str
@@ -95,8 +98,9 @@ class Line:
     tau: Mean
     gradient_passes: Mean
     seconds: Mean
-    prediction: Mean
+    cost: Cost
     absent: Mapping[str, str]
+    front: bool = False
 
     @property
     def searched(self) -> bool:
@@ -135,7 +139,7 @@ def results(plan: Plan, axis: str) -> Iterator[Result]:
             ranking=ranking(selection) if selection else {},
             gradient_passes=selection.get("gradient_passes", nan),
             seconds=total_seconds(manifest),
-            prediction=_prediction(manifest, f"{selected} {record['mode']}"),
+            cost=read_cost(run, selected, record["mode"]) or UNKNOWN,
             absent=_absent(record),
         )
 
@@ -211,7 +215,9 @@ def compare(found: Sequence[Result], reference: str | None) -> list[Line]:
     by_variant: dict[str, list[Result]] = {}
     for result in found:
         by_variant.setdefault(result.variant, []).append(result)
-    return [_line(variant, each, others, grid) for variant, each in by_variant.items()]
+    lines = [_line(variant, each, others, grid) for variant, each in by_variant.items()]
+    worth = front(_qualities(lines), comparable(line.cost for line in lines))
+    return [replace(line, front=best) for line, best in zip(lines, worth, strict=True)]
 
 
 def _line(
@@ -237,7 +243,7 @@ def _line(
         tau=mean([kendall_tau(r.ranking, best.ranking) for r, best in pairs]),
         gradient_passes=mean([r.gradient_passes for r in each]),
         seconds=mean([r.seconds for r in each]),
-        prediction=mean([r.prediction for r in each]),
+        cost=_mean_cost([r.cost for r in each]),
         absent=each[0].absent,
     )
 
@@ -271,11 +277,27 @@ def _valid(path: Path) -> dict[str, float]:
     return {name: _number(value) for name, value in losses.items()}
 
 
-def _prediction(manifest: Mapping[str, Any], name: str) -> float:
-    """Seconds of a prediction that the last session which did it has noted; NaN where none has."""
-    noted = (each.get("prediction_seconds", {}) for each in manifest["sessions"])
-    known = [found[name] for found in noted if name in found]
-    return float(known[-1]) if known else nan
+def _qualities(lines: Sequence[Line]) -> list[float]:
+    """How good variants are on test, higher is better."""
+    name = quality_of(lines[0].test) if lines else ""
+    known = (line.test.get(name) for line in lines)
+    return [-_sign(name) * found.value if found else nan for found in known]
+
+
+def quality_of(metrics: Iterable[str]) -> str:
+    """Name the first metric of the last task, by which a chain is as good as it is."""
+    names = [name for name in metrics if not apart(name)[1]]
+    last = names[-1].rpartition("/")[0]
+    return next(name for name in names if name.rpartition("/")[0] == last)
+
+
+def _mean_cost(costs: Sequence[Cost]) -> Cost:
+    return Cost(
+        parameters=mean([each.parameters for each in costs]).value,
+        flops=mean([each.flops for each in costs]).value,
+        latency=tuple(mean(times).value for times in zip(*(c.latency for c in costs), strict=True)),
+        by=costs[0].by,
+    )
 
 
 def _absent(record: Mapping[str, Any]) -> dict[str, str]:

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from math import isnan
 
 from msml.metrics import apart
-from msml.sweep.collect import ABSENT, Missing, Row, columns
-from msml.sweep.compare import Line, Mean
+from msml.runs.cost import HEADINGS, ON_FRONT, notes
+from msml.sweep.collect import ABSENT, COSTS, Missing, Row, columns
+from msml.sweep.compare import Line, Mean, quality_of
 from msml.sweep.estimate import LAUNCH, Estimate, Part
 from msml.sweep.plan import Plan
 from msml.tables import NONE, duration, say, show, threads
 from msml.validity.bands import VALIDITY, is_validity
 
-_HIDDEN = ("run", "seconds")
+_HIDDEN = ("run", "seconds", *COSTS)
 _SUMMED = ("passes", "seconds", "launches")
 
 
@@ -95,6 +96,7 @@ def show_comparison(lines: Sequence[Line], reference: str | None) -> None:
     """
     other, searched = reference or "nothing", any(line.searched for line in lines)
     _show_chosen(lines, other, searched)
+    _show_costs(lines)
     for name in dict.fromkeys(name for line in lines for name in line.test):
         metric, subset = apart(name)
         _, _, short = metric.rpartition("/")
@@ -113,7 +115,7 @@ def show_comparison(lines: Sequence[Line], reference: str | None) -> None:
     means = [(line.variant, *(_mean(line.valid.get(name)) for name in losses)) for line in lines]
     show("Losses on valid", ("variant", *losses), means, numbers=range(1, 1 + len(losses)))
     say(f"regret: how much worse than {other} at the same seed; below 0 it is better")
-    say("±: standard error of the mean; prediction: of 1,000 events, compiled")
+    say("±: standard error of the mean")
     if searched:
         say("behind: how far the choice is behind the best one, where a grid search ranks both")
         say("τ: Kendall's, of the rankings of the combinations")
@@ -126,14 +128,10 @@ def _show_chosen(lines: Sequence[Line], other: str, searched: bool) -> None:
         (line.variant, line.seeds, ", ".join(f"{n} ×{count}" for n, count in line.selected.items()))
         for line in lines
     ]
-    took = [
-        (_rounded(line.seconds.value, ",.0f"), _rounded(1e3 * line.prediction.value, ".3g"))
-        for line in lines
-    ]
-    end = ("time [s]", "prediction [ms]")
+    took = [_rounded(line.seconds.value, ",.0f") for line in lines]
     if not searched:
-        rows = [(*map(str, a), *b) for a, b in zip(about, took, strict=True)]
-        show("Variants", ("variant", "seeds", "chain", *end), rows, numbers=(1, 3, 4))
+        rows = [(*map(str, a), b) for a, b in zip(about, took, strict=True)]
+        show("Variants", ("variant", "seeds", "chain", "time [s]"), rows, numbers=(1, 3))
         return
     judged = [
         (_mean(line.behind), _mean(line.tau), _rounded(line.gradient_passes.value, ",.0f"))
@@ -146,10 +144,30 @@ def _show_chosen(lines: Sequence[Line], other: str, searched: bool) -> None:
         "behind",
         f"τ with {other}",
         "gradient passes",
-        *end,
+        "time [s]",
     )
-    found = [(*map(str, a), *b, *c) for a, b, c in zip(about, judged, took, strict=True)]
-    show("What was chosen", headings, found, numbers=(1, *range(3, 8)))
+    found = [(*map(str, a), *b, c) for a, b, c in zip(about, judged, took, strict=True)]
+    show("What was chosen", headings, found, numbers=(1, *range(3, 7)))
+
+
+def _show_costs(lines: Sequence[Line]) -> None:
+    """Print what predictions cost, and which variants are worth it, where that was measured."""
+    if not any(line.cost.by for line in lines):
+        return
+    judged = quality_of(lines[0].test)
+    rows = [
+        (
+            line.variant,
+            _mean(line.test.get(judged)),
+            *line.cost.cells,
+            ON_FRONT if line.front else "",
+        )
+        for line in lines
+    ]
+    headings = ("variant", judged, *HEADINGS, "")
+    show("What a prediction costs", headings, rows, numbers=range(1, len(headings) - 1))
+    for note in notes(line.cost for line in lines):
+        say(note)
 
 
 def _rounded(value: float, form: str) -> str:

@@ -127,3 +127,49 @@ def test_what_is_unclear_has_no_wrong_choices(what):
 def test_models_do_not_miss_inputs_that_are_unclear(inputs):
     (problem,) = found(RECIPE.replace("[jets, calo_images]", inputs))
     assert "tasks.momentum.inputs: " in problem
+
+
+MISTAKES = (
+    *("seed=-1", "precision=low", "name=a/b", "data.weight=wieght", "data.balance=bal"),
+    *("data.events=1000", "data.transform={jets: logpt, taus: log_pt}", "limits.chains=0"),
+    *("tasks.momentum.inputs=[jets, images]", "tasks.momentum.loss.scale=-1"),
+    *("tasks.momentum.candidates.mlp.args={unit: 3}", "tasks.momentum.candidates.sf.copies=5000"),
+    *("tasks.label_of.metrics=[acu]", "tasks.label_of.candidates.mlp.model=higgs_mpl"),
+    *("strategy={name: darts, order: third}", "select.metric=acu", "select.split=train"),
+    *("posttrain.modes=[joit]", "posttrain.from=somewhere", "posttrain.average.start=1000"),
+    *("posttrain.ensemble={members: 5, folds: 2}", "posttrain.augment.columns=[jest]"),
+    *("pretrain.augment.columns=[]", "posttrain.optimizer.name=adm"),
+    *("pretrain.optimizer={name: adam, learning_rate: -1}", "pretrain.schedule.name=cosin"),
+    *("weighting={name: dwa, temperature: -1}", "evaluate.importance={task: nope}"),
+    *("evaluate.conformal.tasks=[x]", "evaluate.unblind=true", "plugins=[no.py]"),
+    *("evaluate.subsets={low: {column: labl, values: [0]}}", "data.align.columns=[label]"),
+    *("data.split.seed=x", "tasks.nothing.weight=1", "no equals sign"),
+)
+
+
+def test_mistakes_of_all_kinds_come_in_one_round():
+    """Of the schema, of names, of what the file has, of values, and of the command line."""
+    text = RECIPE + "data_align: {}\n"
+    text = text.replace("transform: {", "align: {columns: [jets], to: jest}\n  transform: {")
+    keys = [problem.split(": ")[1] for problem in found(text, *MISTAKES)]
+    for mistake in MISTAKES[:-1]:
+        name = mistake.split("=")[0].removesuffix(".weight" if "nothing" in mistake else "")
+        pairs = ((f"{key}.", f"{name}.") for key in keys)
+        assert any(one.startswith(two) or two.startswith(one) for one, two in pairs), mistake
+    assert {"data_align", "data.align.to", "malformed override 'no equals sign', expected"} & {
+        *keys
+    }
+
+
+def test_features_are_judged_beside_other_mistakes():
+    problems = found(RECIPE, "seed=-1", "evaluate.dependence={task: momentum, features: [jets.px]}")
+    assert len(problems) == 2
+    assert "unknown feature 'jets.px'" in problems[1]
+
+
+def test_a_block_that_is_null_by_default_lacks_what_it_needs():
+    (problem,) = found(RECIPE, "data.align.columns=[jets]")
+    assert problem == "command line: data.align.to: missing; expected a text"
+    text = RECIPE.replace("{model: tau_mlp}", "{model: tau_mlp, start: {mode: fixed}}")
+    (problem,) = found(text)
+    assert problem.endswith("candidates.mlp.start.from: missing; expected a text")

@@ -33,7 +33,7 @@ tasks:
       mlp: {model: higgs_mlp, args: {units: 8, layers: 1}}
 pretrain: {epochs: 2}
 posttrain: {modes: [sequential, joint], epochs: 2}
-evaluate: {bootstrap: 10}
+evaluate: {bootstrap: 10, cost: false}
 """
 
 pytestmark = pytest.mark.xdist_group("stages as a user sees them")

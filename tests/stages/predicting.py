@@ -50,7 +50,7 @@ tasks:
     candidates: {mlp: {model: mlp, args: {units: 4, layers: 1}}}
 chain: {energy_of: [sets, mlp]}
 posttrain: {modes: [joint], from: initial, epochs: 1, batch_size: 40}
-evaluate: {bootstrap: 2}
+evaluate: {bootstrap: 2, cost: false}
 """
 
 

@@ -48,7 +48,7 @@ posttrain:
   optimizer: {name: adam, learning_rate: 1e-2}
   batch_size: 50
   epochs: 4
-evaluate: {bootstrap: 10}
+evaluate: {bootstrap: 10, cost: false}
 """
 CHOSEN = "chain: {tau_id: sets, higgs_id: sets}\n"
 STRATEGIES = {

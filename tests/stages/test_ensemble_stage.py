@@ -41,7 +41,7 @@ posttrain:
   batch_size: 32
   augment: {columns: [tau, lepton], rotations: 2}
   ensemble: {members: 3, folds: 4}
-evaluate: {bootstrap: 20}
+evaluate: {bootstrap: 20, cost: false}
 """
 EVENTS = 300
 

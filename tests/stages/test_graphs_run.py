@@ -33,7 +33,7 @@ pretrain: &training
   batch_size: 30
   epochs: 4
 posttrain: *training
-evaluate: {bootstrap: 5}
+evaluate: {bootstrap: 5, cost: false}
 """
 NETWORK = "      network: {model: graph_network, args: {units: 8, layers: 2}}\n"
 DEEPSETS = "      deepsets: {model: deepsets, args: {units: 8, layers: 1, norm: batch_torch}}\n"

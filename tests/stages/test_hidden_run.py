@@ -36,7 +36,7 @@ posttrain:
   epochs: 4
   patience: 4
   batch_size: 20
-evaluate: {bootstrap: 5}
+evaluate: {bootstrap: 5, cost: false}
 """
 EVENTS, OBJECTS = 400, 4
 

@@ -51,7 +51,7 @@ posttrain:
   optimizer: {name: adam, learning_rate: 1e-2}
   batch_size: 60
   epochs: 3
-evaluate: {bootstrap: 10}
+evaluate: {bootstrap: 10, cost: false}
 """
 DIAMOND = CHAIN.replace("[features, regression]", "[features]").replace(
     "[features, direction]", "[regression, direction]"
@@ -193,7 +193,7 @@ tasks:
 chain: {which: mlp}
 pretrain: {epochs: 2}
 posttrain: {epochs: 2}
-evaluate: {bootstrap: 5}
+evaluate: {bootstrap: 5, cost: false}
 """
 
 

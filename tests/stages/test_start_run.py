@@ -29,7 +29,7 @@ tasks:
     metrics: [auc]
     candidates: {{network: {{model: mlp, args: {{units: 6, layers: 2, norm: batch}}{start}}}}}
 posttrain: {{modes: [joint], from: initial, epochs: 3, patience: 3, batch_size: 32}}
-evaluate: {{bootstrap: 5}}
+evaluate: {{bootstrap: 5, cost: false}}
 """
 START = ", start: {from: source.yaml, mode: fixed}"
 EVENTS = 200

@@ -45,6 +45,7 @@ pretrain: {batch_size: 100, epochs: 2}
 posttrain: {batch_size: 100, epochs: 2, modes: [connected, joint]}
 evaluate:
   bootstrap: 20
+  cost: false
   subsets:
     public: {column: region, values: [1]}
     private: {column: region, values: [2], blind: true}
@@ -154,7 +155,7 @@ def test_a_subset_is_measured_as_the_whole_is(done):
 
 def test_a_subset_is_measured_as_where_test_is_nothing_else(done, tmp_path):
     folder, *_ = done
-    text = RECIPE.partition("evaluate:")[0] + "evaluate: {bootstrap: 20}\n"
+    text = RECIPE.partition("evaluate:")[0] + "evaluate: {bootstrap: 20, cost: false}\n"
     text = text.replace("[1, 2, 3]", "[2], unused: [1, 3]").replace("[connected, joint]", "[joint]")
     with inside(tmp_path, events(), text):
         run("run", "blind.yaml")

@@ -67,7 +67,7 @@ posttrain:
   optimizer: {name: adam, learning_rate: 3e-2}
   epochs: 8
   batch_size: 40
-evaluate: {bootstrap: 20}
+evaluate: {bootstrap: 20, cost: false}
 """
 ASKED = ("evaluate.calibrate={}", "evaluate.conformal.coverage=0.7")
 ESTIMATED = ("hits_true.pt", "hits_true.phi")

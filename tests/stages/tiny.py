@@ -51,7 +51,7 @@ posttrain:
   batch_size: 50
   epochs: 4
   patience: 3
-evaluate: {bootstrap: 10}
+evaluate: {bootstrap: 10, cost: false}
 """
 
 

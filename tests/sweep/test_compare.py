@@ -9,6 +9,7 @@ import pytest
 
 from msml.errors import RecipeError
 from msml.runs import layout
+from msml.runs.cost import Cost
 from msml.runs.directory import write_json
 from msml.sweep.compare import (
     Result,
@@ -99,17 +100,23 @@ def test_variants_that_search_nothing(capsys):
     """They are compared with the first of them; the table has no choices and no rankings."""
     found = [
         replace(
-            result(name, seed, auc), strategy="", ranking={}, gradient_passes=nan, prediction=0.002
+            result(name, seed, auc, 1 - auc),
+            strategy="",
+            ranking={},
+            gradient_passes=nan,
+            cost=Cost(100, flops, (0.001, 0.002), "Keras"),
         )
-        for name, auc in (("single", 0.8), ("ensemble", 0.85))
+        for name, auc, flops in (("single", 0.8, 1e4), ("ensemble", 0.85, 1e5), ("bad", 0.7, 1e5))
         for seed in (0, 1)
     ]
     assert compared_with(found) == "single"
     lines = compare(found, "single")
-    assert [line.searched for line in lines] == [False, False]
+    assert [line.searched for line in lines] == [False] * 3
+    assert [line.front for line in lines] == [True, True, False]
     show_comparison(lines, "single")
     shown = capsys.readouterr().out
-    assert "prediction [ms]" in shown
+    (single,) = (each for each in shown.splitlines() if "10,000" in each)
+    assert single.split() == ["single", "0.2", "100", "10,000", "1", "2", "front"]
     assert "-0.05" in shown
     assert "τ" not in shown
     assert "gradient passes" not in shown
@@ -122,15 +129,14 @@ def test_runs_without_a_search_have_results(tmp_path):
         name, [{"chain": {"a": "x"}, "mode": "joint", "metrics": {"a": {"mse": {"value": 2.0}}}}]
     )
     write_json(layout.posttrained(run, "x", "joint") / layout.RESULT, {"valid_losses": {"a": 1.0}})
-    sessions = [
-        {"seconds": 2.0, "prediction_seconds": {"x joint": 0.5}},
-        {"seconds": 1.0, "prediction_seconds": {}},
-    ]
-    write_json(layout.manifest(run), {"sessions": sessions})
+    write_json(layout.manifest(run), {"sessions": [{"seconds": 2.0}, {"seconds": 1.0}]})
+    cost = Cost(5, nan, (0.1, 0.2), "Keras")
+    cost.write(layout.cost(run, "x", "alone"))
     plan = a_plan(tmp_path, [({"seed": 0, "how": "one"}, "one")])
     (found,) = results(plan, "how")
     assert (found.strategy, found.test, found.seconds) == ("", {"a/mse": 2.0}, 3.0)
-    assert found.prediction == 0.5
+    assert (found.cost.parameters, found.cost.latency) == (5, (0.1, 0.2))
+    assert found.cost.flops != found.cost.flops
     assert found.gradient_passes != found.gradient_passes
 
 

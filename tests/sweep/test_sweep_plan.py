@@ -135,6 +135,8 @@ def test_settings_are_checked(folder):
         "search",
         "command line: sweep.cluster: unknown cluster 'slum'; did you mean 'slurm'?",
     ]
+    axes = problems("sweep.stage=fly", "seed=1,,2")
+    assert [each.split(": ")[1] for each in axes] == ["sweep.stage", "seed"]
     assert problems("sweep.clster=local") == [
         "command line: sweep.clster: unknown key; did you mean 'cluster'?"
     ]
@@ -292,7 +294,7 @@ def test_a_chain_that_a_search_will_choose(folder):
 
 def test_unblinding_is_left_to_do_where_all_else_is_done(folder):
     blind = "evaluate: {subsets: {private: {column: label, values: [1], blind: true}}}"
-    write_recipe(folder, RECIPE.replace("evaluate: {bootstrap: 10}", blind))
+    write_recipe(folder, RECIPE.replace("evaluate: {bootstrap: 10, cost: false}", blind))
     plan = make("tiny.yaml", ["seed=0:2"], RUNS)
     for unit in plan.units:
         finish(plan, unit)

@@ -30,7 +30,7 @@ tasks:
     metrics: [auc, ams(least=0.1)]
     candidates: {linear: {model: linear}}
 posttrain: {from: initial, epochs: 2}
-evaluate: {bootstrap: 2}
+evaluate: {bootstrap: 2, cost: false}
 """
 
 
