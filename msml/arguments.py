@@ -33,7 +33,7 @@ def bind(
     """
     parameters = _signature(entry.function).parameters.values()
     keywords = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
-    known = [name for name in keywords if name not in FILLED]
+    known = [parameter.name for parameter in settable(entry)]
     problems = _positional(entry, list(parameters), positional_count)
     for name, value in arguments.items():
         if name in FILLED and name in keywords:
@@ -49,6 +49,12 @@ def bind(
             hint = hint_of(entry, keywords[name])
             problems.append((name, f"missing; {entry.kind} '{entry.name}' needs {words(hint)}"))
     return problems
+
+
+def settable(entry: Entry) -> list[inspect.Parameter]:
+    """Return the arguments of a registered function that a recipe may set."""
+    parameters = _signature(entry.function).parameters.values()
+    return [p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in FILLED]
 
 
 @cache

@@ -19,7 +19,7 @@ FLOORS = (
     ("tables",),
     ("arguments", "recipe", "progress"),
     ("data",),
-    ("plotting", "losses", "models", "catalogue", "runs", "calibration", "conformal"),
+    ("plotting", "losses", "models", "catalogue", "reference", "runs", "calibration", "conformal"),
     ("metrics",),
     ("chain",),
     ("ensemble",),

@@ -9,10 +9,9 @@ from msml.checks.names import metric_problems
 from msml.errors import RecipeError
 from msml.recipe.expand import TOTAL
 from msml.recipe.messages import Problem, unknown
-from msml.recipe.schema import Select, TrainRecipe
+from msml.recipe.schema import SPLITS, Select, TrainRecipe
 from msml.registry import Entry, is_dummy, metrics, strategies
 
-_SPLITS = ("valid", "test")
 _METHODS = ("problems", "search")  # of every strategy
 
 
@@ -67,8 +66,8 @@ def _check_select(select: Select, tasks: Iterable[str]) -> Iterator[Problem]:
     if select.metric not in (TOTAL, *metrics.names()):
         for text in metric_problems(metric):
             yield "select.metric", text.replace("known: ", f"known: {TOTAL}, ")
-    if select.split not in _SPLITS:
-        yield "select.split", unknown("split", select.split, _SPLITS)
+    if select.split not in SPLITS:
+        yield "select.split", unknown("split", select.split, SPLITS)
     elif select.split == "test" and not select.allow_test:
         message = "choosing on test makes its figures optimistic; expected valid, or also"
         yield "select.split", f"{message} `allow_test: true`"

@@ -20,15 +20,12 @@ from msml.recipe.files import missing
 from msml.recipe.load import Recipe, Source
 from msml.recipe.messages import Problem, name_problem, unknown
 from msml.recipe.optimizers import check_optimizer
-from msml.recipe.schema import TrainRecipe
-from msml.recipe.schema_training import INITIAL, MODES, Average, Fit
+from msml.recipe.schema import PRECISIONS, TrainRecipe
+from msml.recipe.schema_training import MODES, ORIGINS, Average, Fit
 from msml.recipe.tree import line
 from msml.registry import load_plugins
 from msml.training.chatter import quiet
 from msml.training.environment import prepare, tensorflow
-
-PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
-ORIGINS = ("search", "pretrain", INITIAL)
 
 
 def load_valid(

@@ -24,7 +24,14 @@ from msml.errors import MsmlError, shortened
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="msml")
 def cli() -> None:
-    """Multi-step machine learning with model selection for high-energy physics."""
+    """Multi-step machine learning with model selection for high-energy physics.
+
+    Each command's --help has an example and the exit codes it can end with.
+
+    \b
+    Example:
+      msml run recipes/quick.yaml
+    """
 
 
 for command in (

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from msml.errors import RecipeError
+from msml.cli.command import command
+from msml.errors import DataError, IncompleteError, RecipeError, StoppedError
 from msml.files import user_path
 from msml.signals import stop_on_signals
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from msml.registry import Entry
 
 
-@click.command()
+@command(DataError, IncompleteError, StoppedError)
 @click.argument("recipe")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--workers", type=click.IntRange(1), help="Processes; all processors by default.")
@@ -42,7 +43,7 @@ def generate(recipe: str, overrides: tuple[str, ...], workers: int | None) -> No
     click.echo(f"{made.path}: {made.events} events; look at them with: msml inspect {made.path}")
 
 
-@click.command()
+@command(DataError)
 @click.argument("file", type=user_path)
 @click.option("--page", type=user_path, metavar="PATH", help="Where to draw; FILE.png by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, draw nothing.")

@@ -5,10 +5,13 @@ from typing import Any
 
 import click
 
+from msml.cli.command import command
+from msml.errors import DataError
+
 _MOST = 20  # names of what is not imported
 
 
-@click.command("import")
+@command(DataError, name="import")
 @click.argument("arguments", nargs=-1, required=True, metavar="[KIND] RECIPE [KEY=VALUE]...")
 def import_(arguments: tuple[str, ...]) -> None:
     """Bring events made elsewhere into an event file. See `msml ls importers` for the kinds.

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import click
 
-from msml.errors import RecipeError
+from msml.cli.command import command
+from msml.errors import DataError, IncompleteError, RecipeError, StoppedError
 from msml.files import user_path
 from msml.signals import stop_on_signals
 
 
-@click.command()
+@command(DataError, IncompleteError, StoppedError)
 @click.argument("run", type=user_path)
 @click.argument("events", type=user_path, nargs=-1, required=True)
 @click.option("-o", "--output", type=user_path, metavar="FILE", help=".h5, .root, .parquet, .csv.")

@@ -1,6 +1,7 @@
 """Commands that check, show, copy and list recipes and what they can name."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -8,11 +9,12 @@ from pathlib import Path
 import click
 
 from msml.catalogue import KINDS, Item, copy, items
-from msml.errors import shortened
+from msml.cli.command import command
+from msml.errors import DataError, shortened
 from msml.files import user_path
 
 
-@click.command()
+@command(DataError)
 @click.argument("recipe")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--fast", is_flag=True, help="Build no models, so that TensorFlow is not needed.")
@@ -37,23 +39,56 @@ def validate(recipe: str, overrides: tuple[str, ...], fast: bool, as_json: bool)
     raise click.exceptions.Exit(found.exit_code)
 
 
-@click.command()
-@click.argument("recipe")
+@command()
+@click.argument("recipe", required=False)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-def show(recipe: str, overrides: tuple[str, ...]) -> None:
+@click.option(
+    "--defaults",
+    "key",
+    is_flag=False,
+    flag_value="",
+    metavar="[KEY]",
+    help="Explain a key of recipes instead, and those below it; all where none is named.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
+def show(recipe: str | None, overrides: tuple[str, ...], key: str | None, as_json: bool) -> None:
     """Print a training recipe in full. What it extends, defaults and overrides are merged.
 
     \b
-    Example:
+    Examples:
       msml show recipes/quick.yaml seed=3
+      msml show --defaults posttrain.patience
+      msml show --defaults tasks.NAME.weight
     """
     from msml.recipe import load
     from msml.recipe.schema import TrainRecipe
 
-    click.echo(load(recipe, TrainRecipe, overrides).resolved(), nl=False)
+    if key is not None:
+        _explain(key, as_json)
+    elif recipe is None:
+        raise click.UsageError("which recipe? msml show RECIPE, or msml show --defaults KEY")
+    elif as_json:
+        click.echo(json.dumps(load(recipe, TrainRecipe, overrides).plain(), indent=2))
+    else:
+        click.echo(load(recipe, TrainRecipe, overrides).resolved(), nl=False)
 
 
-@click.command()
+def _explain(name: str, as_json: bool) -> None:
+    """Print what a key is and what is below it, or all keys of the schema."""
+    from msml.reference.find import find, inside
+    from msml.reference.keys import schema_keys
+
+    found = find(name) if name else list(schema_keys())
+    shown = [*found, *(inside(found[0]) if name else ())]
+    if as_json:
+        click.echo(json.dumps([{**asdict(key), "names": key.values} for key in shown], indent=2))
+        return
+    for key in shown:
+        click.echo(f"{click.style(key.name, bold=True)}: {key.facts}")
+        click.echo(click.wrap_text(key.text, shutil.get_terminal_size().columns, "    ", "    "))
+
+
+@command(DataError)
 @click.argument("name")
 @click.argument("destination", type=user_path)
 def cp(name: str, destination: Path) -> None:
@@ -66,7 +101,7 @@ def cp(name: str, destination: Path) -> None:
     click.echo(copy(name, destination))
 
 
-@click.command()
+@command(DataError)
 @click.argument("events", type=user_path)
 @click.option("-o", "--output", type=user_path, help="The recipe; EVENTS.yaml here if left out.")
 def init(events: Path, output: Path | None) -> None:
@@ -84,7 +119,7 @@ def init(events: Path, output: Path | None) -> None:
     click.echo(f"{path}: look at its guesses, then: msml run {path}")
 
 
-@click.command()
+@command()
 @click.argument("kind", type=click.Choice(KINDS), required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects as JSON.")
 def ls(kind: str | None, as_json: bool) -> None:

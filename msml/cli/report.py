@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from msml.cli.command import command
 from msml.cli.options import runs_option
-from msml.errors import IncompleteError
+from msml.errors import DataError, IncompleteError
 from msml.files import user_path
 
 if TYPE_CHECKING:
     from msml.report.results import Results
 
 
-@click.command()
+@command(DataError)
 @click.argument("recipe")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE | RUN]...")
 @runs_option
@@ -54,7 +55,7 @@ def report(
     click.echo(f"written: {written.page} and {files} beside it")
 
 
-@click.command()
+@command(DataError, IncompleteError)
 @click.argument("recipe")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @runs_option

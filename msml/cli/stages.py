@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from msml.cli.command import TRAINING, command
 from msml.cli.options import runs_option
 from msml.errors import RecipeError
 from msml.signals import BATCH_SIGNALS, stop_on_signals
@@ -33,15 +34,15 @@ def _in_run(function: Callable[..., None]) -> click.Command:
         with stop_on_signals("nothing was begun; run the same command again", BATCH_SIGNALS):
             function(**options)
 
-    command: Callable[..., None] = stoppable
+    taking: Callable[..., None] = stoppable
     for decorator in (
         click.option("--json", "as_json", is_flag=True, help="Print results as JSON."),
         runs_option,
         click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]..."),
         click.argument("recipe"),
     ):
-        command = decorator(command)
-    return click.command()(command)
+        taking = decorator(taking)
+    return command(*TRAINING)(taking)
 
 
 def _carry_out(
@@ -70,7 +71,12 @@ def _carry_out(
 
 @_stage
 def pretrain(**options: Any) -> None:
-    """Train every candidate of every task alone, on simulation truth."""
+    """Train every candidate of every task alone, on simulation truth.
+
+    \b
+    Example:
+      msml pretrain recipes/quick.yaml pretrain.epochs=20
+    """
     from msml.report.run import show_pretrained
     from msml.stages.pretrain import pretrain as work
 
@@ -79,7 +85,12 @@ def pretrain(**options: Any) -> None:
 
 @_stage
 def search(**options: Any) -> None:
-    """Let the strategy choose a candidate of each task. Pre-trains what is missing."""
+    """Let the strategy choose a candidate of each task. Pre-trains what is missing.
+
+    \b
+    Example:
+      msml search recipes/quick.yaml strategy.order=first
+    """
     from msml.report.selection import show_selection
     from msml.stages.search import search as work
 
@@ -88,7 +99,12 @@ def search(**options: Any) -> None:
 
 @_stage
 def grid(**options: Any) -> None:
-    """Train every combination of candidates, and rank them on valid."""
+    """Train every combination of candidates, and rank them on valid.
+
+    \b
+    Example:
+      msml grid recipes/quick.yaml select.metric=auc
+    """
     from msml.report.selection import show_selection
     from msml.strategies.grid import every_combination as work
 
@@ -97,7 +113,12 @@ def grid(**options: Any) -> None:
 
 @_stage
 def posttrain(**options: Any) -> None:
-    """Connect the chosen candidates and train the chain. Searches and pre-trains if need be."""
+    """Connect the chosen candidates and train the chain. Searches and pre-trains if need be.
+
+    \b
+    Example:
+      msml posttrain recipes/quick.yaml 'posttrain.modes=[sequential, joint]'
+    """
     from msml.report.run import show_posttrained
     from msml.stages.posttrain import posttrain as work
 
@@ -106,7 +127,12 @@ def posttrain(**options: Any) -> None:
 
 @_stage
 def evaluate(**options: Any) -> None:
-    """Measure the trained chains on the test split. Trains what is missing."""
+    """Measure the trained chains on the test split. Trains what is missing.
+
+    \b
+    Example:
+      msml evaluate recipes/quick.yaml --json
+    """
     from msml.report.run import show_evaluated
     from msml.stages.evaluate import evaluate as work
 
@@ -115,14 +141,19 @@ def evaluate(**options: Any) -> None:
 
 @_stage
 def run(**options: Any) -> None:
-    """Do all stages of a recipe."""
+    """Do all stages of a recipe.
+
+    \b
+    Example:
+      msml run recipes/quick.yaml seed=3 tasks.tau_momentum.weight=0.9
+    """
     from msml.report.run import show_evaluated
     from msml.stages.run import run as work
 
     _carry_out(work, show_evaluated, **options)
 
 
-@click.command()
+@command(*TRAINING)
 @click.option("--seeds", required=True, metavar="A,B,C", help="Seeds of the runs; also FIRST:END.")
 @click.option("--stage", default="run", help="What is made ready.", show_default=True)
 @runs_option
@@ -139,9 +170,9 @@ def replicas(recipe: str, overrides: tuple[str, ...], seeds: str, stage: str, ru
       msml replicas recipes/quick.yaml --seeds 0:20
     """
     from msml.recipe.messages import unknown
+    from msml.recipe.schema import STAGES
     from msml.stages.opening import opened_together
     from msml.strategies.together import train_together
-    from msml.sweep.points import STAGES
 
     if stage not in STAGES:
         raise RecipeError(f"--stage: {unknown('stage', stage, STAGES)}")

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from msml.cli.command import command
 from msml.cli.options import runs_option
 from msml.errors import DataError
 
 
-@click.command()
+@command(DataError)
 @click.argument("recipe", required=False)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @runs_option

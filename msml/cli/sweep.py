@@ -8,27 +8,32 @@ from typing import Any
 
 import click
 
+from msml.cli.command import TRAINING, command
 from msml.cli.options import runs_option
-from msml.errors import IncompleteError
+from msml.errors import DataError, IncompleteError, MsmlError, StoppedError
 from msml.files import user_path
 
 _TAIL = 20  # lines of a failed unit's log
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
-def _command(function: Callable[..., None]) -> click.Command:
-    """Add what all commands of sweeps take."""
-    for decorator in (
-        _json_option,
-        runs_option,
-        click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]..."),
-        click.argument("recipe"),
-    ):
-        function = decorator(function)
-    return click.command()(function)
+def _command(*ends: type[MsmlError]) -> Callable[[Callable[..., None]], click.Command]:
+    """Make a command that can end with some errors and takes what all of sweeps do."""
+
+    def make(function: Callable[..., None]) -> click.Command:
+        for decorator in (
+            _json_option,
+            runs_option,
+            click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]..."),
+            click.argument("recipe"),
+        ):
+            function = decorator(function)
+        return command(*ends)(function)
+
+    return make
 
 
-@_command
+@_command(DataError, IncompleteError, StoppedError)
 def sweep(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) -> None:
     """Run a recipe at every point of its sweep. Does only what is left.
 
@@ -52,7 +57,7 @@ def sweep(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) ->
         )
 
 
-@_command
+@_command(DataError, IncompleteError, StoppedError)
 @click.option(
     "--against",
     metavar="VARIANT",
@@ -92,7 +97,7 @@ def compare(
         raise IncompleteError(f"{len(bad)} of {len(plan.units)} units were not done")
 
 
-@_command
+@_command(DataError)
 @click.option(
     "--estimate", is_flag=True, help="Say how long it may take, from a step of each model."
 )
@@ -131,7 +136,7 @@ def plan(
     click.echo(f"written: {', '.join(str(path) for path in written)}")
 
 
-@click.command("run-unit")
+@command(*TRAINING, name="run-unit")
 @click.argument("plan", type=user_path)
 @click.argument("number", type=click.IntRange(0))
 @click.option("--requeue", is_flag=True, help="If stopped, have Slurm queue this job again.")
@@ -154,7 +159,7 @@ def run_unit(plan: Path, number: int, requeue: bool) -> None:
     raise click.exceptions.Exit(outcome.exit_code)
 
 
-@_command
+@_command(DataError, IncompleteError)
 def collect(recipe: str, overrides: tuple[str, ...], runs: Path, as_json: bool) -> None:
     """Gather all results of a sweep in one table. Writes CSV, JSON and Parquet.
 

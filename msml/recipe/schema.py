@@ -7,8 +7,16 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from msml.domains import LARGEST, Count, Domain, Natural, NotNegative, Positive, Probability, Seed
-from msml.recipe.schema_evaluation import UNRESOLVED, Evaluate
+from msml.recipe.metadata import UNRESOLVED, arguments, call, named
+from msml.recipe.schema_evaluation import Evaluate
 from msml.recipe.schema_training import Fit, Posttrain
+
+PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+SPLITS = ("valid", "test")
+"""Where combinations may be ranked."""
+
+STAGES = ("search", "grid", "posttrain", "evaluate", "run")
+"""What may be done at each point of a sweep."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +97,7 @@ class Data:
     file: str | None = None
     files: Any = None
     origin: str | None = None
-    transform: dict[str, Any] = field(default_factory=dict)
+    transform: dict[str, Any] = field(default_factory=dict, metadata=named("transforms"))
     align: Align | None = None
     split: Split = field(default_factory=Split)
     weight: str | None = None
@@ -149,8 +157,8 @@ class Candidate:
         start: What it starts from; weights that are drawn where null.
     """
 
-    model: str
-    args: dict[str, Any] = field(default_factory=dict)
+    model: str = field(metadata=named("models"))
+    args: dict[str, Any] = field(default_factory=dict, metadata=arguments("models"))
     grid: dict[str, list[Any]] = field(default_factory=dict)
     copies: Count = 1
     start: Start | None = None
@@ -179,10 +187,10 @@ class Task:
 
     inputs: list[str]
     target: str
-    loss: dict[str, Any]
+    loss: dict[str, Any] = field(metadata=call("losses"))
     weight: NotNegative | Literal["remainder"]
     candidates: dict[str, Candidate]
-    metrics: list[str] = field(default_factory=list)
+    metrics: list[str] = field(default_factory=list, metadata=named("metrics"))
     output: str = "output"
     each: str | None = None
     hide: dict[str, Probability] = field(default_factory=dict)
@@ -199,8 +207,8 @@ class Select:
         allow_test: Whether the test split may be used, which makes its final figures optimistic.
     """
 
-    metric: str = "total"
-    split: str = "valid"
+    metric: str = field(default="total", metadata=named("metrics"))
+    split: str = field(default="valid", metadata=named(SPLITS))
     allow_test: bool = False
 
 
@@ -225,8 +233,8 @@ class Sweep:
     """
 
     over: dict[str, Any] = field(default_factory=dict)
-    stage: str = "run"
-    cluster: str = "local"
+    stage: str = field(default="run", metadata=named(STAGES))
+    cluster: str = field(default="local", metadata=named(("local", "slurm", "htcondor")))
     workers: Annotated[int, Domain(1, 10_000)] | None = None
     threads: Annotated[int, Domain(1, 1024)] = 1
     replicas: Annotated[int, Domain(1, 10_000)] | Literal["auto"] = 1
@@ -261,7 +269,7 @@ class Report:
         expected: File of the statements that `msml check` judges.
     """
 
-    figures: list[str] = field(default_factory=list)
+    figures: list[str] = field(default_factory=list, metadata=named("figures"))
     also: list[str] = field(default_factory=list)
     expected: str = "paper/expected.yaml"
 
@@ -297,16 +305,18 @@ class TrainRecipe:
     data: Data
     tasks: dict[str, Task]
     chain: dict[str, Any] = field(default_factory=dict)
-    strategy: dict[str, Any] = field(default_factory=dict)
+    strategy: dict[str, Any] = field(default_factory=dict, metadata=call("strategies"))
     select: Select = field(default_factory=Select)
     seed: Seed = 0
-    precision: str = "auto"
+    precision: str = field(default="auto", metadata=named(PRECISIONS))
     xla: bool | None = None
     plugins: list[str] = field(default_factory=list)
     pretrain: Fit = field(default_factory=Fit)
     posttrain: Posttrain = field(default_factory=Posttrain)
     evaluate: Evaluate = field(default_factory=Evaluate)
-    weighting: dict[str, Any] = field(default_factory=lambda: {"name": "fixed"})
+    weighting: dict[str, Any] = field(
+        default_factory=lambda: {"name": "fixed"}, metadata=call("weightings")
+    )
     free_weights: bool = False
     sweep: Sweep = field(default_factory=Sweep, metadata=UNRESOLVED)
     report: Report = field(default_factory=Report, metadata=UNRESOLVED)

@@ -4,9 +4,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from msml.domains import Count, Domain, Finite, Positive, Probability, Seed
-
-UNRESOLVED = {"resolved": False}
-"""Metadata of a field that a run does not depend on: it is left out of the resolved recipe."""
+from msml.recipe.metadata import UNRESOLVED, named
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class Importance:
     """
 
     task: str | None = None
-    metric: str | None = None
+    metric: str | None = field(default=None, metadata=named("metrics"))
     repeats: Annotated[int, Domain(1, 1000)] = 5
 
 

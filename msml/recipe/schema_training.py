@@ -4,12 +4,16 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from msml.domains import Count, Domain, Natural, Positive
+from msml.recipe.metadata import call, named
 
 MODES = ("connected", "sequential", "joint")
 """The ways to train a chain."""
 
 INITIAL = "initial"
 """What training starts from where nothing was trained before."""
+
+ORIGINS = ("search", "pretrain", INITIAL)
+"""What a joint training may start from."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +67,15 @@ class Fit:
     """
 
     optimizer: dict[str, Any] = field(
-        default_factory=lambda: {"name": "adam", "learning_rate": 1e-3}
+        default_factory=lambda: {"name": "adam", "learning_rate": 1e-3}, metadata=call("optimizers")
     )
     batch_size: Count = 100
     epochs: Count = 100
     patience: Count = 10
     clip_norm: Positive | None = None
-    schedule: dict[str, Any] = field(default_factory=lambda: {"name": "constant"})
+    schedule: dict[str, Any] = field(
+        default_factory=lambda: {"name": "constant"}, metadata=call("schedules")
+    )
     average: Average | None = None
     augment: Augment | None = None
 
@@ -104,6 +110,6 @@ class Posttrain(Fit):
         ensemble: Several trainings of `joint` instead of one; one where null.
     """
 
-    modes: list[str] = field(default_factory=lambda: ["joint"])
-    from_: str = "search"
+    modes: list[str] = field(default_factory=lambda: ["joint"], metadata=named(MODES))
+    from_: str = field(default="search", metadata=named(ORIGINS))
     ensemble: Ensemble | None = None

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import KFold, StratifiedKFold
 
 from msml.chain import Chain
 from msml.checks.meaning import kind_of
@@ -78,6 +77,8 @@ def folds(session: Session, count: int) -> list[dict[str, Array]]:
     Returns:
         Rows of the train split by purpose, for each fold.
     """
+    from sklearn.model_selection import KFold, StratifiedKFold
+
     split, final = session.split("train"), list(session.tasks)[-1]
     if count > len(split):
         message = f"expected at most the {len(split)} events of the train split, got {count}"

@@ -15,7 +15,7 @@ from msml.files import fingerprint, user_path
 from msml.recipe import Recipe, load, read_source
 from msml.recipe.expand import candidates, chain_name, chains, expand, starts
 from msml.recipe.messages import unknown
-from msml.recipe.schema import Sweep, TrainRecipe
+from msml.recipe.schema import STAGES, Sweep, TrainRecipe
 from msml.recipe.tree import COMMAND_LINE, line
 from msml.runs import layout
 from msml.runs.directory import run_directory
@@ -23,7 +23,6 @@ from msml.runs.status import run_of
 from msml.stages.sharing import pretrained_tasks, pretraining_mark
 from msml.sweep.axes import SETTINGS, Space, space, split_settings
 
-STAGES = ("search", "grid", "posttrain", "evaluate", "run")
 BATCH_SYSTEMS = ("slurm", "htcondor")
 
 

@@ -182,3 +182,25 @@ def test_help_imports_nothing_large():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "evaluate" in done.stdout
+
+
+def test_show_explains_keys():
+    found = msml("show", "--defaults", "posttrain.average")
+    assert found.exit_code == 0
+    assert found.stdout.splitlines()[:3] == [
+        "posttrain.average: a mapping or null; default: null",
+        "    Which weights are averaged; none where null.",
+        "posttrain.average.start: a whole number, 1 or more; default: 1",
+    ]
+    (key,) = json.loads(msml("show", "--json", "--defaults", "select.split").stdout)
+    assert (key["default"], key["names"]) == ("valid", ["valid", "test"])
+    assert msml("show", "--defaults").stdout.startswith("extends: a text\n")
+    error = msml("show", "--defaults", "patience").exception
+    assert str(error).endswith("did you mean 'pretrain.patience' or 'posttrain.patience'?")
+
+
+def test_show_needs_a_recipe_or_a_key():
+    found = msml("show")
+    assert found.exit_code == 2
+    assert "which recipe?" in found.stderr
+    assert json.loads(msml("show", "--json", "quick.yaml", "seed=3").stdout)["seed"] == 3
