@@ -1,7 +1,7 @@
 """MkDocs' hook: pages that are made of the code at each build, so that none can go stale.
 
-`recipe-reference.md` is made of the schemas' docstrings, `names.md` of the registries, `commands.md`
-of the command line's help.
+`recipe-reference.md` is made of the schemas' docstrings, `names.md` of the registries,
+`commands.md` of the command line's help.
 """
 
 import inspect
@@ -17,8 +17,10 @@ from mkdocs.structure.files import File, Files
 from msml.arguments import FILLED, hint_of
 from msml.cli import cli
 from msml.data.importers.recipe import ColumnRecipe, TableRecipe
-from msml.hints import spelled, words
+from msml.hints import spelled
 from msml.recipe.schema import TrainRecipe
+from msml.reference.docstrings import descriptions, summary
+from msml.reference.keys import default_of, kind_of, written
 from msml.registry import REGISTRIES, Entry
 from msml.simulation.settings import EventRecipe
 
@@ -59,7 +61,8 @@ def recipe_reference() -> str:
         "# Keys of recipes",
         "",
         "Made of the schemas of the code. A name in capitals stands for any name. A key without a",
-        "default must be there, if its block is. `msml show RECIPE` prints a recipe in full.",
+        "default must be there, if its block is. `msml show RECIPE` prints a recipe in full,",
+        "`msml show --defaults KEY` what stands here.",
         "",
         "Names that have arguments (`strategy`, `loss`, `schedule`, ...) take those listed in",
         "[Names](names.md); `optimizer` takes those of the Keras optimizer.",
@@ -102,79 +105,27 @@ def _block(path: str, schema: type, level: int) -> Iterator[str]:
     if path:
         yield f"{'#' * level} {path}"
         yield ""
-    yield _prose(schema)
+    yield summary(schema)
     yield ""
-    described, hints = attributes(schema), get_type_hints(schema, include_extras=True)
+    texts, hints = descriptions(schema), get_type_hints(schema, include_extras=True)
     yield "| key | value | default | |"
     yield "|---|---|---|---|"
     for field in fields(schema):
-        text = _cell(described.get(field.name, ""))
-        value = _cell(_kind(hints[field.name]))
+        text, value = _cell(texts.get(field.name, "")), _cell(_value(hints[field.name]))
         yield f"| `{spelled(field)}` | {value} | {_default(field)} | {text} |"
 
 
-def _prose(schema: Any) -> str:
-    """Take a docstring's text before its sections."""
-    text = inspect.getdoc(schema) or ""
-    kept = []
-    for line in text.splitlines():
-        if line.rstrip(":") in ("Args", "Attributes", "Returns", "Raises"):
-            break
-        kept.append(line)
-    return "\n".join(kept).strip()
-
-
-def attributes(schema: type) -> dict[str, str]:
-    """Read the attributes' descriptions in the docstrings of a class and of those it extends."""
-    found: dict[str, str] = {}
-    for each in reversed(schema.__mro__):
-        if is_dataclass(each):
-            found |= described(each.__doc__ or "")
-    return found
-
-
-def described(docstring: str) -> dict[str, str]:
-    """Read the names and texts of the section `Attributes` or `Args`, as Google writes it."""
-    found: dict[str, str] = {}
-    name, inside = "", False
-    for line in inspect.cleandoc(docstring).splitlines():
-        depth = len(line) - len(line.lstrip())
-        if depth == 0:
-            inside = line in ("Attributes:", "Args:") or (inside and not line)
-        elif inside and depth == 4:
-            name, _, text = line.strip().partition(": ")
-            found[name] = text
-        elif inside and name:
-            found[name] += " " + line.strip()
-    return found
-
-
-def _kind(hint: Any) -> str:
+def _value(hint: Any) -> str:
     """Say which values a key takes; a block has a table of its own."""
-    if any(True for _ in _schemas(hint)):
+    if any(_schemas(hint)):
         mapping = getattr(hint, "__origin__", None) is dict
         return "blocks by name" if mapping else "a block"
-    return words(hint)
+    return kind_of(hint)
 
 
 def _default(field: Field[Any]) -> str:
-    if field.default is not MISSING:
-        return f"`{_yaml(field.default)}`"
-    if field.default_factory is MISSING:
-        return ""
-    made = field.default_factory()
-    return "" if is_dataclass(made) else f"`{_yaml(made)}`"
-
-
-def _yaml(value: Any) -> str:
-    """Write a value as recipes have it."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_yaml(each)}" for key, each in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_yaml, value)) + "]"
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return f"{value:g}" if isinstance(value, float) else str(value) or "''"
+    default = default_of(field)
+    return "" if is_dataclass(default) or default is MISSING else f"`{written(default)}`"
 
 
 def _cell(text: str) -> str:
@@ -213,13 +164,13 @@ def _arguments(entry: Entry) -> Iterator[str]:
     if not callable(entry.function):
         return
     function = inspect.unwrap(entry.function)
-    texts = attributes(function) if is_dataclass(function) else described(function.__doc__ or "")
+    texts = descriptions(function)
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind is not parameter.KEYWORD_ONLY or parameter.name in FILLED:
             continue
         key = f"`{parameter.name.removesuffix('_')}`"
         default = "" if parameter.default is parameter.empty else _argument_default(parameter)
-        kind = words(hint_of(entry, parameter))
+        kind = kind_of(hint_of(entry, parameter))
         text = texts.get(parameter.name, "")
         yield " ".join(filter(None, (f"{key}{default}, {kind}.", text)))
 
@@ -228,7 +179,7 @@ def _argument_default(parameter: inspect.Parameter) -> str:
     """Write a default; a dataclass whose default is made has a factory there."""
     value = parameter.default
     made = type(value).__name__ == "_HAS_DEFAULT_FACTORY_CLASS"
-    return "" if made else f" = `{_yaml(value)}`"
+    return "" if made else f" = `{written(value)}`"
 
 
 def commands() -> str:

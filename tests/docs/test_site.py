@@ -25,7 +25,9 @@ def site(tmp_path_factory):
 
 
 def test_pages_fetch_nothing(site):
-    fetching = re.compile(r'<(?:script|img|iframe|link rel="stylesheet")[^>]*(?:src|href)="?https?:')
+    fetching = re.compile(
+        r'<(?:script|img|iframe|link rel="stylesheet")[^>]*(?:src|href)="?https?:'
+    )
     assert not [page.name for page in site.glob("*.html") if fetching.search(page.read_text())]
 
 
