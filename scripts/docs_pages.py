@@ -33,7 +33,7 @@ COPIES = {
 }
 """Files that lie elsewhere in the repository, by their place in the site."""
 
-WIDTH = 88  # of the help of commands
+WIDTH = 80  # of the help of commands
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
