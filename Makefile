@@ -7,7 +7,7 @@ WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 LUMIN ?= build/lumin
 LUMIN_WITH ?=
 
-.PHONY: install run test test-slow lint bench bench-lumin clean
+.PHONY: install run test test-slow docs bench bench-lumin clean
 
 install: $(VENV)/installed
 
@@ -27,6 +27,10 @@ test: install
 
 test-slow: install
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m slow
+
+# The pages of docs/ as a site that can be read without a network: build/site/index.html.
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: install
 	$(BIN)/python scripts/bench_events.py

@@ -60,8 +60,8 @@ def write_starter(events: Path, recipe: Path) -> Path:
         DataError: As `starter`; also if the recipe exists or cannot be written.
     """
     if events.suffix.lower() in _IMPORTED:
-        message = "is no event file of HDF5; first: msml import table"
-        raise DataError(f"{events}: {message} {events} output=events.h5")
+        message = "is no event file of HDF5; msml import table makes one, by a recipe such as"
+        raise DataError(f"{events}: {message} events/import_table.yaml")
     if recipe.exists():
         raise DataError(f"{recipe}: exists, and is not overwritten")
     text = starter(events, recipe.stem)

@@ -76,8 +76,8 @@ def predict(run: Path, files: Sequence[Path], output: Path | None, wish: Wish) -
         DataError: The output exists, events are not what the run was trained on, or a file is
             broken or cannot be written.
     """
+    found = finished(run, wish.chain, wish.mode)  # with its plugins, which may have formats
     sink, keep = _sink(files, output, wish)
-    found = finished(run, wish.chain, wish.mode)
     stream = _stream(found, files, wish, keep)
     tensorflow()
     use_threads(found.setup.values.threads)

@@ -245,9 +245,9 @@ OF_CHAIN = ("-o", "out.h5", "--chain", CHAIN)
 @pytest.mark.parametrize(
     ("arguments", "error", "problem"),
     [
-        (["new.root", "-o", "out.txt"], RecipeError, r"out\.txt: no format has this suffix; exp"),
+        (["new.root", *OF_CHAIN, "-o", "a.txt"], RecipeError, r"a\.txt: no format has this suffix"),
         (["new.root"], RecipeError, "expected either -o FILE or --in-place"),
-        (["new.root", "-o", "new.root"], DataError, r"new\.root: exists; remove it or"),
+        (["new.root", *OF_CHAIN, "-o", "new.root"], DataError, r"new\.root: exists; remove it or"),
         (["no.csv", *OF_CHAIN], DataError, r"no\.csv: no such file"),
         (["new.root", "no.h5", *OF_CHAIN], RecipeError, "expected all of them in HDF5, or all in"),
         (["new.root", *OF_CHAIN[:2]], RecipeError, "say which one with --chain: mlp.sets.mlp, mlp"),
