@@ -12,7 +12,7 @@ PACKAGE = Path(msml.__file__).parent
 
 # Rooms from the ground up; those of one floor do not know each other.
 FLOORS = (
-    ("errors", "domains", "neighbours"),
+    ("errors", "domains", "neighbours", "tensors"),
     ("digests",),
     ("files",),
     ("hints", "signals", "registry"),
