@@ -4,7 +4,8 @@
     return xp.sign(values) * xp.log1p(xp.abs(values) / scale)
 
 Those that are not here are of `keras.ops`, which has most of NumPy's names. What is here lacks in
-Keras, or ONNX Runtime does not compute it in float64.
+Keras or ONNX, or ONNX Runtime does not compute it in float64. A number of NumPy comes second, as in
+`x + number`, and what is compared goes through `equal`: a tensor knows no `==`.
 """
 
 import sys
@@ -80,7 +81,7 @@ def log_sigmoid(logits: Values) -> Values:
     if is_tensor(logits):
         from keras import ops
 
-        return ops.minimum(logits, 0.0) - ops.log1p(ops.exp(-ops.abs(logits)))
+        return ops.minimum(logits, 0.0) - log1p(ops.exp(-ops.abs(logits)))
     from scipy.special import log_expit
 
     return log_expit(logits)
@@ -91,7 +92,7 @@ def logit(shares: Values) -> Values:
     if is_tensor(shares):
         from keras import ops
 
-        return ops.log(shares) - ops.log1p(-shares)
+        return ops.log(shares) - log1p(-shares)
     from scipy.special import logit as of_scipy
 
     return of_scipy(shares)
@@ -105,8 +106,22 @@ def interp(x: Values, places: Sequence[float], heights: Sequence[float]) -> Valu
     if len(at) == 1:
         return ops.zeros_like(x) + height[0]
     width = np.diff(at)
-    within = ops.clip(ops.expand_dims(x, -1) - at[:-1], 0.0, width)
-    return height[0] + ops.sum(within * (np.diff(height) / width), axis=-1)
+    within = ops.minimum(ops.maximum(ops.expand_dims(x, -1) - at[:-1], 0.0), width)
+    return ops.sum(within * (np.diff(height) / width), axis=-1) + height[0]
+
+
+def log1p(x: Values) -> Values:
+    """Logarithm of 1 + x, of a tensor; of a small float64 its digits are those of 1."""
+    from keras import ops
+
+    return ops.log(x + 1.0)
+
+
+def expm1(x: Values) -> Values:
+    """Inverse of `log1p`, of a tensor."""
+    from keras import ops
+
+    return ops.exp(x) - 1.0
 
 
 def sinh(x: Values) -> Values:
@@ -153,6 +168,8 @@ def rint(x: Values) -> Values:
 
 
 def __getattr__(name: str) -> Any:
+    if name.startswith("_"):  # Python asks for these at each import
+        raise AttributeError(name)
     from keras import ops
 
     return getattr(ops, name)

@@ -41,6 +41,14 @@ def codes():
     return np.random.default_rng(3).choice([3, 5, -8], EVENTS), column((), dtype="int64")
 
 
+def in_a_graph(function, values):
+    """Compute with tensors that have no values yet."""
+    import keras
+
+    given = keras.Input(values.shape[1:], dtype=str(values.dtype))
+    return np.asarray(keras.Model(given, function(given))(values))
+
+
 CASES = {
     "standardise": (numbers(), ["standardise"]),
     "standardise some": (numbers(), [{"name": "standardise", "components": ["b"]}]),
@@ -68,16 +76,14 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_transforms_and_their_inverses(case):
-    from keras import ops
-
     (values, described), given = CASES[case]
     pipeline = make_pipeline(described, given, lambda: iter([(values, None)]))
     forward = pipeline.forward(values)
-    found = np.asarray(pipeline.forward(ops.convert_to_tensor(values)))
+    found = in_a_graph(pipeline.forward, values)
     assert found.shape == forward.shape
     assert found == pytest.approx(forward, rel=2e-6, abs=2e-6, nan_ok=True)
     inverse = pipeline.inverse(forward)
-    found = np.asarray(pipeline.inverse(ops.convert_to_tensor(forward)))
+    found = in_a_graph(pipeline.inverse, forward)
     assert found == pytest.approx(inverse, rel=5e-6, abs=2e-5, nan_ok=True)
 
 
@@ -90,20 +96,16 @@ def test_all_transforms_are_here():
 
 @pytest.mark.parametrize("name", ["sigmoid", "log_sigmoid", "softmax"])
 def test_functions_of_logits(name):
-    from keras import ops
-
     logits = np.array([[-40.0, -1.0, 0.0], [2.0, 30.0, 700.0]])
     function = getattr(tensors, name)
-    found = np.asarray(function(ops.convert_to_tensor(logits)))
-    assert found == pytest.approx(function(logits), rel=1e-12, abs=1e-300)
+    found = in_a_graph(function, logits)
+    assert found == pytest.approx(function(logits), rel=1e-12, abs=1e-15)
 
 
 @pytest.mark.parametrize("points", [1, 2, 40])
 def test_interpolation(points):
-    from keras import ops
-
     rng = np.random.default_rng(points)
     places, heights = np.sort(rng.normal(size=points)), np.sort(rng.random(points))
     x = np.concatenate([rng.normal(0, 3, 100), places])
-    found = np.asarray(tensors.interp(ops.convert_to_tensor(x), places, heights))
+    found = in_a_graph(lambda x: tensors.interp(x, places, heights), x)
     assert found == pytest.approx(np.interp(x, places, heights), abs=1e-12)

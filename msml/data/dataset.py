@@ -299,7 +299,7 @@ def zeroed(values: Values, real: Values) -> Values:
     wide, xp = real, functions(values)
     for _ in values.shape[len(real.shape) :]:
         wide = xp.expand_dims(wide, -1)
-    return xp.where(wide, values, xp.zeros((), values.dtype))
+    return xp.where(wide, values, xp.zeros_like(values))
 
 
 def _raw(file: EventFile, column: str | None, rows: Mapping[str, Array]) -> dict[str, Array]:

@@ -36,7 +36,7 @@ def predicted(
     """
     for task, named in outputs.items():
         spec = found.setup.tasks[task]
-        real = inputs[spec.real] != 0 if spec.real else None
+        real = as_type(inputs[spec.real], "bool") if spec.real else None
         for name, output in named.items():
             if name != spec.output:
                 yield _plain(f"{task}.{name}", output, f"output '{name}' of the task '{task}'")
@@ -52,14 +52,14 @@ def _seen(found: Finished, spec: TaskSpec, output: Values) -> Iterator[tuple[Col
     target, pipeline = found.about.columns[spec.target], found.setup.pipelines.get(spec.target)
     if facts.get("classification"):
         kept = _like(output, target) if not spec.classes else output
-        share = _probabilities(kept, bool(spec.classes))
+        share = probabilities_of(kept, bool(spec.classes))
         names = tuple(_class_names(spec, pipeline))
         logits = f"logits of the task '{spec.name}' for '{target.name}'"
         yield _plain(spec.name, kept, logits, names, ("1",))
         shares = f"probabilities of the task '{spec.name}' for '{target.name}'"
         yield _plain(f"{spec.name}.{PROBABILITIES}", share, shares, names, ("1",))
         if (calibration := found.calibrated.get(spec.name)) is not None:
-            share = _probabilities(calibration.logits(kept), bool(spec.classes))
+            share = probabilities_of(calibration.logits(kept), bool(spec.classes))
             text = f"calibrated {shares}, by the method {calibration.method}"
             yield _plain(f"{spec.name}.{CALIBRATED}", share, text, names, ("1",))
         return
@@ -76,8 +76,13 @@ def _seen(found: Finished, spec: TaskSpec, output: Values) -> Iterator[tuple[Col
         yield _plain(name, output, text)
 
 
-def _probabilities(logits: Values, exclusive: bool) -> Values:
-    """Turn logits into probabilities, float32; in float64, whose last digits do not show."""
+def probabilities_of(logits: Values, exclusive: bool) -> Values:
+    """Turn logits into probabilities, float32; in float64, whose last digits do not show.
+
+    Args:
+        logits: Of the last axis's classes, or of a label each.
+        exclusive: Whether they are of classes.
+    """
     exact = as_type(logits, "float64")
     return as_type(softmax(exact) if exclusive else sigmoid(exact), "float32")
 
@@ -92,8 +97,7 @@ def _physical(estimate: Values, target: Column, pipeline: Pipeline | None) -> Va
 
 def _like(array: Values, target: Column) -> Values:
     """Give predictions of one number an event, or an object, the shape of the target."""
-    shape = (-1, *(size or 0 for size in target.sizes))
-    return functions(array).reshape(array, shape)
+    return functions(array).reshape(array, (-1, *target.lengths))
 
 
 def _class_names(spec: TaskSpec, pipeline: Pipeline | None) -> Iterator[str]:

@@ -74,7 +74,7 @@ def one_hot(column: Column, learn: Learn, *, values: Sequence[Whole] | None = No
     def forward(array: Values) -> Values:
         places = _numbered(array, known, np.nan)[..., None]
         xp = functions(places)
-        chosen = as_type(places == np.arange(len(known), dtype=np.float64), "float32")
+        chosen = as_type(xp.equal(places, np.arange(len(known), dtype=np.float64)), "float32")
         return xp.where(xp.isnan(places), np.float32(np.nan), chosen)
 
     return Step(
@@ -100,7 +100,7 @@ def _numbered(array: Values, known: Array, otherwise: float) -> Values:
         exact, xp = as_type(array, "float64"), functions(array)
         places = xp.full_like(exact, otherwise)
         for place, value in enumerate(known):
-            places = xp.where(exact == float(value), float(place), places)
+            places = xp.where(xp.equal(exact, float(value)), float(place), places)
         return places
     order = np.argsort(known)
     place = np.minimum(np.searchsorted(known[order], array), len(known) - 1)

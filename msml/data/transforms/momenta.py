@@ -35,7 +35,7 @@ def log_pt(column: Values) -> Values:
     values = as_type(column, "float32")
     pt = values[..., :1]
     xp = functions(pt)
-    return xp.concatenate([xp.log(np.float32(PT_OFFSET) + pt), values[..., 1:]], axis=-1)
+    return xp.concatenate([xp.log(pt + np.float32(PT_OFFSET)), values[..., 1:]], axis=-1)
 
 
 def _exp_pt(values: Values) -> Values:
