@@ -17,6 +17,13 @@ from msml.signals import stop_on_signals
 @click.option("--chain", metavar="NAMES", help="Candidates a+b; those chosen by default.")
 @click.option("--mode", metavar="MODE", help="How they were trained; by default the last mode.")
 @click.option("--check", is_flag=True, help="Compare the files of FOLDER on EVENTS; write nothing.")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0, 1e-3),
+    default=1e-6,
+    show_default=True,
+    help="Largest difference, of 1 and an output's spread.",
+)
 @click.option("--columns", metavar="RECIPE", help="Of the check: as of `msml predict`.")
 @click.option("--tree", metavar="NAME", help="Of the check: the tree with the events.")
 @click.option(
@@ -28,6 +35,7 @@ def export(
     chain: str | None,
     mode: str | None,
     check: bool,
+    tolerance: float,
     columns: str | None,
     tree: str | None,
     plugins: tuple[Path, ...],
@@ -37,7 +45,8 @@ def export(
     Both see the columns of event files, in physical units, and give what `msml predict` writes, by
     the same names, in float32. FOLDER gets chain.keras, chain.onnx and chain.json, which says what
     the inputs and outputs are. It appears only if ONNX Runtime and Keras agree on events of test:
-    each number within 1e-6 of 1 and its spread. With --check that is done again, on any events.
+    each number within 1e-6 of 1 and its spread. With --check that is done again, on any events. A
+    chain that makes much of the last digits of float32 may need a larger --tolerance.
 
     \b
     Examples:
@@ -58,10 +67,10 @@ def export(
 
         if output is None:
             folder, *events = arguments
-            found = stage.check(folder, events, columns, tree, plugins)
+            found = stage.check(folder, events, columns, tree, plugins, tolerance)
         else:
             folder = output
-            found = stage.export(arguments[0], output, chain, mode)
+            found = stage.export(arguments[0], output, chain, mode, tolerance)
     click.echo(f"{folder}: {', '.join(found.inputs)} -> {', '.join(found.outputs)}")
     compared = f"Keras and ONNX Runtime agree on {found.events} events"
     click.echo(f"{compared} to {found.worst.difference:.1g} of 1 and the spread")

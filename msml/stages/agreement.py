@@ -25,7 +25,7 @@ class Worst:
         event: Row of the event.
         values: What both give.
         apart: How far they are apart; infinite where only one is a number.
-        difference: The same in units of 1 and the spread.
+        spread: Of the numbers of this unit.
     """
 
     output: str
@@ -33,13 +33,19 @@ class Worst:
     event: int
     values: tuple[float, float]
     apart: float
-    difference: float
+    spread: float
+
+    @property
+    def difference(self) -> float:
+        """How far they are apart in units of 1 and the spread."""
+        return self.apart / (1 + self.spread)
 
     def __str__(self) -> str:
         """Say it in one line."""
         what = f"'{self.output}'" + (f", {self.number}," if self.number else "")
         one, other = self.values
-        return f"event {self.event}: {what} is {one:.9g} and {other:.9g}, apart by {self.apart:.2g}"
+        apart = f"apart by {self.apart:.2g} where the spread is {self.spread:.2g}"
+        return f"event {self.event}: {what} is {one:.9g} and {other:.9g}, {apart}"
 
 
 @dataclass
@@ -123,7 +129,7 @@ class Agreement:
                 int(found.event[number]),
                 (one, other),
                 float(found.difference[number]),
-                float(off[number]),
+                float(spread[number]),
             )
 
 

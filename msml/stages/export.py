@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from msml.calibration import Calibration
 from msml.data.described import paths
 from msml.data.events import Columns, describe
 from msml.data.kinematics import Array
@@ -20,7 +19,7 @@ from msml.data.stream import Stream, batches, hdf5_stream
 from msml.errors import DataError, MsmlError, RecipeError, ends
 from msml.files import atomic_folder, fingerprint
 from msml.progress import Meter
-from msml.recipe.expand import CALIBRATED, chain_name
+from msml.recipe.expand import chain_name
 from msml.registry import load_plugins
 from msml.runs import layout
 from msml.runs.columns import column_of
@@ -29,9 +28,8 @@ from msml.runs.manifest import git_state, versions
 from msml.stages import onnx_file
 from msml.stages.agreement import TOLERANCE, Agreement, Worst
 from msml.stages.finished import Finished, finished
-from msml.stages.predicted import probabilities_of
 from msml.stages.reading import event_stream
-from msml.stages.whole import Whole, network_names, traced, whole
+from msml.stages.whole import Whole, followers, networks_of, traced, whole
 from msml.training.environment import tensorflow
 from msml.training.measure import EVALUATION_BATCH
 
@@ -62,7 +60,13 @@ class Exported:
     worst: Worst
 
 
-def export(run: Path, output: Path, chain: str | None = None, mode: str | None = None) -> Exported:
+def export(
+    run: Path,
+    output: Path,
+    chain: str | None = None,
+    mode: str | None = None,
+    tolerance: float = TOLERANCE,
+) -> Exported:
     """Write the result of a run as a Keras model and an ONNX file, with a description.
 
     Both see the columns of event files, in physical units, and give what `msml predict` writes.
@@ -73,6 +77,7 @@ def export(run: Path, output: Path, chain: str | None = None, mode: str | None =
         output: The folder to make.
         chain: Names of the candidates, joined by `+`; the chosen ones where None.
         mode: How they were trained; the last of the recipe's modes where None.
+        tolerance: Largest difference, in units of 1 and an output's spread.
 
     Raises:
         RecipeError: The run or an option makes no sense, a package is not installed, or a part of
@@ -88,11 +93,11 @@ def export(run: Path, output: Path, chain: str | None = None, mode: str | None =
         made = whole(found)
         about = _about(found, made, packages)
         _save(made, folder / KERAS)
-        onnx_file.write(folder / ONNX, made, about, network_names(found))
+        onnx_file.write(folder / ONNX, made, about, networks_of(found))
         rows, blocks = _test(found, made)
         read = replace(made, model=_load(folder / KERAS))
-        compared = _compared(folder / ONNX, read, about["calibrated"], blocks)
-        result = _agreed(compared, made, output, rows)
+        compared = _compared(folder / ONNX, read, blocks)
+        result = _agreed(compared, made, output, rows, tolerance)
         write_json(folder / ABOUT, {**about, "check": {"split": "test", **asdict(result)}})
     return result
 
@@ -103,6 +108,7 @@ def check(
     columns: str | None = None,
     tree: str | None = None,
     plugins: Sequence[Path] = (),
+    tolerance: float = TOLERANCE,
 ) -> Exported:
     """Compare the two files of an exported chain on any events.
 
@@ -112,6 +118,7 @@ def check(
         columns: How tables become columns.
         tree: ROOT: name of the tree.
         plugins: Files with layers of the chain.
+        tolerance: As of `export`.
 
     Raises:
         RecipeError: An option makes no sense, or a package is not installed.
@@ -123,8 +130,8 @@ def check(
     stream = event_stream(files, made.inputs, (), about["table"], columns, tree)
     with Meter("events") as meter:
         meter.add(_METER, stream.events)
-        compared = _compared(folder / ONNX, made, about["calibrated"], stream.blocks(), meter)
-    return _agreed(compared, made, folder, np.arange(compared.events))
+        compared = _compared(folder / ONNX, made, stream.blocks(), meter)
+    return _agreed(compared, made, folder, np.arange(compared.events), tolerance)
 
 
 def load(folder: Path, plugins: Sequence[Path] = ()) -> Any:
@@ -152,17 +159,13 @@ def _about(found: Finished, made: Whole, packages: Mapping[str, str]) -> dict[st
         "format": _FORMAT,
         "name": recipe.values.name,
         "run": run.name,
-        "recipe": fingerprint(recipe.plain()),
-        "events": manifest["data"]["sha256"],
+        "recipe_sha256": fingerprint(recipe.plain()),
+        "events_sha256": manifest["data"]["sha256"],
         "chain": chain_name(found.chosen),
         "mode": found.mode,
         "opset": onnx_file.OPSET,
         "inputs": {name: _described(column) for name, column in made.inputs.items()},
         "outputs": {name: _described(column) for name, column in made.outputs.items()},
-        "calibrated": {
-            task: {**each.plain(), "classes": found.setup.tasks[task].classes}
-            for task, each in found.calibrated.items()
-        },
         "trained": {"versions": trained["versions"], "git": trained.get("git")},
         "versions": {**versions(environment.tensorflow, environment.keras), **packages},
         "git": git_state(Path.cwd()),
@@ -224,7 +227,7 @@ def _read(folder: Path, plugins: Sequence[Path]) -> tuple[dict[str, Any], Whole]
     path = folder / ABOUT
     if not path.is_file():
         raise DataError(f"{path}: no such file; expected a folder that msml export has made")
-    about = read_json(path, "format", "inputs", "outputs", "calibrated", "layers", "table")
+    about = read_json(path, "format", "inputs", "outputs", "layers", "table")
     if about["format"] != _FORMAT:
         raise DataError(f"{path}: of format {about['format']}, expected {_FORMAT}")
     inputs, outputs = (
@@ -264,14 +267,14 @@ def _selected(stream: Stream, rows: Array) -> Iterator[Columns]:
 
 
 def _compared(
-    path: Path,
-    made: Whole,
-    calibrated: Mapping[str, Any],
-    blocks: Iterator[Columns],
-    meter: Meter | None = None,
+    path: Path, made: Whole, blocks: Iterator[Columns], meter: Meter | None = None
 ) -> Agreement:
-    """Compute events with the ONNX file of a path, and with the model."""
-    of_onnx, of_keras = onnx_file.runner(path), traced(made)
+    """Compute events with the ONNX file of a path, and with the model.
+
+    What is a function of another output, such as a probability, is compared for the same value of
+    that: an exponential, or a step of a calibration, makes much of its last digit.
+    """
+    of_onnx, of_keras, following = onnx_file.runner(path), traced(made), followers(made)
     agreement = Agreement(made.outputs)
     for block in batches(blocks, EVALUATION_BATCH):
         given = {n: np.asarray(block[n], c.dtype) for n, c in made.inputs.items()}
@@ -279,30 +282,15 @@ def _compared(
             zip(made.outputs, (x.numpy() for x in of_keras(*given.values())), strict=True)
         )
         found = of_onnx(given)
-        agreement.add({**outputs, **_moved(outputs, found, calibrated)}, found)
+        agreement.add({**outputs, **following(given, found)}, found)
         if meter is not None:
             meter.advance(_METER, len(next(iter(given.values()))))
     return agreement
 
 
-def _moved(first: Columns, second: Columns, calibrated: Mapping[str, Any]) -> Columns:
-    """Give calibrated probabilities of the first as they would be of the logits of the second.
-
-    An isotonic calibration has steps, which make much of the last digit of a logit.
-    """
-    moved = {}
-    for task, about in calibrated.items():
-        calibration = Calibration(about["method"], about["parameters"])
-        one, other = (
-            probabilities_of(calibration.logits(each[task]), bool(about["classes"]))
-            for each in (first, second)
-        )
-        name = f"{task}.{CALIBRATED}"
-        moved[name] = first[name] + (other - one)
-    return moved
-
-
-def _agreed(compared: Agreement, made: Whole, folder: Path, rows: Array) -> Exported:
+def _agreed(
+    compared: Agreement, made: Whole, folder: Path, rows: Array, tolerance: float
+) -> Exported:
     """Say how well both files agree.
 
     Raises:
@@ -313,6 +301,6 @@ def _agreed(compared: Agreement, made: Whole, folder: Path, rows: Array) -> Expo
     if worst is None:
         raise DataError(f"{folder}: there are no events to check it with")
     worst = replace(worst, event=int(rows[worst.event]))
-    if not worst.difference <= TOLERANCE:
-        raise MsmlError(f"{folder}: Keras and ONNX Runtime do not agree to {TOLERANCE:g}: {worst}")
+    if not worst.difference <= tolerance:
+        raise MsmlError(f"{folder}: Keras and ONNX Runtime do not agree to {tolerance:g}: {worst}")
     return Exported(tuple(made.inputs), tuple(made.outputs), compared.events, worst)

@@ -3,7 +3,7 @@
 import json
 import logging
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 from msml.data.events import Columns
 from msml.data.kinematics import Array
 from msml.errors import DataError, RecipeError
-from msml.stages.whole import Whole, traced
+from msml.stages.whole import Network, Whole, traced
 
 OPSET = 15
 """Of ONNX's operations: old enough for what experiments have, and all that msml's models need."""
@@ -38,14 +38,16 @@ def packages() -> dict[str, str]:
         raise RecipeError(needed) from error
 
 
-def write(path: Path, whole: Whole, about: Mapping[str, Any], networks: Mapping[str, str]) -> None:
+def write(
+    path: Path, whole: Whole, about: Mapping[str, Any], networks: Mapping[str, Network]
+) -> None:
     """Write a model as an ONNX file, with the names of its columns.
 
     Args:
         path: The file.
         whole: The model.
         about: What the file says of itself; each value as JSON.
-        networks: As `network_names` gives them, for messages.
+        networks: Those in the model, for messages.
 
     Raises:
         RecipeError: A layer computes what ONNX has no operation for.
@@ -117,7 +119,7 @@ def _keep_constants(graph: Any, traced: Any) -> None:
             graph.initializer.append(from_array(captured[value.name].numpy(), value.name))
 
 
-def _check_operations(graph: Any, networks: Mapping[str, str]) -> None:
+def _check_operations(graph: Any, networks: Mapping[str, Network]) -> None:
     """Refuse what is left of TensorFlow.
 
     Raises:
@@ -126,20 +128,29 @@ def _check_operations(graph: Any, networks: Mapping[str, str]) -> None:
     import onnx
 
     for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                _check_operations(attribute.g, networks)
         if not onnx.defs.has(node.op_type, OPSET, node.domain):
-            path = node.name.split("/")
-            place = next((n for n, part in enumerate(path) if _network(part, networks)), None)
-            where = "the chain"
-            if place is not None:
-                layer = path[place + 1] if place + 1 < len(path) else "its call"
-                where = f"layer '{layer}' of {networks[_network(path[place], networks)]}"
-            raise RecipeError(f"{where} has no form in ONNX: its operation {node.op_type}")
+            where, what = _place(node.name.split("/"), networks), node.op_type
+            raise RecipeError(f"{where} has no form in ONNX: its operation {what}")
 
 
-def _network(part: str, networks: Collection[str]) -> str:
-    """Find the network that a part of an operation's name is of; TensorFlow may number it."""
-    name = re.sub(r"_\d+$", "", part)
-    return next((each for each in networks if each in (part, name)), "")
+def _place(path: Sequence[str], networks: Mapping[str, Network]) -> str:
+    """Say which layer an operation is of, from the parts of its name."""
+    for place, part in enumerate(path):
+        network = networks.get(_known(part, networks))
+        if network is not None:
+            layer = next(
+                (found for p in path[place + 1 :] if (found := _known(p, network.layers))), ""
+            )
+            return f"layer '{layer}' of {network.text}" if layer else network.text
+    return "the chain"
+
+
+def _known(part: str, names: Collection[str]) -> str:
+    """Find the name that TensorFlow may have numbered; "" where it is none of them."""
+    return next((name for name in (part, re.sub(r"_\d+$", "", part)) if name in names), "")
 
 
 def _rename(graph: Any, names: Mapping[str, str]) -> None:

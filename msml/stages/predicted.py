@@ -1,6 +1,6 @@
 """What models give as columns that anyone can read: names of the recipe, units of the file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 
@@ -14,6 +14,20 @@ from msml.tensors import Values, as_type, functions, sigmoid, softmax
 
 REAL = "real"
 """Name, of a task with `each`, of which objects are real."""
+
+
+def origin(name: str, names: Collection[str]) -> str | None:
+    """Name the column that another one of `predicted` is a function of; None where there is none.
+
+    Args:
+        name: The column.
+        names: All of them.
+    """
+    before, _, last = name.rpartition(".")
+    if last in (PROBABILITIES, CALIBRATED):
+        return before
+    prediction = f"{name}.{PREDICTION}"
+    return prediction if prediction in names else None
 
 
 def predicted(
@@ -52,14 +66,14 @@ def _seen(found: Finished, spec: TaskSpec, output: Values) -> Iterator[tuple[Col
     target, pipeline = found.about.columns[spec.target], found.setup.pipelines.get(spec.target)
     if facts.get("classification"):
         kept = _like(output, target) if not spec.classes else output
-        share = probabilities_of(kept, bool(spec.classes))
+        share = _probabilities(kept, bool(spec.classes))
         names = tuple(_class_names(spec, pipeline))
         logits = f"logits of the task '{spec.name}' for '{target.name}'"
         yield _plain(spec.name, kept, logits, names, ("1",))
         shares = f"probabilities of the task '{spec.name}' for '{target.name}'"
         yield _plain(f"{spec.name}.{PROBABILITIES}", share, shares, names, ("1",))
         if (calibration := found.calibrated.get(spec.name)) is not None:
-            share = probabilities_of(calibration.logits(kept), bool(spec.classes))
+            share = _probabilities(calibration.logits(kept), bool(spec.classes))
             text = f"calibrated {shares}, by the method {calibration.method}"
             yield _plain(f"{spec.name}.{CALIBRATED}", share, text, names, ("1",))
         return
@@ -76,13 +90,8 @@ def _seen(found: Finished, spec: TaskSpec, output: Values) -> Iterator[tuple[Col
         yield _plain(name, output, text)
 
 
-def probabilities_of(logits: Values, exclusive: bool) -> Values:
-    """Turn logits into probabilities, float32; in float64, whose last digits do not show.
-
-    Args:
-        logits: Of the last axis's classes, or of a label each.
-        exclusive: Whether they are of classes.
-    """
+def _probabilities(logits: Values, exclusive: bool) -> Values:
+    """Turn logits into probabilities, float32; in float64, whose last digits do not show."""
     exact = as_type(logits, "float64")
     return as_type(softmax(exact) if exclusive else sigmoid(exact), "float32")
 

@@ -2,19 +2,22 @@
 
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from msml.chain import Chain
 from msml.data.dataset import as_seen
+from msml.data.events import Columns
 from msml.data.schema import Column
 from msml.data.transforms import Pipeline
 from msml.ensemble import Ensemble
 from msml.errors import RecipeError
 from msml.stages.finished import Finished
-from msml.stages.predicted import predicted
+from msml.stages.predicted import origin, predicted
 from msml.tensors import Values, as_type
 from msml.training.augmentation import momenta, orient
 from msml.training.environment import tensorflow
@@ -37,6 +40,18 @@ class Whole:
     model: Any
     inputs: Mapping[str, Column]
     outputs: Mapping[str, Column]
+
+
+class Network(NamedTuple):
+    """A network in the model.
+
+    Attributes:
+        text: Its candidate and task.
+        layers: Names of its layers.
+    """
+
+    text: str
+    layers: frozenset[str]
 
 
 def whole(found: Finished) -> Whole:
@@ -77,12 +92,37 @@ def traced(made: Whole) -> Any:
     return tf.function(call, input_signature=given, autograph=False)
 
 
-def network_names(found: Finished) -> dict[str, str]:
-    """Names of the networks in the model, each with that of its candidate and task."""
-    said = {t: f"the candidate '{c}' of the task '{t}'" for t, c in found.chosen.items()}
-    return {
-        model.name: said[task] for chain in _chains(found) for task, model in chain.models.items()
-    }
+def followers(made: Whole) -> Callable[[Columns, Columns], Columns]:
+    """Compile what is a function of other outputs.
+
+    Returns:
+        A function of the columns, and of those other outputs, to the outputs that follow from them.
+    """
+    import keras
+
+    origins = {n: before for n in made.outputs if (before := origin(n, made.outputs)) is not None}
+    if not origins:
+        return lambda given, outputs: {}
+    inputs, outputs = made.model.input, made.model.output
+    used = list(dict.fromkeys(origins.values()))
+    seen = [*(inputs[name] for name in made.inputs), *(outputs[name] for name in used)]
+    model = keras.Model(seen, {name: outputs[name] for name in origins})
+
+    def follow(given: Columns, others: Columns) -> Columns:
+        values = [*(given[name] for name in made.inputs), *(others[name] for name in used)]
+        return {n: np.asarray(each) for n, each in model(values, training=False).items()}
+
+    return follow
+
+
+def networks_of(found: Finished) -> dict[str, Network]:
+    """Name the networks in the model."""
+    known = {}
+    for chain in _chains(found):
+        for task, model in chain.models.items():
+            text = f"the candidate '{found.chosen[task]}' of the task '{task}'"
+            known[model.name] = Network(text, frozenset(layer.name for layer in model.layers))
+    return known
 
 
 def _whole(found: Finished, columns: Mapping[str, Column], given: Mapping[str, Column]) -> Whole:

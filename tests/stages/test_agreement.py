@@ -43,7 +43,10 @@ def test_the_worst_number(parts):
     worst = compared(change, parts)
     assert (worst.output, worst.number, worst.event) == ("score", "", 7)
     assert worst.difference == pytest.approx(4e-3 / (1 + 3))
-    assert str(worst) == "event 7: 'score' is 2.33333333 and 2.33733333, apart by 0.004"
+    assert (
+        str(worst)
+        == "event 7: 'score' is 2.33333333 and 2.33733333, apart by 0.004 where the spread is 3"
+    )
 
 
 def test_each_unit_has_its_spread():
