@@ -172,8 +172,8 @@ def test_damaged_files(done, work, name, damage):
 @pytest.mark.slow
 def test_files_that_do_not_agree_are_not_kept(done, work):
     wanted = r"chain: Keras and ONNX Runtime do not agree to 1e-12: event \d+: '.*'.* is .* and "
+    given = ("-o", str(work / "chain"), "--chain", CHAIN, "--tolerance", "1e-12")
     with pytest.raises(MsmlError, match=wanted) as caught:
-        given = ("-o", str(work / "chain"), "--chain", CHAIN, "--tolerance", "1e-12")
         run("export", run_of(done), *given)
     assert caught.value.exit_code == 1
     assert not list(work.iterdir())
