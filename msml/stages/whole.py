@@ -183,7 +183,7 @@ def _zeros(columns: Mapping[str, Column], inputs: Mapping[str, Tensor]) -> dict[
         if name not in inputs:
             sizes = column.lengths
             nothing = ops.zeros_like(ops.reshape(flat[:, 0], (-1, *(1 for _ in sizes))))
-            found[name] = ops.cast(nothing, column.dtype) + ops.zeros((1, *sizes), column.dtype)
+            found[name] = ops.tile(ops.cast(nothing, column.dtype), (1, *sizes))
     return found
 
 
