@@ -94,6 +94,8 @@ def test_studies_do_not_know_each_other():
         ("dask", {"sweep"}),
         ("distributed", {"sweep"}),
         ("dask_jobqueue", {"sweep"}),
+        ("onnxruntime", {"stages"}),
+        ("tf2onnx", {"stages"}),
     ],
 )
 def test_heavy_packages_stay_in_their_room(package, rooms):
