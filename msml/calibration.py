@@ -12,6 +12,7 @@ import numpy as np
 
 from msml.data.kinematics import Array
 from msml.errors import DataError
+from msml.tensors import Values, as_type, functions, log_sigmoid, logit
 
 OF_CLASSES = ("temperature",)
 """The methods for more than a label."""
@@ -35,9 +36,9 @@ class Calibration:
     method: str
     parameters: Parameters
 
-    def logits(self, logits: Array) -> Array:
+    def logits(self, logits: Values) -> Values:
         """Map logits, to float64 of the same shape."""
-        return _MAPS[self.method](np.asarray(logits, np.float64), self.parameters)
+        return _MAPS[self.method](as_type(logits, "float64"), self.parameters)
 
     def plain(self) -> dict[str, Any]:
         """Give what `calibrations` reads."""
@@ -146,26 +147,22 @@ def _isotonic(label: Array, logits: Array, weight: Array) -> Parameters:
     return {"logit": model.X_thresholds_.tolist(), "probability": model.y_thresholds_.tolist()}
 
 
-def _logarithms(logits: Array) -> tuple[Array, Array]:
+def _logarithms(logits: Values) -> tuple[Values, Values]:
     """Return log(p) and -log(1 - p)."""
-    from scipy.special import log_expit
-
-    return log_expit(logits), -log_expit(-logits)
+    return log_sigmoid(logits), -log_sigmoid(-logits)
 
 
-def _of_temperature(logits: Array, found: Parameters) -> Array:
+def _of_temperature(logits: Values, found: Parameters) -> Values:
     return logits / found["temperature"]
 
 
-def _of_beta(logits: Array, found: Parameters) -> Array:
+def _of_beta(logits: Values, found: Parameters) -> Values:
     one, other = _logarithms(logits)
     return found["a"] * one + found["b"] * other + found["c"]
 
 
-def _of_isotonic(logits: Array, found: Parameters) -> Array:
-    from scipy.special import logit
-
-    return np.asarray(logit(np.interp(logits, found["logit"], found["probability"])))
+def _of_isotonic(logits: Values, found: Parameters) -> Values:
+    return logit(functions(logits).interp(logits, found["logit"], found["probability"]))
 
 
 _FITS: dict[str, Callable[[Array, Array, Array], Parameters]] = {
@@ -173,7 +170,7 @@ _FITS: dict[str, Callable[[Array, Array, Array], Parameters]] = {
     "isotonic": _isotonic,
     "beta": _beta,
 }
-_MAPS: dict[str, Callable[[Array, Parameters], Array]] = {
+_MAPS: dict[str, Callable[[Values, Parameters], Values]] = {
     "temperature": _of_temperature,
     "isotonic": _of_isotonic,
     "beta": _of_beta,

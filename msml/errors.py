@@ -31,6 +31,10 @@ class DataError(MsmlError):
     exit_code: ClassVar[int] = 3
 
 
+class DisagreementError(MsmlError):
+    """A crash, or an exported file does not compute what it should."""
+
+
 class DivergedError(MsmlError):
     """A loss is not finite any more."""
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -71,6 +72,28 @@ def atomic(path: Path, *, listed: bool = True) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):  # such as a file where a folder should be
             temporary.unlink()
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary folder beside `path` that takes its place when the block ends well.
+
+    Raises:
+        DataError: There is something at `path` already, or it cannot be written.
+    """
+    if os.path.lexists(path):
+        raise DataError(f"{path}: exists; remove it or name another folder")
+    name = os.fsdecode(os.fsencode(path.name)[:_OWN])
+    temporary = path.with_name(f".{name}.{os.getpid()}.tmp")
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        yield temporary
+        temporary.rename(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from msml.errors import DataError
-from msml.files import atomic, is_locked, locked
+from msml.files import atomic, atomic_folder, is_locked, locked
 
 
 def test_a_lock_is_held_once(tmp_path):
@@ -68,3 +68,17 @@ def test_a_lock_that_cannot_be_read_is_nobody_s(tmp_path, monkeypatch):
         pass
     monkeypatch.setattr(Path, "open", forbidden)
     assert not is_locked(tmp_path / "lock")
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "made"
+    with pytest.raises(DataError), atomic_folder(path) as folder:
+        (folder / "no" / "part").write_text("half")
+    assert not list(tmp_path.iterdir())
+    with atomic_folder(path) as folder:
+        (folder / "part").write_text("whole")
+    assert (path / "part").read_text() == "whole"
+    wanted = "made: exists; remove it or name another folder"
+    with pytest.raises(DataError, match=wanted), atomic_folder(path):
+        pass
+    assert [each.name for each in tmp_path.iterdir()] == ["made"]

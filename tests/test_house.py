@@ -12,7 +12,7 @@ PACKAGE = Path(msml.__file__).parent
 
 # Rooms from the ground up; those of one floor do not know each other.
 FLOORS = (
-    ("errors", "domains", "neighbours"),
+    ("errors", "domains", "neighbours", "tensors"),
     ("digests",),
     ("files",),
     ("hints", "signals", "registry"),
@@ -94,6 +94,8 @@ def test_studies_do_not_know_each_other():
         ("dask", {"sweep"}),
         ("distributed", {"sweep"}),
         ("dask_jobqueue", {"sweep"}),
+        ("onnxruntime", {"stages"}),
+        ("tf2onnx", {"stages"}),
     ],
 )
 def test_heavy_packages_stay_in_their_room(package, rooms):

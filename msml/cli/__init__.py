@@ -11,6 +11,7 @@ from msml import __version__
 from msml.cli.completion import VARIABLE, completion
 from msml.cli.doctor import doctor
 from msml.cli.events import generate, inspect
+from msml.cli.export import export
 from msml.cli.imports import import_
 from msml.cli.output import lasting
 from msml.cli.predict import predict
@@ -38,7 +39,7 @@ def cli() -> None:
 for command in (
     *(generate, import_, inspect),
     *(init, validate, show, cp, ls),
-    *(pretrain, search, grid, posttrain, evaluate, run, replicas, lr_range, predict),
+    *(pretrain, search, grid, posttrain, evaluate, run, replicas, lr_range, predict, export),
     *(sweep, plan, run_unit, collect, compare),
     *(report, check),
     *(status, doctor, completion),

@@ -20,6 +20,7 @@ from msml.errors import DataError
 from msml.files import atomic, locked, remove_temporaries
 from msml.recipe.schema import Data
 from msml.recipe.schema_evaluation import Subset
+from msml.tensors import Values, as_type, functions
 
 Pipelines = Mapping[str, Pipeline]
 
@@ -260,13 +261,10 @@ def transformed(
     Raises:
         DataError: A number is not finite, or is refused by a transform.
     """
-    given = values if real is None else _zeroed(values, real)
+    given = values if real is None else zeroed(values, real)
     if pipeline is None or not pipeline.fills:
         check_finite(path, column, given, events)
-    changed = given if pipeline is None else pipeline.forward(given)
-    changed = changed if real is None else _zeroed(changed, real)
-    with np.errstate(over="ignore"):
-        changed = changed.astype(np.float32, copy=False)
+    changed = as_seen(pipeline, values, real)
     # Of what the file holds as it is, only large numbers of float64 do not fit.
     if (pipeline or given.dtype == np.float64) and not np.isfinite(changed).all():
         bad = first_not_finite(changed)
@@ -278,10 +276,30 @@ def transformed(
     return changed
 
 
-def _zeroed(values: Array, real: Array) -> Array:
+def as_seen(pipeline: Pipeline | None, values: Values, real: Values | None) -> Values:
+    """Transform events as models see them; what cannot be is NaN or infinite.
+
+    Args:
+        pipeline: The transforms.
+        values: `(events, ...)`.
+        real: The boolean mask, of the first axes; None where all is real.
+
+    Returns:
+        `(events, ...) float32`, 0 for padding.
+    """
+    given = values if real is None else zeroed(values, real)
+    changed = given if pipeline is None else pipeline.forward(given)
+    changed = changed if real is None else zeroed(changed, real)
+    with np.errstate(over="ignore"):
+        return as_type(changed, "float32")
+
+
+def zeroed(values: Values, real: Values) -> Values:
     """Put 0 where there is padding."""
-    wide = real.reshape(*real.shape, *(1,) * (values.ndim - real.ndim))
-    return np.where(wide, values, np.zeros((), values.dtype))
+    wide, xp = real, functions(values)
+    for _ in values.shape[len(real.shape) :]:
+        wide = xp.expand_dims(wide, -1)
+    return xp.where(wide, values, xp.zeros_like(values))
 
 
 def _raw(file: EventFile, column: str | None, rows: Mapping[str, Array]) -> dict[str, Array]:

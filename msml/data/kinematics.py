@@ -1,9 +1,11 @@
-"""Angles and four-vectors in NumPy, for making event files. Units: GeV, rad."""
+"""Angles and four-vectors in NumPy. Units: GeV, rad."""
 
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from msml.tensors import Values, as_type, functions, parts
 
 Array = npt.NDArray[Any]
 
@@ -22,27 +24,29 @@ def delta_r(eta_1: Array, phi_1: Array, eta_2: Array, phi_2: Array) -> Array:
     return np.hypot(eta_1 - eta_2, wrap_phi(phi_1 - phi_2))
 
 
-def pt_eta_phi_m(momentum: Array) -> Array:
+def pt_eta_phi_m(momentum: Values) -> Values:
     """Convert `(..., 4)` px, py, pz, E to `(..., 4)` pt, eta, phi, m.
 
     The mass has the sign of its square, as in ROOT: a jet can become space-like when pile-up is
     subtracted. A mass within rounding of 0 is 0. A vector without transverse momentum gets eta 0.
     """
-    px, py, pz, energy = np.moveaxis(np.asarray(momentum, dtype=np.float64), -1, 0)
-    pt = np.hypot(px, py)
-    eta = np.arcsinh(np.divide(pz, pt, out=np.zeros_like(pt), where=pt > 0))
+    px, py, pz, energy = parts(as_type(momentum, "float64"))
+    xp = functions(px)
+    pt = xp.hypot(px, py)
+    eta = xp.arcsinh(xp.where(pt > 0, pz, 0.0) / xp.where(pt > 0, pt, 1.0))
     square = energy**2 - pt**2 - pz**2
-    square = np.where(np.abs(square) < _ROUNDING * energy**2, 0.0, square)
-    mass = np.copysign(np.sqrt(np.abs(square)), square)
-    return np.stack([pt, eta, np.arctan2(py, px), mass], axis=-1)
+    square = xp.where(xp.abs(square) < _ROUNDING * energy**2, 0.0, square)
+    mass = xp.copysign(xp.sqrt(xp.abs(square)), square)
+    return xp.stack([pt, eta, xp.arctan2(py, px), mass], axis=-1)
 
 
-def px_py_pz_e(vector: Array) -> Array:
+def px_py_pz_e(vector: Values) -> Values:
     """Convert `(..., 4)` pt, eta, phi, m to `(..., 4)` px, py, pz, E; see `pt_eta_phi_m`."""
-    pt, eta, phi, mass = np.moveaxis(np.asarray(vector, dtype=np.float64), -1, 0)
-    pz = pt * np.sinh(eta)
-    energy = np.sqrt(np.maximum(pt**2 + pz**2 + mass * np.abs(mass), 0.0))
-    return np.stack([pt * np.cos(phi), pt * np.sin(phi), pz, energy], axis=-1)
+    pt, eta, phi, mass = parts(as_type(vector, "float64"))
+    xp = functions(pt)
+    pz = pt * xp.sinh(eta)
+    energy = xp.sqrt(xp.maximum(pt**2 + pz**2 + mass * xp.abs(mass), 0.0))
+    return xp.stack([pt * xp.cos(phi), pt * xp.sin(phi), pz, energy], axis=-1)
 
 
 def pair_mass(vectors: Array) -> Array:

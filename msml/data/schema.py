@@ -44,6 +44,11 @@ class Column:
         """Whether the file says what the numbers along the axes are."""
         return bool(self.axes or self.components) or not self.sizes
 
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Length of each axis after the event axis, where the recipe decides none of them."""
+        return tuple(size or 0 for size in self.sizes)
+
     def shape(self, array_shape: tuple[int, ...]) -> str | None:
         """Say what is wrong with an array's shape (events included), or None."""
         wanted = ("events", *("any" if size is None else str(size) for size in self.sizes))

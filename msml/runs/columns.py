@@ -51,11 +51,16 @@ class RunColumns:
         """
         found = read_json(path, "columns", "classes", "table")
         try:
-            columns = {name: _column(given) for name, given in found["columns"].items()}
+            columns = {name: column_of(given) for name, given in found["columns"].items()}
         except (AttributeError, TypeError) as error:
             raise DataError(f"{path}: not of this version of msml: {error}") from error
         return cls(columns, found["classes"], found["table"])
 
 
-def _column(given: Mapping[str, Any]) -> Column:
+def column_of(given: Mapping[str, Any]) -> Column:
+    """Read a column's description as JSON has it.
+
+    Raises:
+        TypeError: It is of another version.
+    """
     return Column(**{**given, **{name: tuple(given[name]) for name in _TUPLES}})

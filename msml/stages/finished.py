@@ -1,7 +1,7 @@
 """A run that is done, for use on other events; its own may be gone."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -82,13 +82,16 @@ class Finished:
         return dict(read_json(path, *layout.MEASURED).get("tuned", {}))
 
 
-def finished(run: Path, chain: str | None = None, mode: str | None = None) -> Finished:
+def finished(
+    run: Path, chain: str | None = None, mode: str | None = None, precision: str | None = None
+) -> Finished:
     """Open a run that is done, for reading.
 
     Args:
         run: Its folder.
         chain: Names of the candidates of all tasks, joined by `+`; the one chosen where None.
         mode: How the chain was trained; the last of the recipe's modes where None.
+        precision: Of its models; that of the training where None.
 
     Raises:
         RecipeError: It is no run, there is no such chain or mode, or it has several chains.
@@ -100,6 +103,8 @@ def finished(run: Path, chain: str | None = None, mode: str | None = None) -> Fi
         raise RecipeError(f"{run}: no run, there is no {layout.recipe(run).name} in it; {expected}")
     recipe = kept_recipe(run)
     values, modes = recipe.values, recipe.values.posttrain.modes
+    if precision is not None:
+        values = replace(values, precision=precision)
     if mode is not None and mode not in MODES:
         raise RecipeError(f"--mode: {unknown('mode', mode, MODES)}")
     chosen, mode = _chosen(run, values, chain), modes[-1] if mode is None else mode

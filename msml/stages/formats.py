@@ -89,7 +89,7 @@ def _in_event_file(path: Path, column: Column) -> Column:
         return column
     known = COLUMNS[column.name]
     pairs = [(getattr(column, name), getattr(known, name)) for name in ("components", "units")]
-    odd = known.shape((0, *_sizes(column))) or any(there and there != own for there, own in pairs)
+    odd = known.shape((0, *column.lengths)) or any(there and there != own for there, own in pairs)
     if odd:
         raise RecipeError(
             f"{path}: '{column.name}' has a meaning of its own in event files"
@@ -118,7 +118,7 @@ def root(path: Path, predictions: Predictions) -> Iterator[Write]:
     """A ROOT file with the tree `predictions`, which can be a friend of the tree of events."""
     package = uproot()
     columns = predictions.columns.items()
-    types = {name: np.dtype((column.dtype, _sizes(column))) for name, column in columns}
+    types = {name: np.dtype((column.dtype, column.lengths)) for name, column in columns}
     with atomic(path) as temporary, package.recreate(temporary) as file:
         yield file.mktree(TREE, types).extend
 
@@ -168,21 +168,17 @@ def flat(block: Columns, columns: Mapping[str, Column]) -> dict[str, Array]:
 
 def flat_names(column: Column) -> list[str]:
     """Name the numbers of a column: `column_0_pt`; along axes by number, or by component."""
-    axes = [[str(number) for number in range(size)] for size in _sizes(column)]
+    axes = [[str(number) for number in range(size)] for size in column.lengths]
     if column.components:
         axes[-1] = list(column.components)
     return ["_".join((column.name, *place)) for place in product(*axes)]
-
-
-def _sizes(column: Column) -> tuple[int, ...]:
-    return tuple(size or 0 for size in column.sizes)
 
 
 def _list_type(column: Column) -> Any:
     import pyarrow
 
     made = pyarrow.from_numpy_dtype(np.dtype(column.dtype))
-    for size in reversed(_sizes(column)):
+    for size in reversed(column.lengths):
         made = pyarrow.list_(made, size)
     return made
 
@@ -191,6 +187,6 @@ def _lists(array: Array, column: Column) -> Any:
     import pyarrow
 
     made = pyarrow.array(array.reshape(-1))
-    for size in reversed(_sizes(column)):
+    for size in reversed(column.lengths):
         made = pyarrow.FixedSizeListArray.from_arrays(made, size)
     return made

@@ -11,11 +11,9 @@ import numpy as np
 from msml.data.dataset import transformed
 from msml.data.events import Columns
 from msml.data.importers.files import kind_of
-from msml.data.importers.recipe import READERS
-from msml.data.importers.rows import Mapped, of_recipe, of_settings, table_stream
 from msml.data.kinematics import Array
 from msml.data.schema import Column
-from msml.data.stream import Stream, batches, hdf5_stream
+from msml.data.stream import Stream, batches
 from msml.errors import DataError, RecipeError
 from msml.progress import Meter
 from msml.registry import formats
@@ -23,6 +21,7 @@ from msml.stages.finished import Finished, finished
 from msml.stages.formats import Predictions, Write, format_of
 from msml.stages.in_place import check_in_place, in_place
 from msml.stages.predicted import predicted
+from msml.stages.reading import event_stream
 from msml.training.environment import tensorflow, use_threads
 from msml.training.epoch import to_device
 from msml.training.measure import EVALUATION_BATCH, batch_predictor
@@ -78,7 +77,7 @@ def predict(run: Path, files: Sequence[Path], output: Path | None, wish: Wish) -
     """
     found = finished(run, wish.chain, wish.mode)  # with its plugins, which may have formats
     sink, keep = _sink(files, output, wish)
-    stream = _stream(found, files, wish, keep)
+    stream = event_stream(files, found.inputs, keep, found.about.table, wish.columns, wish.tree)
     tensorflow()
     use_threads(found.setup.values.threads)
     with Meter("events") as meter:
@@ -107,27 +106,6 @@ def _sink(files: Sequence[Path], output: Path | None, wish: Wish) -> tuple[Sink,
     return (lambda predictions: entry.function(output, predictions)), keep
 
 
-def _stream(found: Finished, files: Sequence[Path], wish: Wish, keep: Sequence[str]) -> Stream:
-    """Open the events, and compare them with those of the training."""
-    tables = [kind_of(path) is not None for path in files]
-    if all(tables):
-        return table_stream(files, found.inputs, keep, _mapped(found, wish), wish.tree)
-    if any(tables):
-        kinds = ", ".join(READERS)
-        raise RecipeError(f"EVENTS: expected all of them in HDF5, or all in tables: {kinds}")
-    if wish.columns is not None or wish.tree is not None:
-        option = "columns" if wish.columns is not None else "tree"
-        raise RecipeError(f"--{option}: {files[0]} is no table")
-    return hdf5_stream(files, found.inputs, keep)
-
-
-def _mapped(found: Finished, wish: Wish) -> Mapped | None:
-    """Say how branches become columns: as asked for, else as in the import of the training."""
-    if wish.columns is not None:
-        return of_recipe(wish.columns)
-    return None if found.about.table is None else of_settings(found.about.table)
-
-
 def _blocks(
     found: Finished, stream: Stream, keep: Sequence[str]
 ) -> Iterator[list[tuple[Column, Array]]]:
@@ -152,8 +130,8 @@ def _batches(found: Finished, stream: Stream) -> Iterator[tuple[Columns, Columns
     start, pipelines = 0, found.setup.pipelines
     if not stream.events:
         after = found.inputs | {name: each.column for name, each in pipelines.items()}
-        zeros = {name: np.zeros((1, *_sizes(after[name])), np.float32) for name in found.inputs}
-        yield zeros, {n: np.zeros((1, *_sizes(c)), c.dtype) for n, c in stream.columns.items()}
+        zeros = {name: np.zeros((1, *after[name].lengths), np.float32) for name in found.inputs}
+        yield zeros, {n: np.zeros((1, *c.lengths), c.dtype) for n, c in stream.columns.items()}
     for raw in batches(stream.blocks(), EVALUATION_BATCH):
         events = start + np.arange(_length(raw))
         inputs = {}
@@ -182,10 +160,6 @@ def _written(
 def _alone(column: Column, others: Sequence[str]) -> Column:
     """Describe a column that is copied, perhaps without its mask."""
     return column if column.mask in others else replace(column, mask="")
-
-
-def _sizes(column: Column) -> tuple[int, ...]:
-    return tuple(size or 0 for size in column.sizes)
 
 
 def _length(block: Columns) -> int:

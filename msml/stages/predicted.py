@@ -1,25 +1,38 @@
 """What models give as columns that anyone can read: names of the recipe, units of the file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 
-from msml.data.events import Columns
-from msml.data.kinematics import Array
+from msml.data.dataset import zeroed
 from msml.data.schema import Column
 from msml.data.transforms import Pipeline
 from msml.recipe.expand import CALIBRATED, PREDICTION, PROBABILITIES, TaskSpec
 from msml.registry import losses
 from msml.stages.finished import Finished
-from msml.training.measure import Outputs
+from msml.tensors import Values, as_type, functions, sigmoid, softmax
 
 REAL = "real"
 """Name, of a task with `each`, of which objects are real."""
 
 
+def origin(name: str, names: Collection[str]) -> str | None:
+    """Name the column that another one of `predicted` is a function of; None where there is none.
+
+    Args:
+        name: The column.
+        names: All of them.
+    """
+    before, _, last = name.rpartition(".")
+    if last in (PROBABILITIES, CALIBRATED):
+        return before
+    prediction = f"{name}.{PREDICTION}"
+    return prediction if prediction in names else None
+
+
 def predicted(
-    found: Finished, outputs: Mapping[str, Outputs], inputs: Columns
-) -> Iterator[tuple[Column, Array]]:
+    found: Finished, outputs: Mapping[str, Mapping[str, Values]], inputs: Mapping[str, Values]
+) -> Iterator[tuple[Column, Values]]:
     """Yield each column that is made of the outputs of all tasks, with its description.
 
     `task` is what the task's loss sees: logits of a classification; of anything else the estimate
@@ -32,22 +45,22 @@ def predicted(
 
     Args:
         found: The chain.
-        outputs: Of the models, by task and name.
+        outputs: Of the models, by task and name: arrays, or tensors for an exported chain.
         inputs: The transformed columns that they saw.
     """
     for task, named in outputs.items():
         spec = found.setup.tasks[task]
-        real = inputs[spec.real] != 0 if spec.real else None
+        real = as_type(inputs[spec.real], "bool") if spec.real else None
         for name, output in named.items():
             if name != spec.output:
                 yield _plain(f"{task}.{name}", output, f"output '{name}' of the task '{task}'")
         for column, array in _seen(found, spec, named[spec.output]):
-            yield column, array if real is None else _zeroed(array, real)
+            yield column, array if real is None else zeroed(array, real)
         if real is not None:
             yield _plain(f"{task}.{REAL}", real, f"which objects of '{spec.each}' are real")
 
 
-def _seen(found: Finished, spec: TaskSpec, output: Array) -> Iterator[tuple[Column, Array]]:
+def _seen(found: Finished, spec: TaskSpec, output: Values) -> Iterator[tuple[Column, Values]]:
     """Yield what is made of the output that a task's loss sees."""
     facts = losses.get(spec.loss).facts
     target, pipeline = found.about.columns[spec.target], found.setup.pipelines.get(spec.target)
@@ -65,7 +78,7 @@ def _seen(found: Finished, spec: TaskSpec, output: Array) -> Iterator[tuple[Colu
             yield _plain(f"{spec.name}.{CALIBRATED}", share, text, names, ("1",))
         return
     point = facts.get("point")
-    estimate = output if point is None else np.asarray(point(output, **spec.loss_args))
+    estimate = output if point is None else point(output, **spec.loss_args)
     estimates = point is not None or "output" not in facts
     physical = _physical(estimate, target, pipeline) if estimates else output
     if estimates:
@@ -77,32 +90,23 @@ def _seen(found: Finished, spec: TaskSpec, output: Array) -> Iterator[tuple[Colu
         yield _plain(name, output, text)
 
 
-def _probabilities(logits: Array, exclusive: bool) -> Array:
+def _probabilities(logits: Values, exclusive: bool) -> Values:
     """Turn logits into probabilities, float32; in float64, whose last digits do not show."""
-    from scipy.special import expit, softmax
-
-    exact = np.asarray(logits, np.float64)
-    return np.asarray(softmax(exact, axis=-1) if exclusive else expit(exact), np.float32)
+    exact = as_type(logits, "float64")
+    return as_type(softmax(exact) if exclusive else sigmoid(exact), "float32")
 
 
-def _physical(estimate: Array, target: Column, pipeline: Pipeline | None) -> Array:
+def _physical(estimate: Values, target: Column, pipeline: Pipeline | None) -> Values:
     """Undo the transforms of the target."""
     if pipeline is None:
         return _like(estimate, target)
-    shape = (len(estimate), *(size or 0 for size in pipeline.column.sizes))
     with np.errstate(over="ignore"):
-        return pipeline.inverse(np.reshape(estimate, shape))
+        return pipeline.inverse(_like(estimate, pipeline.column))
 
 
-def _like(array: Array, target: Column) -> Array:
+def _like(array: Values, target: Column) -> Values:
     """Give predictions of one number an event, or an object, the shape of the target."""
-    return np.reshape(array, (len(array), *(size or 0 for size in target.sizes)))
-
-
-def _zeroed(array: Array, real: Array) -> Array:
-    """Put 0 for what is no object."""
-    wide = real.reshape(*real.shape, *(1,) * (array.ndim - real.ndim))
-    return np.where(wide, array, np.zeros((), array.dtype))
+    return functions(array).reshape(array, (-1, *target.lengths))
 
 
 def _class_names(spec: TaskSpec, pipeline: Pipeline | None) -> Iterator[str]:
@@ -114,11 +118,11 @@ def _class_names(spec: TaskSpec, pipeline: Pipeline | None) -> Iterator[str]:
 
 def _plain(
     name: str,
-    array: Array,
+    array: Values,
     description: str,
     components: tuple[str, ...] = (),
     units: tuple[str, ...] = (),
-) -> tuple[Column, Array]:
+) -> tuple[Column, Values]:
     """Describe a column of which only the shape is known, and perhaps its last axis."""
     sizes = array.shape[1:]
     axes = tuple(f"axis {number}" for number in range(1, len(sizes) + 1))
@@ -127,7 +131,7 @@ def _plain(
     return Column(name, str(array.dtype), axes, sizes, components, units, description), array
 
 
-def _as_target(name: str, target: Column, array: Array, description: str) -> Column:
+def _as_target(name: str, target: Column, array: Values, description: str) -> Column:
     """Describe a column as a target."""
     about = (target.axes, array.shape[1:], target.components, target.units)
     return Column(name, str(array.dtype), *about, description)

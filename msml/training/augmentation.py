@@ -18,6 +18,7 @@ from msml.ensemble import View
 from msml.errors import RecipeError
 from msml.recipe.schema import Align
 from msml.recipe.schema_training import Augment
+from msml.tensors import parts
 from msml.training.environment import tensorflow
 from msml.training.epoch import Batch, Step, Tensor
 
@@ -59,24 +60,25 @@ class Momenta:
 
     def components(self, column: Tensor) -> dict[str, Tensor]:
         """What moves of the momenta of events, in physical units, each `(events, ...)`."""
-        parts = tensorflow().unstack(column, axis=-1)
+        numbers = parts(column)
         return {
-            name: (parts[place] - self.offset[name]) / self.scale[name]
+            name: (numbers[place] - self.offset[name]) / self.scale[name]
             for name, place in self.places.items()
         }
 
     def moved(self, column: Tensor, motion: Motion) -> Tensor:
         """Move the momenta of events, `(events, ..., components)`."""
-        tf = tensorflow()
-        parts, before = tf.unstack(column, axis=-1), self.components(column)
-        motion = _spread(motion, len(parts[0].shape) - 1)
+        from keras import ops
+
+        numbers, before = parts(column), self.components(column)
+        motion = _spread(motion, len(numbers[0].shape) - 1)
         for name, value in (_turned(before, motion) | _mirrored(before, motion)).items():
-            parts[self.places[name]] = value * self.scale[name] + self.offset[name]
-        found = tf.stack(parts, axis=-1)
+            numbers[self.places[name]] = value * self.scale[name] + self.offset[name]
+        found = ops.stack(numbers, axis=-1)
         if self.missing is None:
             return found
-        absent = tf.reduce_all(column == self.missing, axis=-1, keepdims=True)
-        return tf.where(absent, column, found)
+        absent = ops.all(ops.equal(column, self.missing), axis=-1, keepdims=True)
+        return ops.where(absent, column, found)
 
 
 def momenta(
@@ -94,18 +96,27 @@ def aligned(
     # Else what is left over after whole vectors of the processor has other last digits.
     rows = np.minimum(np.arange(-(-events // _VECTORS) * _VECTORS), events - 1)
     batch = {n: tf.convert_to_tensor(columns[n][rows]) for n in known if n in columns}
+    turned = {name: each.numpy()[:events] for name, each in orient(batch, settings, known).items()}
+    return {**columns, **turned}
+
+
+def orient(
+    batch: Mapping[str, Tensor], settings: Align, known: Mapping[str, Momenta]
+) -> dict[str, Tensor]:
+    """Turn a batch as `aligned` does."""
+    from keras import ops
+
     about = {key: known[name].components(batch[name]) for key, name in settings.references.items()}
-    angles = {key: _angle(parts) for key, parts in about.items()}
-    one = tf.ones_like(angles["to"])
-    above = tf.sin(angles["above"] - angles["to"]) if "above" in angles else one
+    angles = {key: _angle(found) for key, found in about.items()}
+    one = ops.ones_like(angles["to"])
+    above = ops.sin(angles["above"] - angles["to"]) if "above" in angles else one
     forward = one
     if "forward" in about:
-        parts = about["forward"]
-        forward = parts["eta"] if "eta" in parts else parts["pz"]
-    mirror = tf.where(above < 0, -one, one)
-    motion = Motion(-mirror * angles["to"], mirror, tf.where(forward < 0, -one, one))
-    turned = {name: each.numpy()[:events] for name, each in move(batch, known, motion).items()}
-    return {**columns, **turned}
+        found = about["forward"]
+        forward = found["eta"] if "eta" in found else found["pz"]
+    mirror = ops.where(above < 0, -one, one)
+    motion = Motion(-mirror * angles["to"], mirror, ops.where(forward < 0, -one, one))
+    return move(batch, known, motion)
 
 
 def augmented(
@@ -128,7 +139,7 @@ def augmented(
     calls = keras.Variable(0, dtype="int64", trainable=False, name="draws")
 
     def moving(batch: Batch, *others: Batch) -> Tensor:
-        events = _events(batch) // len(seeds)
+        events = tf.shape(next(iter(batch.values())))[0] // len(seeds)
         count = calls.value
         numbers = [
             tf.random.stateless_uniform([events, 3], tf.stack([tf.cast(seed, tf.int64), count]))
@@ -156,7 +167,7 @@ def views(settings: Augment, known: Mapping[str, Momenta]) -> list[View]:
     """Make functions from a batch to its moved copies at test, the first of which is itself."""
 
     def view(motion: tuple[float, float, float]) -> View:
-        return lambda batch: move(batch, known, fixed(motion, _events(batch)))
+        return lambda batch: move(batch, known, fixed(motion))
 
     return [dict, *(view(motion) for motion in copies(settings)[1:])]
 
@@ -171,10 +182,11 @@ def copies(settings: Augment) -> list[tuple[float, float, float]]:
     return [(angle, phi, eta) for angle in angles for phi in mirrored[0] for eta in mirrored[1]]
 
 
-def fixed(motion: tuple[float, float, float], events: Tensor) -> Motion:
+def fixed(motion: tuple[float, float, float]) -> Motion:
     """Let the same happen to all events."""
-    tf = tensorflow()
-    return Motion(*(tf.fill([events], value) for value in motion))
+    from keras import ops
+
+    return Motion(*(ops.convert_to_tensor([value], "float32") for value in motion))
 
 
 def move(
@@ -183,10 +195,6 @@ def move(
     """Move all momenta of a batch."""
     moved = {name: each.moved(batch[name], motion) for name, each in known.items() if name in batch}
     return {**batch, **moved}
-
-
-def _events(batch: Mapping[str, Tensor]) -> Tensor:
-    return tensorflow().shape(next(iter(batch.values())))[0]
 
 
 def momenta_of(column: Column, pipeline: Pipeline | None) -> Momenta:
@@ -222,26 +230,30 @@ def momenta_of(column: Column, pipeline: Pipeline | None) -> Momenta:
     return Momenta(places, scale, shift, missing)
 
 
-def _angle(parts: Mapping[str, Tensor]) -> Tensor:
-    return parts["phi"] if "phi" in parts else tensorflow().atan2(parts["py"], parts["px"])
+def _angle(known: Mapping[str, Tensor]) -> Tensor:
+    from keras import ops
+
+    return known["phi"] if "phi" in known else ops.arctan2(known["py"], known["px"])
 
 
-def _turned(parts: Mapping[str, Tensor], motion: Motion) -> dict[str, Tensor]:
-    tf = tensorflow()
-    if "phi" in parts:
-        turned = motion.phi * parts["phi"] + motion.angle
-        return {"phi": tf.math.floormod(turned + pi, 2 * pi) - pi}
-    sine, cosine = tf.sin(motion.angle), tf.cos(motion.angle)
-    x, y = parts["px"], motion.phi * parts["py"]
+def _turned(known: Mapping[str, Tensor], motion: Motion) -> dict[str, Tensor]:
+    from keras import ops
+
+    if "phi" in known:
+        turned = motion.phi * known["phi"] + motion.angle
+        return {"phi": ops.mod(turned + pi, 2 * pi) - pi}
+    sine, cosine = ops.sin(motion.angle), ops.cos(motion.angle)
+    x, y = known["px"], motion.phi * known["py"]
     return {"px": cosine * x - sine * y, "py": sine * x + cosine * y}
 
 
-def _mirrored(parts: Mapping[str, Tensor], motion: Motion) -> dict[str, Tensor]:
-    return {name: motion.eta * parts[name] for name in ("eta", "pz") if name in parts}
+def _mirrored(known: Mapping[str, Tensor], motion: Motion) -> dict[str, Tensor]:
+    return {name: motion.eta * known[name] for name in ("eta", "pz") if name in known}
 
 
 def _spread(motion: Motion, axes: int) -> Motion:
     """Give what happens to events as many axes as their objects have."""
-    tf = tensorflow()
+    from keras import ops
+
     shape = [-1, *[1] * axes]
-    return Motion(*(tf.reshape(each, shape) for each in (motion.angle, motion.phi, motion.eta)))
+    return Motion(*(ops.reshape(each, shape) for each in (motion.angle, motion.phi, motion.eta)))

@@ -122,9 +122,9 @@ def test_copies_at_test(events):
     found = copies(settings)
     assert found == [(a, p, e) for a in (0, np.pi) for p in (1, -1) for e in (1, -1)]
     raw, batch, known, _ = prepared(events, "plain", settings)
-    same = move(batch, known, fixed(found[0], EVENTS))["tau"].numpy()
+    same = move(batch, known, fixed(found[0]))["tau"].numpy()
     assert same == pytest.approx(raw["tau"], abs=1e-5)
-    turned = move(batch, known, fixed((np.pi, 1.0, -1.0), EVENTS))["tau"].numpy()
+    turned = move(batch, known, fixed((np.pi, 1.0, -1.0)))["tau"].numpy()
     assert turned[:, 1] == pytest.approx(-raw["tau"][:, 1])
     assert np.cos(turned[:, 2] - raw["tau"][:, 2]) == pytest.approx(np.full(EVENTS, -1), abs=1e-5)
 

@@ -12,6 +12,7 @@ from msml.data.transforms.step import Learn, Numbers, State, Step
 from msml.domains import Whole
 from msml.errors import RecipeError
 from msml.registry import transforms
+from msml.tensors import Values, as_type, functions, is_tensor
 
 
 def _values(numbers: Numbers, column: Column, **_: Any) -> State:
@@ -70,15 +71,16 @@ def one_hot(column: Column, learn: Learn, *, values: Sequence[Whole] | None = No
         dtype="float32",
     )
 
-    def forward(array: Array) -> Array:
+    def forward(array: Values) -> Values:
         places = _numbered(array, known, np.nan)[..., None]
-        chosen = (places == np.arange(len(known))).astype(np.float32)
-        return np.where(np.isnan(places), np.float32(np.nan), chosen)
+        xp = functions(places)
+        chosen = as_type(xp.equal(places, np.arange(len(known), dtype=np.float64)), "float32")
+        return xp.where(xp.isnan(places), np.float32(np.nan), chosen)
 
     return Step(
         forward,
         after,
-        lambda array: _of_numbers(np.argmax(array, axis=-1), known),
+        lambda array: _of_numbers(functions(array).argmax(array, axis=-1), known),
         refusal=f"is none of {_listed(known)}",
     )
 
@@ -92,19 +94,27 @@ def _known(column: Column, learn: Learn, values: Sequence[int] | None) -> Array:
     return known
 
 
-def _numbered(array: Array, known: Array, otherwise: float) -> Array:
+def _numbered(array: Values, known: Array, otherwise: float) -> Values:
     """Number values by their place among the known ones."""
+    if is_tensor(array):
+        exact, xp = as_type(array, "float64"), functions(array)
+        places = xp.full_like(exact, otherwise)
+        for place, value in enumerate(known):
+            places = xp.where(xp.equal(exact, float(value)), float(place), places)
+        return places
     order = np.argsort(known)
     place = np.minimum(np.searchsorted(known[order], array), len(known) - 1)
     found = order[place]
     return np.where(known[found] == array, found.astype(np.float64), otherwise)
 
 
-def _of_numbers(array: Array, known: Array) -> Array:
+def _of_numbers(array: Values, known: Array) -> Values:
     """Undo `_numbered`; NaN for one category more."""
-    places = np.rint(array).astype(int)
-    inside = (places >= 0) & (places < len(known))
-    return np.where(inside, known[np.where(inside, places, 0)].astype(np.float64), np.nan)
+    xp = functions(array)
+    places = as_type(xp.rint(array), "int64")
+    inside = xp.logical_and(places >= 0, places < len(known))
+    values = xp.take(known.astype(np.float64), xp.where(inside, places, 0), axis=0)
+    return xp.where(inside, values, np.nan)
 
 
 def _listed(known: Array) -> str:

@@ -5,14 +5,14 @@ from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from msml.data.kinematics import Array, pt_eta_phi_m, px_py_pz_e
+from msml.data.kinematics import pt_eta_phi_m, px_py_pz_e
 from msml.data.schema import PT_ETA_PHI_M, Column
 from msml.data.transforms.step import Learn, Step, floating, positions, renamed
 from msml.domains import Natural
 from msml.errors import RecipeError
 from msml.registry import transforms
+from msml.tensors import Values, as_type, functions, parts
 
 Item = TypeVar("Item")
 
@@ -20,7 +20,7 @@ PT_OFFSET = 0.1  # GeV, keeps the logarithm of a vanishing pt finite
 LOG_PT_LIMIT = 7.0  # 1096.5 GeV, and -0.099 GeV at the other end
 
 
-def log_pt(column: Array) -> npt.NDArray[np.float32]:
+def log_pt(column: Values) -> Values:
     """Replace pt, the first component of the last axis, by log(0.1 + pt/GeV).
 
     Args:
@@ -32,16 +32,18 @@ def log_pt(column: Array) -> npt.NDArray[np.float32]:
     Source:
         Paper, section 4.2.
     """
-    transformed = np.array(column, np.float32)
-    transformed[..., 0] = np.log(np.float32(PT_OFFSET) + transformed[..., 0])
-    return transformed
+    values = as_type(column, "float32")
+    pt = values[..., :1]
+    xp = functions(pt)
+    return xp.concatenate([xp.log(pt + np.float32(PT_OFFSET)), values[..., 1:]], axis=-1)
 
 
-def _exp_pt(values: Array) -> Array:
+def _exp_pt(values: Values) -> Values:
     """Undo `log_pt`, in float64."""
-    back = np.array(values, np.float64)
-    back[..., 0] = np.exp(back[..., 0]) - PT_OFFSET
-    return back
+    exact = as_type(values, "float64")
+    log = exact[..., :1]
+    xp = functions(log)
+    return xp.concatenate([xp.exp(log) - PT_OFFSET, exact[..., 1:]], axis=-1)
 
 
 @transforms.register("log_pt")
@@ -74,9 +76,9 @@ def sin_cos(
             dtype="float32",
         )
         return Step(
-            lambda values: np.stack([np.sin(floating(values)), np.cos(floating(values))], axis=-1),
+            lambda values: _stacked(_sine_cosine(floating(values))),
             after,
-            lambda values: np.arctan2(values[..., 0], values[..., 1]),
+            lambda values: functions(values).arctan2(values[..., 0], values[..., 1]),
         )
     if not column.sizes:
         raise RecipeError(f"'{column.name}' has no components")
@@ -91,20 +93,19 @@ def sin_cos(
         dtype="float32",
     )
 
-    def forward(values: Array) -> Array:
-        parts = list(np.moveaxis(floating(values), -1, 0))
-        return np.stack(_each(parts, angles, lambda angle: (np.sin(angle), np.cos(angle))), axis=-1)
+    def forward(values: Values) -> Values:
+        return _stacked(_each(parts(floating(values)), angles, _sine_cosine))
 
-    def inverse(values: Array) -> Array:
-        back, place = [], 0
+    def inverse(values: Values) -> Values:
+        xp, back, place = functions(values), [], 0
         for number in range(len(names)):
             if number in angles:
-                back.append(np.arctan2(values[..., place], values[..., place + 1]))
+                back.append(xp.arctan2(values[..., place], values[..., place + 1]))
                 place += 1
             else:
                 back.append(values[..., place])
             place += 1
-        return np.stack(back, axis=-1)
+        return _stacked(back)
 
     return Step(forward, after, inverse)
 
@@ -120,27 +121,31 @@ def cartesian(column: Column, learn: Learn) -> Step:
         raise RecipeError(f"'cartesian' wants {wanted}; '{column.name}' has {_listed(column)}")
     after = _as_cartesian(column, width)
 
-    def massive(values: Array) -> Array:
-        return np.concatenate([values, np.zeros_like(values[..., :1])], axis=-1)
+    def massive(values: Values) -> Values:
+        xp = functions(values)
+        return xp.concatenate([values, xp.zeros_like(values[..., :1])], axis=-1)
 
     if width == 4:
         return Step(px_py_pz_e, after, pt_eta_phi_m)
 
-    def inverse(values: Array) -> Array:
-        energy = np.sqrt(np.sum(np.asarray(values, np.float64) ** 2, axis=-1, keepdims=True))
-        return pt_eta_phi_m(np.concatenate([values, energy], axis=-1))[..., :3]
+    def inverse(values: Values) -> Values:
+        xp, exact = functions(values), as_type(values, "float64")
+        energy = xp.sqrt(xp.sum(exact**2, axis=-1, keepdims=True))
+        return pt_eta_phi_m(xp.concatenate([exact, energy], axis=-1))[..., :3]
 
     return Step(lambda values: px_py_pz_e(massive(values))[..., :3], after, inverse)
 
 
 def _in_the_plane(column: Column) -> Step:
-    def forward(values: Array) -> Array:
-        pt, phi = np.moveaxis(np.asarray(values, np.float64), -1, 0)
-        return np.stack([pt * np.cos(phi), pt * np.sin(phi)], axis=-1)
+    def forward(values: Values) -> Values:
+        pt, phi = parts(as_type(values, "float64"))
+        xp = functions(pt)
+        return _stacked([pt * xp.cos(phi), pt * xp.sin(phi)])
 
-    def inverse(values: Array) -> Array:
-        px, py = np.moveaxis(np.asarray(values, np.float64), -1, 0)
-        return np.stack([np.hypot(px, py), np.arctan2(py, px)], axis=-1)
+    def inverse(values: Values) -> Values:
+        px, py = parts(as_type(values, "float64"))
+        xp = functions(px)
+        return _stacked([xp.hypot(px, py), xp.arctan2(py, px)])
 
     return Step(forward, _as_cartesian(column, 2), inverse)
 
@@ -148,6 +153,15 @@ def _in_the_plane(column: Column) -> Step:
 def _as_cartesian(column: Column, width: int) -> Column:
     components = ("px", "py", "pz", "E")[:width]
     return replace(column, components=components, units=column.units[:1] * width, dtype="float32")
+
+
+def _sine_cosine(angle: Values) -> tuple[Values, Values]:
+    xp = functions(angle)
+    return xp.sin(angle), xp.cos(angle)
+
+
+def _stacked(numbers: Sequence[Values]) -> Values:
+    return functions(numbers[0]).stack(numbers, axis=-1)
 
 
 def _each(

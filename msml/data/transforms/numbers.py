@@ -11,6 +11,7 @@ from msml.data.transforms.step import Learn, Numbers, State, Step, on, positions
 from msml.domains import Finite, Natural, Positive
 from msml.errors import RecipeError
 from msml.registry import transforms
+from msml.tensors import Values, functions
 
 Components = Sequence[str | Natural]
 
@@ -56,11 +57,11 @@ def standardise(column: Column, learn: Learn, *, components: Components | None =
         mean, deviation = (np.asarray(learn()[key]) for key in ("mean", "deviation"))
         return (mean, deviation) if len(mean) == 1 else (mean[places], deviation[places])
 
-    def forward(values: Array) -> Array:
+    def forward(values: Values) -> Values:
         mean, deviation = constants()
         return (values - mean) / deviation
 
-    def inverse(values: Array) -> Array:
+    def inverse(values: Values) -> Values:
         mean, deviation = constants()
         return values * deviation + mean
 
@@ -75,9 +76,9 @@ def log(
     """Take the natural logarithm of each number plus `offset`, in the column's unit."""
     places = positions(column, components)
     return Step(
-        on(places, column, lambda values: np.log(values + offset)),
+        on(places, column, lambda values: functions(values).log(values + offset)),
         renamed(column, places, "log", "1"),
-        on(places, column, lambda values: np.exp(values) - offset),
+        on(places, column, lambda values: functions(values).exp(values) - offset),
         refusal=f"is not above {0.0 - offset:g}",
         by_place=True,
     )
@@ -89,12 +90,17 @@ def signed_log(
 ) -> Step:
     """Take sign(x) log(1 + |x|/scale), with `scale` in the column's unit."""
     places = positions(column, components)
-    return Step(
-        on(places, column, lambda values: np.sign(values) * np.log1p(np.abs(values) / scale)),
-        renamed(column, places, "log", "1"),
-        on(places, column, lambda values: np.sign(values) * np.expm1(np.abs(values)) * scale),
-        by_place=True,
-    )
+
+    def forward(values: Values) -> Values:
+        xp = functions(values)
+        return xp.sign(values) * xp.log1p(xp.abs(values) / scale)
+
+    def inverse(values: Values) -> Values:
+        xp = functions(values)
+        return xp.sign(values) * xp.expm1(xp.abs(values)) * scale
+
+    after = renamed(column, places, "log", "1")
+    return Step(on(places, column, forward), after, on(places, column, inverse), by_place=True)
 
 
 @transforms.register("clip")
@@ -112,7 +118,8 @@ def clip(
     if low is not None and high is not None and not low < high:
         raise RecipeError(f"low: expected a number below {high:g}, got {low:g}")
     places = positions(column, components)
-    clipped = on(places, column, lambda values: np.clip(values, low, high))
+    least, most = -np.inf if low is None else low, np.inf if high is None else high
+    clipped = on(places, column, lambda values: functions(values).clip(values, least, most))
     return Step(clipped, column, by_place=True)
 
 
@@ -137,9 +144,10 @@ def fill_missing(
     """Put a number, or the mean of train, in the place of NaN; the inverse changes nothing."""
     places = positions(column, components)
 
-    def forward(values: Array) -> Array:
+    def forward(values: Values) -> Values:
         number = np.asarray(learn()["mean"] if value == "mean" else [value])
         number = number if len(number) == 1 else number[places]
-        return np.where(np.isnan(values), number, values)
+        xp = functions(values)
+        return xp.where(xp.isnan(values), number, values)
 
     return Step(on(places, column, forward), column, by_place=True)

@@ -9,14 +9,16 @@ import numpy as np
 from msml.data.kinematics import Array
 from msml.data.schema import Column
 from msml.errors import RecipeError, nearest
+from msml.tensors import Values, as_type, functions, is_tensor, parts, with_parts
 
 State = Mapping[str, Any]
 Learn = Callable[[], State]
 Numbers = Iterator[Array]
-Function = Callable[[Array], Array]
+Function = Callable[[Values], Values]
+"""Of arrays; of tensors too, which an exported chain computes with: see `msml.tensors`."""
 
 
-def unchanged(values: Array) -> Array:
+def unchanged(values: Values) -> Values:
     """Return the values."""
     return values
 
@@ -68,8 +70,13 @@ def positions(column: Column, components: Sequence[str | int] | None) -> list[in
     return found
 
 
-def floating(values: Array) -> Array:
-    """Make whole numbers, booleans and float16 at least float32, which functions then keep to."""
+def floating(values: Values) -> Values:
+    """Make whole numbers, booleans and float16 at least float32, which functions then keep to.
+
+    Tensors become float64: of them it is what an exported file has, and nobody's memory.
+    """
+    if is_tensor(values):
+        return as_type(values, "float64")
     return np.asarray(values, np.result_type(values, np.float32))
 
 
@@ -78,7 +85,11 @@ def on(places: Sequence[int], column: Column, function: Function) -> Function:
     if not column.sizes or len(places) == column.sizes[-1]:
         return lambda values: function(floating(values))
 
-    def some(values: Array) -> Array:
+    def some(values: Values) -> Values:
+        if is_tensor(values):
+            whole = floating(values)
+            some = functions(whole).stack([parts(whole)[place] for place in places], axis=-1)
+            return with_parts(whole, places, function(some))
         changed = floating(values).copy()
         changed[..., places] = function(changed[..., places])
         return changed

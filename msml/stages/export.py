@@ -1,0 +1,308 @@
+"""Export: a chain of a run as one Keras model and one ONNX file, which say the same."""
+
+import importlib
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from msml.data.described import paths
+from msml.data.events import Columns, describe
+from msml.data.kinematics import Array
+from msml.data.schema import Column
+from msml.data.source import event_source
+from msml.data.splits import divide, outside
+from msml.data.stream import Stream, batches, hdf5_stream
+from msml.errors import DataError, DisagreementError, RecipeError, ends
+from msml.files import atomic_folder, fingerprint
+from msml.progress import Meter
+from msml.recipe.expand import chain_name
+from msml.registry import load_plugins
+from msml.runs import layout
+from msml.runs.columns import column_of
+from msml.runs.directory import kept_recipe, read_json, write_json
+from msml.runs.manifest import git_state, versions
+from msml.stages import onnx_file
+from msml.stages.agreement import TOLERANCE, Agreement, Worst
+from msml.stages.finished import Finished, finished
+from msml.stages.reading import event_stream
+from msml.stages.whole import Whole, followers, networks_of, traced, whole
+from msml.training.environment import tensorflow
+from msml.training.measure import EVALUATION_BATCH
+
+KERAS, ONNX, ABOUT = "chain.keras", "chain.onnx", "chain.json"
+"""The files of an exported chain."""
+
+_CHECKED = 10_000  # events of test, at most
+_FORMAT = 1
+_LONGEST = 200  # letters of a message of Keras
+_METER = "check"
+_OWN = "msml."
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An exported chain, or one that was checked again.
+
+    Attributes:
+        inputs: Names of the columns that it needs.
+        outputs: Names of what it gives.
+        events: How many events both files were compared on.
+        worst: The number that differs most.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    events: int
+    worst: Worst
+
+
+def export(
+    run: Path,
+    output: Path,
+    chain: str | None = None,
+    mode: str | None = None,
+    tolerance: float = TOLERANCE,
+) -> Exported:
+    """Write the result of a run as a Keras model and an ONNX file, with a description.
+
+    Both see the columns of event files, in physical units, and give what `msml predict` writes.
+    They are compared on events of test, 10,000 at most, and kept only if they agree.
+
+    Args:
+        run: The run's folder.
+        output: The folder to make.
+        chain: Names of the candidates, joined by `+`; the chosen ones where None.
+        mode: How they were trained; the last of the recipe's modes where None.
+        tolerance: Largest difference, in units of 1 and an output's spread.
+
+    Raises:
+        RecipeError: The run or an option makes no sense, a package is not installed, or a part of
+            the chain has no form in Keras's files or ONNX.
+        IncompleteError: The run is not done.
+        DataError: The folder exists or cannot be written, or the events of the run are gone.
+        DisagreementError: The two files do not agree.
+    """
+    packages = onnx_file.packages()
+    with atomic_folder(output) as folder:
+        found = finished(run, chain, mode, precision="float32")
+        tensorflow()
+        made = whole(found)
+        about = _about(found, made, packages)
+        _save(made, folder / KERAS)
+        onnx_file.write(folder / ONNX, made, about, networks_of(found))
+        rows, blocks = _test(found, made)
+        read = replace(made, model=_load(folder / KERAS))
+        compared = _compared(folder / ONNX, read, blocks)
+        result = _agreed(compared, made, output, rows, tolerance)
+        write_json(folder / ABOUT, {**about, "check": {"split": "test", **asdict(result)}})
+    return result
+
+
+def check(
+    folder: Path,
+    files: Sequence[Path],
+    columns: str | None = None,
+    tree: str | None = None,
+    plugins: Sequence[Path] = (),
+    tolerance: float = TOLERANCE,
+) -> Exported:
+    """Compare the two files of an exported chain on any events.
+
+    Args:
+        folder: What `export` made.
+        files: Events; this and the rest as of `event_stream`.
+        columns: How tables become columns.
+        tree: ROOT: name of the tree.
+        plugins: Files with layers of the chain.
+        tolerance: As of `export`.
+
+    Raises:
+        RecipeError: An option makes no sense, or a package is not installed.
+        DataError: A file is missing, damaged, or of other columns than the chain was trained on.
+        DisagreementError: The two files do not agree.
+    """
+    onnx_file.packages()
+    about, made = _read(folder, plugins)
+    stream = event_stream(files, made.inputs, (), about["table"], columns, tree)
+    with Meter("events") as meter:
+        meter.add(_METER, stream.events)
+        compared = _compared(folder / ONNX, made, stream.blocks(), meter)
+    return _agreed(compared, made, folder, np.arange(compared.events), tolerance)
+
+
+def load(folder: Path, plugins: Sequence[Path] = ()) -> Any:
+    """Load the Keras model of an exported chain, with the layers that it needs.
+
+    Args:
+        folder: What `export` made.
+        plugins: Files with layers of the chain.
+
+    Returns:
+        A `keras.Model` of columns by name; it gives predictions by name.
+
+    Raises:
+        DataError: A file is missing or damaged.
+    """
+    return _read(folder, plugins)[1].model
+
+
+def _about(found: Finished, made: Whole, packages: Mapping[str, str]) -> dict[str, Any]:
+    """Describe an exported chain."""
+    run, environment = found.setup.directory.path, found.setup.environment
+    recipe, manifest = kept_recipe(run), read_json(layout.manifest(run), "sessions", "data")
+    trained = manifest["sessions"][-1]
+    return {
+        "format": _FORMAT,
+        "name": recipe.values.name,
+        "run": run.name,
+        "recipe_sha256": fingerprint(recipe.plain()),
+        "events_sha256": manifest["data"]["sha256"],
+        "chain": chain_name(found.chosen),
+        "mode": found.mode,
+        "opset": onnx_file.OPSET,
+        "inputs": {name: _described(column) for name, column in made.inputs.items()},
+        "outputs": {name: _described(column) for name, column in made.outputs.items()},
+        "trained": {"versions": trained["versions"], "git": trained.get("git")},
+        "versions": {**versions(environment.tensorflow, environment.keras), **packages},
+        "git": git_state(Path.cwd()),
+        "layers": _layer_modules(made.model),
+        "plugins": [Path(name).name for name in recipe.values.plugins],
+        "table": found.about.table,
+    }
+
+
+def _described(column: Column) -> dict[str, Any]:
+    """Describe a column in JSON, its shape with the axis of events."""
+    return {**asdict(column), "shape": [onnx_file.EVENTS, *column.lengths]}
+
+
+def _layer_modules(model: Any) -> list[str]:
+    """Name the modules whose layers a Keras file needs."""
+    inner = [each for each in model.layers if hasattr(each, "layers")]
+    own = {type(each).__module__ for each in model.layers} | {
+        module for each in inner for module in _layer_modules(each)
+    }
+    return sorted(module for module in own if not module.startswith("keras."))
+
+
+def _save(made: Whole, path: Path) -> None:
+    """Write the Keras file.
+
+    Raises:
+        RecipeError: A model cannot be saved.
+    """
+    try:
+        made.model.save(path)
+    except (NotImplementedError, TypeError, ValueError) as error:
+        raise RecipeError(f"Keras cannot save the chain: {_line(error)}") from error
+
+
+def _load(path: Path) -> Any:
+    """Read a Keras file whose layers are imported.
+
+    Raises:
+        DataError: It is missing or damaged, or layers are not there.
+    """
+    import keras
+
+    if not path.exists():
+        raise DataError(f"{path}: no such file")
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        why = "no Keras file, or damaged, or with layers that are not registered for saving"
+        raise DataError(f"{path}: {why}: {_line(error)}") from error
+
+
+def _line(error: Exception) -> str:
+    return ends(" ".join(str(error).split()), _LONGEST)
+
+
+def _read(folder: Path, plugins: Sequence[Path]) -> tuple[dict[str, Any], Whole]:
+    """Read what an exported chain says of itself, and its model."""
+    path = folder / ABOUT
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; expected a folder that msml export has made")
+    about = read_json(path, "format", "inputs", "outputs", "layers", "table")
+    if about["format"] != _FORMAT:
+        raise DataError(f"{path}: of format {about['format']}, expected {_FORMAT}")
+    inputs, outputs = (
+        {name: column_of({k: v for k, v in each.items() if k != "shape"}) for name, each in given}
+        for given in (about["inputs"].items(), about["outputs"].items())
+    )
+    tensorflow()
+    for module in about["layers"]:
+        if module.startswith(_OWN):
+            importlib.import_module(module)
+    load_plugins(plugins)
+    return about, Whole(_load(folder / KERAS), inputs, outputs)
+
+
+def _test(found: Finished, made: Whole) -> tuple[Array, Iterator[Columns]]:
+    """Read events of test as the file has them; gives their rows, too."""
+    recipe, data = kept_recipe(found.setup.directory.path), found.setup.values.data
+    path = event_source(recipe)
+    file = describe(path, [*made.inputs, *data.single_columns.values()])
+    rows = outside(path, divide(data, file)["test"], found.setup.values.evaluate.hidden)
+    rows = np.sort(rows)[:_CHECKED]
+    stream = hdf5_stream(paths(path), made.inputs, ())
+    return rows, _selected(stream, rows)
+
+
+def _selected(stream: Stream, rows: Array) -> Iterator[Columns]:
+    """Yield some rows of events."""
+    start = 0
+    for block in stream.blocks():
+        length = len(next(iter(block.values())))
+        here = rows[(rows >= start) & (rows < start + length)] - start
+        if len(here):
+            yield {name: values[here] for name, values in block.items()}
+        start += length
+        if start > rows[-1]:
+            return
+
+
+def _compared(
+    path: Path, made: Whole, blocks: Iterator[Columns], meter: Meter | None = None
+) -> Agreement:
+    """Compute events with the ONNX file of a path, and with the model.
+
+    What is a function of another output, such as a probability, is compared for the same value of
+    that: an exponential, or a step of a calibration, makes much of its last digit.
+    """
+    of_onnx, of_keras, following = onnx_file.runner(path), traced(made), followers(made)
+    agreement = Agreement(made.outputs)
+    for block in batches(blocks, EVALUATION_BATCH):
+        given = {n: np.asarray(block[n], c.dtype) for n, c in made.inputs.items()}
+        outputs = dict(
+            zip(made.outputs, (x.numpy() for x in of_keras(*given.values())), strict=True)
+        )
+        found = of_onnx(given)
+        agreement.add({**outputs, **following(given, found)}, found)
+        if meter is not None:
+            meter.advance(_METER, len(next(iter(given.values()))))
+    return agreement
+
+
+def _agreed(
+    compared: Agreement, made: Whole, folder: Path, rows: Array, tolerance: float
+) -> Exported:
+    """Say how well both files agree.
+
+    Raises:
+        DataError: There was no event to compare.
+        DisagreementError: They do not.
+    """
+    worst = compared.worst()
+    if worst is None:
+        raise DataError(f"{folder}: there are no events to check it with")
+    worst = replace(worst, event=int(rows[worst.event]))
+    if not worst.difference <= tolerance:
+        raise DisagreementError(
+            f"{folder}: Keras and ONNX Runtime do not agree to {tolerance:g}: {worst}"
+        )
+    return Exported(tuple(made.inputs), tuple(made.outputs), compared.events, worst)
