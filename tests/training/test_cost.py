@@ -97,7 +97,7 @@ def test_a_time_of_any_batch_and_noise_that_stays():
     np.testing.assert_array_equal(np.array(state), before)
 
 
-@pytest.mark.parametrize("size", [1, 1000])
+@pytest.mark.parametrize("size", [1, pytest.param(1000, marks=pytest.mark.slow)])
 def test_a_larger_model_takes_longer(size):
     small, large = (
         build("mlp", [(4,)], (1,), {"units": units, "layers": 4}, 1, "float32")
