@@ -21,9 +21,7 @@ from msml.signals import stop_on_signals
 @click.option(
     "--tolerance",
     type=click.FloatRange(0, 1e-3),
-    default=1e-6,
-    show_default=True,
-    help="Largest difference, of 1 and an output's spread.",
+    help="Largest difference, of 1 and an output's spread; 1e-6, or that of the export.",
 )
 @click.option("--columns", metavar="RECIPE", help="Of the check: as of `msml predict`.")
 @click.option("--tree", metavar="NAME", help="Of the check: the tree with the events.")
@@ -36,7 +34,7 @@ def export(
     chain: str | None,
     mode: str | None,
     check: bool,
-    tolerance: float,
+    tolerance: float | None,
     columns: str | None,
     tree: str | None,
     plugins: tuple[Path, ...],
@@ -61,13 +59,15 @@ def export(
         raise RecipeError("expected RUN -o FOLDER, or --check FOLDER EVENTS...")
     with stop_on_signals("stopped, and nothing written; run the same command again"):
         from msml.stages import export as stage
+        from msml.stages.agreement import TOLERANCE
 
         if output is None:
             folder, *events = arguments
             found = stage.check(folder, events, columns, tree, plugins, tolerance)
         else:
             folder = output
-            found = stage.export(arguments[0], output, chain, mode, tolerance)
+            allowed = TOLERANCE if tolerance is None else tolerance
+            found = stage.export(arguments[0], output, chain, mode, allowed)
     click.echo(f"{folder}: {', '.join(found.inputs)} -> {', '.join(found.outputs)}")
     compared = f"Keras and ONNX Runtime agree on {found.events} events"
     click.echo(f"{compared} to {found.worst.difference:.1g} of 1 and the spread")

@@ -98,7 +98,8 @@ def export(
         read = replace(made, model=_load(folder / KERAS))
         compared = _compared(folder / ONNX, read, blocks)
         result = _agreed(compared, made, output, rows, tolerance)
-        write_json(folder / ABOUT, {**about, "check": {"split": "test", **asdict(result)}})
+        checked = {"split": "test", "tolerance": tolerance, **asdict(result)}
+        write_json(folder / ABOUT, {**about, "check": checked})
     return result
 
 
@@ -108,7 +109,7 @@ def check(
     columns: str | None = None,
     tree: str | None = None,
     plugins: Sequence[Path] = (),
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
 ) -> Exported:
     """Compare the two files of an exported chain on any events.
 
@@ -118,7 +119,7 @@ def check(
         columns: How tables become columns.
         tree: ROOT: name of the tree.
         plugins: Files with layers of the chain.
-        tolerance: As of `export`.
+        tolerance: As of `export`; that of the export where None.
 
     Raises:
         RecipeError: An option makes no sense, or a package is not installed.
@@ -131,7 +132,8 @@ def check(
     with Meter("events") as meter:
         meter.add(_METER, stream.events)
         compared = _compared(folder / ONNX, made, stream.blocks(), meter)
-    return _agreed(compared, made, folder, np.arange(compared.events), tolerance)
+    allowed = about["check"]["tolerance"] if tolerance is None else tolerance
+    return _agreed(compared, made, folder, np.arange(compared.events), allowed)
 
 
 def load(folder: Path, plugins: Sequence[Path] = ()) -> Any:
@@ -227,7 +229,7 @@ def _read(folder: Path, plugins: Sequence[Path]) -> tuple[dict[str, Any], Whole]
     path = folder / ABOUT
     if not path.is_file():
         raise DataError(f"{path}: no such file; expected a folder that msml export has made")
-    about = read_json(path, "format", "inputs", "outputs", "layers", "table")
+    about = read_json(path, "format", "inputs", "outputs", "layers", "table", "check")
     if about["format"] != _FORMAT:
         raise DataError(f"{path}: of format {about['format']}, expected {_FORMAT}")
     inputs, outputs = (
@@ -302,7 +304,6 @@ def _agreed(
         raise DataError(f"{folder}: there are no events to check it with")
     worst = replace(worst, event=int(rows[worst.event]))
     if not worst.difference <= tolerance:
-        raise DisagreementError(
-            f"{folder}: Keras and ONNX Runtime do not agree to {tolerance:g}: {worst}"
-        )
+        message = f"Keras and ONNX Runtime do not agree to {tolerance:g}: {worst}"
+        raise DisagreementError(f"{folder}: {message}; --tolerance allows more")
     return Exported(tuple(made.inputs), tuple(made.outputs), compared.events, worst)
