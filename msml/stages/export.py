@@ -23,6 +23,7 @@ from msml.recipe.expand import chain_name
 from msml.registry import load_plugins
 from msml.runs import layout
 from msml.runs.columns import column_of
+from msml.runs.cost import BATCHES
 from msml.runs.directory import kept_recipe, read_json, write_json
 from msml.runs.manifest import git_state, versions
 from msml.stages import onnx_file
@@ -52,12 +53,14 @@ class Exported:
         outputs: Names of what it gives.
         events: How many events both files were compared on.
         worst: The number that differs most.
+        seconds: What ONNX Runtime takes for a batch of each of `BATCHES`; of an export only.
     """
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     events: int
     worst: Worst
+    seconds: tuple[float, ...] = ()
 
 
 def export(
@@ -98,6 +101,9 @@ def export(
         read = replace(made, model=_load(folder / KERAS))
         compared = _compared(folder / ONNX, read, blocks)
         result = _agreed(compared, made, output, rows, tolerance)
+        some = _typed(made, next(batches(_test(found, made)[1], EVALUATION_BATCH)))
+        seconds = tuple(onnx_file.latency(folder / ONNX, some, size) for size in BATCHES)
+        result = replace(result, seconds=seconds)
         checked = {"split": "test", "tolerance": tolerance, **asdict(result)}
         write_json(folder / ABOUT, {**about, "check": checked})
     return result
@@ -279,7 +285,7 @@ def _compared(
     of_onnx, of_keras, following = onnx_file.runner(path), traced(made), followers(made)
     agreement = Agreement(made.outputs)
     for block in batches(blocks, EVALUATION_BATCH):
-        given = {n: np.asarray(block[n], c.dtype) for n, c in made.inputs.items()}
+        given = _typed(made, block)
         outputs = dict(
             zip(made.outputs, (x.numpy() for x in of_keras(*given.values())), strict=True)
         )
@@ -288,6 +294,11 @@ def _compared(
         if meter is not None:
             meter.advance(_METER, len(next(iter(given.values()))))
     return agreement
+
+
+def _typed(made: Whole, events: Columns) -> Columns:
+    """Give the inputs of a model their types."""
+    return {name: np.asarray(events[name], c.dtype) for name, c in made.inputs.items()}
 
 
 def _agreed(

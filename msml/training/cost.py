@@ -67,7 +67,7 @@ def latency(chain: Predictor, events: Mapping[str, Tensor], size: int) -> float:
         return fastest(lambda: _wait(forward(batch)))
 
 
-def fastest(work: Callable[[], None]) -> float:
+def fastest(work: Callable[[], object]) -> float:
     """Time some work several times, after it was done once, as for compiling; the least seconds.
 
     Others at work on the machine can only add to it.

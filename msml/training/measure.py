@@ -144,9 +144,10 @@ def answerer(
     tf = tensorflow()
     parts = parts_of(chain)
     compiled = tf.function(lambda given: answer(parts, task, given), autograph=False)
-    lanes = 1 if _drawing(chain.networks()) else side_by_side()
 
     def run(inputs: Callable[[slice], list[list[Array]]], events: int) -> Array:
+        lanes = 1 if _drawing(chain.networks()) else side_by_side()
+
         def answered(rows: slice) -> Array:
             given = [[tf.convert_to_tensor(x) for x in each] for each in inputs(rows)]
             found: Array = compiled(given).numpy()

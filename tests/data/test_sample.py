@@ -113,6 +113,7 @@ def test_first_jets_come_out_of_the_generator_again(pool_of_the_sample):
 
 
 @pytest.mark.xdist_group("generation")
+@pytest.mark.slow
 @pytest.mark.parametrize("process", ["higgs", "z"])
 def test_first_events_come_out_of_the_generator_again(sample, process, pool_of_the_sample):
     recipe = load(ROOT / "recipes" / "events" / "htautau.yaml", EventRecipe).values

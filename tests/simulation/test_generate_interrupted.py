@@ -25,6 +25,8 @@ from command import (
 
 from msml.simulation.shard import Shard
 
+pytestmark = pytest.mark.xdist_group("generated")  # the files are made once
+
 
 @pytest.fixture
 def running(tmp_path: Path, quick_file: Path) -> Iterator[tuple[Path, subprocess.Popen]]:

@@ -18,6 +18,8 @@ from msml.simulation.job import plan
 from msml.simulation.seeds import batch_seeds
 from msml.simulation.settings import EventRecipe
 
+pytestmark = pytest.mark.xdist_group("generated")  # the files are made once
+
 
 @pytest.fixture(scope="module")
 def events(small_file: Path) -> dict[str, Array]:

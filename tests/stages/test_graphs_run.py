@@ -71,9 +71,8 @@ def test_alone_with_its_attention(tmp_path):
     assert results(first) == results(second)
 
 
-@pytest.mark.parametrize(
-    "strategy", [n if n == "grid" else pytest.param(n, marks=pytest.mark.slow) for n in STRATEGIES]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_as_candidates(tmp_path, strategy):
     choice = f"{NETWORK}{DEEPSETS}strategy: {STRATEGIES[strategy]}\n"
     run(tmp_path, choice)

@@ -39,12 +39,14 @@ def listed(finished: Path) -> list[str]:
     return [name for line in lines if (name := line[66:]) != "manifest.json"]
 
 
+@pytest.mark.slow
 def test_the_weights_of_a_combination(gridded, tmp_path):
     """A grid search goes on from them: it is done again, but not the other combinations."""
     name = next(name for name in listed(gridded) if name.startswith("grid/") and ".h5" in name)
     check_mended(gridded, tmp_path / "copy", name)
 
 
+@pytest.mark.slow
 def test_the_supernet_of_a_search(searched, tmp_path):
     check_mended(searched, tmp_path / "copy", "search/supernet.h5")
 

@@ -30,6 +30,7 @@ pytestmark = pytest.mark.xdist_group("sweeps")
 ONE_MODE = RECIPE.replace("[connected, sequential, joint]", "[joint]")
 
 
+@pytest.mark.slow
 def test_a_unit_that_fails_does_not_hinder_the_others(folder):
     over = "{how: {fine: {}, wild: {posttrain.optimizer: {name: sgd, learning_rate: 1e30}}}}"
     write_recipe(folder, ONE_MODE + f"sweep: {{over: {over}, workers: 2}}\n")
