@@ -174,7 +174,7 @@ figures = Registry(
 event_pages = Registry("event page", "event_pages", ("msml.report.event_pages",))
 columns = Registry("column", "columns", ("msml.data.schema", "msml.simulation.columns"))
 importers = Registry("importer", "importers", ("msml.data.importers",))
-formats = Registry("format", "formats", ("msml.stages.formats",))
+formats = Registry("format", "formats", ("msml.stages.prediction.formats",))
 evaluation_figures = Registry(
     "figure of an evaluation",
     "evaluation_figures",

@@ -11,7 +11,7 @@ from msml.chain import Chain
 from msml.ensemble import Ensemble, average
 from msml.models.build import build
 from msml.recipe.expand import TaskSpec
-from msml.stages.frozen import FrozenTask
+from msml.stages.explanation.frozen import FrozenTask
 from msml.training.measure import predictor
 
 SHARES = [0.5, 0.3, 0.2]

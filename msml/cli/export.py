@@ -58,8 +58,8 @@ def export(
     if not check and (len(arguments) > 1 or output is None or of_check):
         raise RecipeError("expected RUN -o FOLDER, or --check FOLDER EVENTS...")
     with stop_on_signals("stopped, and nothing written; run the same command again"):
-        from msml.stages import export as stage
-        from msml.stages.agreement import TOLERANCE
+        from msml.stages.export import files as stage
+        from msml.stages.export.agreement import TOLERANCE
 
         if output is None:
             folder, *events = arguments

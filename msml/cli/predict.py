@@ -50,8 +50,8 @@ def predict(
     if (output is None) != in_place:
         raise RecipeError("expected either -o FILE or --in-place")
     with stop_on_signals("stopped, and nothing written; run the same command again"):
-        from msml.stages.predict import Wish
-        from msml.stages.predict import predict as work
+        from msml.stages.prediction.predict import Wish
+        from msml.stages.prediction.predict import predict as work
 
         names = tuple(filter(None, (name.strip() for name in keep.split(","))))
         found = work(run, events, output, Wish(chain, mode, names, columns, tree, kind))

@@ -11,7 +11,7 @@ from msml.data.kinematics import Array
 from msml.metrics import Estimate, auc, bootstrap
 from msml.recipe.expand import BESIDE_OUTPUTS, PREDICTION, chain_name
 from msml.runs import layout
-from msml.stages.explain import EXPLANATIONS
+from msml.stages.explanation.explain import EXPLANATIONS
 from msml.stages.figures import draw_figures
 from msml.stages.measured import Measured, TestEvents
 from msml.stages.session import Session

@@ -16,7 +16,7 @@ from msml.runs import layout
 from msml.runs.directory import finite, read_json, read_records, write_json
 from msml.stages.cost import measure_cost
 from msml.stages.drawing import draw
-from msml.stages.explain import explained
+from msml.stages.explanation.explain import explained
 from msml.stages.losses import Measure, loss_on, metric_on, tune
 from msml.stages.posttrain import result, trained
 from msml.stages.search import chosen_chains

@@ -22,8 +22,8 @@ class Measured:
         area: Area under the ROC curve of the final task; None where it has none.
         others: The other outputs of each task by name.
         calibrated: What its logits were mapped by, by task; those that were asked for.
-        explained: What explains it, `importance` and `dependence`, as `msml.stages.explain` gives
-            it; those that were asked for.
+        explained: What explains it, `importance` and `dependence`, as `explained` gives it; those
+            that were asked for.
     """
 
     chain: str

@@ -14,8 +14,8 @@ from msml.recipe.messages import unknown
 from msml.recipe.schema import Start
 from msml.runs import layout
 from msml.runs.status import run_of
-from msml.stages.finished import Finished, finished
 from msml.stages.posttrain import weight_files
+from msml.stages.prediction.finished import Finished, finished
 from msml.stages.session import Session
 from msml.training.start import Source, weights_of
 

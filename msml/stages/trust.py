@@ -23,7 +23,7 @@ from msml.recipe.expand import PREDICTION, chain_name
 from msml.recipe.schema_evaluation import Calibrate, Conformal
 from msml.runs import layout
 from msml.stages.asked import Bootstrap, Record, once
-from msml.stages.dependence import named_numbers
+from msml.stages.explanation.dependence import named_numbers
 from msml.stages.losses import Measure, metric_on
 from msml.stages.posttrain import result
 from msml.stages.session import Session

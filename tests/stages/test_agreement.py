@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from msml.data.schema import Column
-from msml.stages.agreement import Agreement
+from msml.stages.export.agreement import Agreement
 
 
 def column(name, sizes=(), components=(), units=()):

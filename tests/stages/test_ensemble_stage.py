@@ -12,7 +12,7 @@ from tiny import only_run, weights
 from msml.ensemble import parts_of
 from msml.runs.log import damaged, records
 from msml.stages.ensemble import folds
-from msml.stages.frozen import FrozenTask
+from msml.stages.explanation.frozen import FrozenTask
 from msml.stages.opening import opened
 from msml.stages.posttrain import result as result_of
 from msml.training.checkpoint import load_arrays

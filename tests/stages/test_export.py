@@ -15,7 +15,7 @@ from predicting import IMPORT, RECIPE, branches, without, write_root
 
 from msml.data.events import read
 from msml.errors import DataError, DisagreementError, RecipeError
-from msml.stages import export as stage
+from msml.stages.export import files as stage
 
 pytestmark = pytest.mark.xdist_group("stages")
 
@@ -228,7 +228,7 @@ def test_what_makes_no_sense(tmp_path, monkeypatch, arguments, error, problem):
 
 
 def test_without_the_packages(monkeypatch):
-    monkeypatch.setattr("msml.stages.onnx_file._PACKAGES", ("onnx", "not_there"))
+    monkeypatch.setattr("msml.stages.export.onnx_file._PACKAGES", ("onnx", "not_there"))
     wanted = r"exporting needs the package not_there: pip install 'msml\[export\]'"
     with pytest.raises(RecipeError, match=wanted):
         run("export", "run", "-o", "new")

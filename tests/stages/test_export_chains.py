@@ -14,8 +14,8 @@ from msml.data.events import EventWriter, read
 from msml.data.schema import Column
 from msml.models.build import build
 from msml.registry import models
-from msml.stages import onnx_file
-from msml.stages.whole import Whole
+from msml.stages.export import onnx_file
+from msml.stages.export.whole import Whole
 
 pytestmark = [pytest.mark.xdist_group("stages"), pytest.mark.slow]
 

@@ -11,9 +11,9 @@ from msml.data.schema import Column
 from msml.data.transforms import make_pipeline
 from msml.metrics import EventMean, auc, average, bootstrap
 from msml.recipe.expand import TaskSpec
-from msml.stages.dependence import Answer, answer_of, dependences, levels
-from msml.stages.frozen import FrozenTask
-from msml.stages.importance import importances, partners, permuted
+from msml.stages.explanation.dependence import Answer, answer_of, dependences, levels
+from msml.stages.explanation.frozen import FrozenTask
+from msml.stages.explanation.importance import importances, partners, permuted
 from msml.stages.losses import Measure
 
 EVENTS = 2500  # three batches, one of which is not full

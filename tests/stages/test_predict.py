@@ -117,7 +117,7 @@ def test_blocks_and_their_ends_change_nothing(work, done, rows, monkeypatch):
     write_root(Path("new.root"), branches(), 3)
     whole = predictions(predict(work, done / "kept.h5"))
     monkeypatch.setattr("msml.data.importers.root.BLOCK_BYTES", 40 * rows)
-    monkeypatch.setattr("msml.stages.predict._WRITTEN_EVENTS", rows)
+    monkeypatch.setattr("msml.stages.prediction.predict._WRITTEN_EVENTS", rows)
     again = predictions(predict(work, "new.root", output="again.h5"))
     equal(whole, again)
     few = {name: values[5 : 5 + rows] for name, values in branches().items()}

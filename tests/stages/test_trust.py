@@ -20,7 +20,7 @@ from msml.metrics import bce, ece
 from msml.metrics.generic import cross_entropy
 from msml.runs import layout
 from msml.runs.directory import RunDirectory, write_json
-from msml.stages.finished import Finished
+from msml.stages.prediction.finished import Finished
 
 pytestmark = pytest.mark.xdist_group("stages")
 

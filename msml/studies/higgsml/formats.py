@@ -17,8 +17,8 @@ from msml.files import atomic
 from msml.metrics.named import label_of, parse
 from msml.metrics.significance import probability_of
 from msml.registry import formats
-from msml.stages.finished import Finished
-from msml.stages.formats import Predictions, Write
+from msml.stages.prediction.finished import Finished
+from msml.stages.prediction.formats import Predictions, Write
 
 _EVENT = "event_id"
 _METRIC = "ams"

@@ -15,7 +15,7 @@ from msml.data.schema import Column
 from msml.metrics import estimate, replicate_means
 from msml.recipe.expand import TaskSpec
 from msml.registry import losses
-from msml.stages.frozen import Change, FrozenTask
+from msml.stages.explanation.frozen import Change, FrozenTask
 from msml.stages.session import Session
 
 _TAIL = 0.01  # of the events, to each side, is left out

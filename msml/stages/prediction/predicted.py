@@ -9,7 +9,7 @@ from msml.data.schema import Column
 from msml.data.transforms import Pipeline
 from msml.recipe.expand import CALIBRATED, PREDICTION, PROBABILITIES, TaskSpec
 from msml.registry import losses
-from msml.stages.finished import Finished
+from msml.stages.prediction.finished import Finished
 from msml.tensors import Values, as_type, functions, sigmoid, softmax
 
 REAL = "real"

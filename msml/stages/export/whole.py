@@ -16,8 +16,8 @@ from msml.data.schema import Column
 from msml.data.transforms import Pipeline
 from msml.ensemble import Ensemble
 from msml.errors import RecipeError
-from msml.stages.finished import Finished
-from msml.stages.predicted import origin, predicted
+from msml.stages.prediction.finished import Finished
+from msml.stages.prediction.predicted import origin, predicted
 from msml.tensors import Values, as_type
 from msml.training.augmentation import momenta, orient
 from msml.training.environment import tensorflow

@@ -9,7 +9,7 @@ import numpy as np
 from msml.checks.features import Feature, features
 from msml.data.kinematics import Array
 from msml.metrics import estimate, replicate_means
-from msml.stages.frozen import Change, FrozenTask
+from msml.stages.explanation.frozen import Change, FrozenTask
 from msml.stages.losses import Measure
 
 _SEED = 0x5EED1

@@ -13,7 +13,7 @@ import numpy as np
 from msml.data.events import Columns
 from msml.data.kinematics import Array
 from msml.errors import DataError, RecipeError
-from msml.stages.whole import Network, Whole, traced
+from msml.stages.export.whole import Network, Whole, traced
 from msml.training.cost import fastest
 
 OPSET = 15

@@ -14,9 +14,9 @@ from msml.recipe.expand import chain_name
 from msml.recipe.schema_evaluation import Dependence, Importance
 from msml.runs import layout
 from msml.stages.asked import Bootstrap, Record, once
-from msml.stages.dependence import answer_of, dependences
-from msml.stages.frozen import FrozenTask
-from msml.stages.importance import importances
+from msml.stages.explanation.dependence import answer_of, dependences
+from msml.stages.explanation.frozen import FrozenTask
+from msml.stages.explanation.importance import importances
 from msml.stages.losses import Measure, loss_on, metric_on, tune
 from msml.stages.posttrain import result
 from msml.stages.session import Session

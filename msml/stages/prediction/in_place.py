@@ -13,7 +13,7 @@ from msml.data.importers.branches import Options
 from msml.data.importers.root import look, opened_tree, uproot
 from msml.errors import DataError, RecipeError
 from msml.files import atomic
-from msml.stages.formats import Predictions, Write, flat, flat_names
+from msml.stages.prediction.formats import Predictions, Write, flat, flat_names
 
 _STEP = "16 MB"
 _FRIEND = "write a friend tree instead, with -o FILE.root"

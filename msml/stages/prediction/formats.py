@@ -24,7 +24,7 @@ from msml.errors import DataError, RecipeError
 from msml.files import atomic
 from msml.recipe.expand import chain_name
 from msml.registry import formats
-from msml.stages.finished import Finished
+from msml.stages.prediction.finished import Finished
 
 TREE = "predictions"
 

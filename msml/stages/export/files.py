@@ -2,20 +2,16 @@
 
 import importlib
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from msml.data.described import paths
-from msml.data.events import Columns, describe
 from msml.data.kinematics import Array
 from msml.data.schema import Column
-from msml.data.source import event_source
-from msml.data.splits import divide, outside
-from msml.data.stream import Stream, batches, hdf5_stream
+from msml.data.stream import batches
 from msml.errors import DataError, DisagreementError, RecipeError, ends
 from msml.files import atomic_folder, fingerprint
 from msml.progress import Meter
@@ -26,21 +22,20 @@ from msml.runs.columns import column_of
 from msml.runs.cost import BATCHES
 from msml.runs.directory import kept_recipe, read_json, write_json
 from msml.runs.manifest import git_state, versions
-from msml.stages import onnx_file
-from msml.stages.agreement import TOLERANCE, Agreement, Worst
-from msml.stages.finished import Finished, finished
-from msml.stages.reading import event_stream
-from msml.stages.whole import Whole, followers, networks_of, traced, whole
+from msml.stages.export import onnx_file
+from msml.stages.export.agreement import TOLERANCE, Agreement, Worst
+from msml.stages.export.comparing import METER, compare_files, events_of_test, typed
+from msml.stages.export.whole import Whole, networks_of, whole
+from msml.stages.prediction.finished import Finished, finished
+from msml.stages.prediction.reading import event_stream
 from msml.training.environment import tensorflow
 from msml.training.measure import EVALUATION_BATCH
 
 KERAS, ONNX, ABOUT = "chain.keras", "chain.onnx", "chain.json"
 """The files of an exported chain."""
 
-_CHECKED = 10_000  # events of test, at most
 _FORMAT = 1
 _LONGEST = 200  # letters of a message of Keras
-_METER = "check"
 _OWN = "msml."
 
 
@@ -97,11 +92,11 @@ def export(
         about = _about(found, made, packages)
         _save(made, folder / KERAS)
         onnx_file.write(folder / ONNX, made, about, networks_of(found))
-        rows, blocks = _test(found, made)
+        rows, blocks = events_of_test(found, made)
         read = replace(made, model=_load(folder / KERAS))
-        compared = _compared(folder / ONNX, read, blocks)
+        compared = compare_files(folder / ONNX, read, blocks)
         result = _agreed(compared, made, output, rows, tolerance)
-        some = _typed(made, next(batches(_test(found, made)[1], EVALUATION_BATCH)))
+        some = typed(made, next(batches(events_of_test(found, made)[1], EVALUATION_BATCH)))
         seconds = tuple(onnx_file.latency(folder / ONNX, some, size) for size in BATCHES)
         result = replace(result, seconds=seconds)
         checked = {"split": "test", "tolerance": tolerance, **asdict(result)}
@@ -136,8 +131,8 @@ def check(
     about, made = _read(folder, plugins)
     stream = event_stream(files, made.inputs, (), about["table"], columns, tree)
     with Meter("events") as meter:
-        meter.add(_METER, stream.events)
-        compared = _compared(folder / ONNX, made, stream.blocks(), meter)
+        meter.add(METER, stream.events)
+        compared = compare_files(folder / ONNX, made, stream.blocks(), meter)
     allowed = about["check"]["tolerance"] if tolerance is None else tolerance
     return _agreed(compared, made, folder, np.arange(compared.events), allowed)
 
@@ -248,57 +243,6 @@ def _read(folder: Path, plugins: Sequence[Path]) -> tuple[dict[str, Any], Whole]
             importlib.import_module(module)
     load_plugins(plugins)
     return about, Whole(_load(folder / KERAS), inputs, outputs)
-
-
-def _test(found: Finished, made: Whole) -> tuple[Array, Iterator[Columns]]:
-    """Read events of test as the file has them; gives their rows, too."""
-    recipe, data = kept_recipe(found.setup.directory.path), found.setup.values.data
-    path = event_source(recipe)
-    file = describe(path, [*made.inputs, *data.single_columns.values()])
-    rows = outside(path, divide(data, file)["test"], found.setup.values.evaluate.hidden)
-    rows = np.sort(rows)[:_CHECKED]
-    stream = hdf5_stream(paths(path), made.inputs, ())
-    return rows, _selected(stream, rows)
-
-
-def _selected(stream: Stream, rows: Array) -> Iterator[Columns]:
-    """Yield some rows of events."""
-    start = 0
-    for block in stream.blocks():
-        length = len(next(iter(block.values())))
-        here = rows[(rows >= start) & (rows < start + length)] - start
-        if len(here):
-            yield {name: values[here] for name, values in block.items()}
-        start += length
-        if start > rows[-1]:
-            return
-
-
-def _compared(
-    path: Path, made: Whole, blocks: Iterator[Columns], meter: Meter | None = None
-) -> Agreement:
-    """Compute events with the ONNX file of a path, and with the model.
-
-    What is a function of another output, such as a probability, is compared for the same value of
-    that: an exponential, or a step of a calibration, makes much of its last digit.
-    """
-    of_onnx, of_keras, following = onnx_file.runner(path), traced(made), followers(made)
-    agreement = Agreement(made.outputs)
-    for block in batches(blocks, EVALUATION_BATCH):
-        given = _typed(made, block)
-        outputs = dict(
-            zip(made.outputs, (x.numpy() for x in of_keras(*given.values())), strict=True)
-        )
-        found = of_onnx(given)
-        agreement.add({**outputs, **following(given, found)}, found)
-        if meter is not None:
-            meter.advance(_METER, len(next(iter(given.values()))))
-    return agreement
-
-
-def _typed(made: Whole, events: Columns) -> Columns:
-    """Give the inputs of a model their types."""
-    return {name: np.asarray(events[name], c.dtype) for name, c in made.inputs.items()}
 
 
 def _agreed(

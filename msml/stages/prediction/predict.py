@@ -17,11 +17,11 @@ from msml.data.stream import Stream, batches
 from msml.errors import DataError, RecipeError
 from msml.progress import Meter
 from msml.registry import formats
-from msml.stages.finished import Finished, finished
-from msml.stages.formats import Predictions, Write, format_of
-from msml.stages.in_place import check_in_place, in_place
-from msml.stages.predicted import predicted
-from msml.stages.reading import event_stream
+from msml.stages.prediction.finished import Finished, finished
+from msml.stages.prediction.formats import Predictions, Write, format_of
+from msml.stages.prediction.in_place import check_in_place, in_place
+from msml.stages.prediction.predicted import predicted
+from msml.stages.prediction.reading import event_stream
 from msml.training.environment import tensorflow, use_threads
 from msml.training.epoch import to_device
 from msml.training.measure import EVALUATION_BATCH, batch_predictor

@@ -1,0 +1,1 @@
+"""Which inputs matter to a trained chain, and how."""

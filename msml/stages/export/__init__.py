@@ -1,0 +1,1 @@
+"""A chain as files that others can compute with."""

@@ -1,0 +1,1 @@
+"""A run applied to other events."""
