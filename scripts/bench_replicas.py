@@ -57,7 +57,7 @@ def made(task: str, name: str, seeds: int) -> list[Any]:
     from tempfile import TemporaryDirectory
 
     from msml.stages.pretrain import alone
-    from msml.sweep.estimate import passing
+    from msml.sweep.timing import passing
 
     with TemporaryDirectory() as folder:
         session = passing(_RECIPE, [], folder)

@@ -15,7 +15,7 @@ from msml.recipe.schema_training import Fit
 from msml.stages.session import Session
 from msml.stages.sharing import joint_folders, pretrained_tasks
 from msml.stages.training import build_model
-from msml.sweep.estimate import passing, prepare, seconds_of
+from msml.sweep.timing import passing, prepare, seconds_of
 from msml.training.epoch import Stream, compile_epoch
 from msml.training.replicas import make_replica_step, replica_epochs, stack, stackable
 from msml.training.steps import make_optimizer

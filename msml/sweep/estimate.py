@@ -1,26 +1,21 @@
 """How long a sweep may take: its work times what a step of each model takes on this machine."""
 
-import os
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from msml.chain import WEIGHT, Chain, frozen, output_column
-from msml.checks.validate import validate
 from msml.recipe import load
 from msml.recipe.schema import TrainRecipe
-from msml.runs.directory import RunDirectory
-from msml.stages.session import Progress, Session
+from msml.stages.session import Session
 from msml.stages.training import build_model, steps_of, use_xla
 from msml.sweep.plan import Plan
-from msml.sweep.unit import environment
+from msml.sweep.timing import passing, prepare, seconds_of
 from msml.sweep.work import PARTS, Example, Trained, Work, work
 from msml.training.environment import tensorflow
 from msml.training.epoch import Stream, compile_epoch
@@ -31,7 +26,6 @@ from msml.weighting.step import make_chain_step
 LAUNCH = 5e-6
 """Seconds that a GPU needs at least for an operation, however small: to launch a kernel."""
 _STEPS = 8
-_REPEATS = 3
 # Operations that launch nothing.
 _FREE = (
     *("Const", "Placeholder", "Identity", "IdentityN", "NoOp", "ReadVariableOp", "Shape"),
@@ -96,11 +90,6 @@ def estimate(plan: Plan) -> Estimate:
     return Estimate([_part(name, found, steps) for name in PARTS], sorted(found.uncounted))
 
 
-def prepare(threads: int) -> None:
-    """Prepare a process for timing, before it imports TensorFlow."""
-    os.environ.update(environment(threads))
-
-
 def _part(name: str, found: Work, steps: Mapping[Trained, Step]) -> Part:
     counts = found.steps[name].items()
     return Part(
@@ -125,13 +114,6 @@ def time_steps(
     return found
 
 
-def passing(recipe: str, overrides: Sequence[str], folder: str) -> Session:
-    """Open a run in a folder that is soon gone, for its events and models."""
-    loaded = load(recipe, TrainRecipe, list(overrides))
-    validate(loaded, fast=True)  # loads its plugins
-    return Session(loaded, RunDirectory(Path(folder, "runs", "name", "key")), Progress())
-
-
 def _time(session: Session, example: Example, batch_size: int) -> Step:
     task, given = example.task, frozen(session.tasks, example.task)
     models = {task: build_model(session, task, example.candidate)}
@@ -148,17 +130,6 @@ def _time(session: Session, example: Example, batch_size: int) -> Step:
     epoch = compile_epoch(step, Stream(some, batch_size), losses=2, xla=xla)
     order = np.tile(np.arange(batch_size, dtype=np.int32), _STEPS)
     return Step(seconds_of(lambda: epoch(order)) / _STEPS, operations)
-
-
-def seconds_of(work: Callable[[], Any]) -> float:
-    """Least time of doing something, but for the first, which compiles it."""
-    work()
-    times = []
-    for _ in range(_REPEATS):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return min(times)
 
 
 def _outputs(session: Session, tasks: Sequence[str], events: int) -> dict[str, Any]:

@@ -17,9 +17,10 @@ from msml.recipe.schema import Sweep
 from msml.signals import stop_requests
 from msml.sweep.child import follow_parent
 from msml.sweep.cluster import Workers, packages, workers
+from msml.sweep.environment import environment
 from msml.sweep.plan import Plan
 from msml.sweep.points import full_check
-from msml.sweep.unit import Outcome, environment
+from msml.sweep.unit import Outcome
 from msml.sweep.units import Unit
 from msml.sweep.worker import stop, work
 

@@ -13,6 +13,7 @@ from typing import IO
 from msml.errors import DataError, StoppedError
 from msml.files import is_locked
 from msml.runs.directory import IN_USE
+from msml.sweep.environment import environment
 from msml.sweep.plan import LOG, Plan
 from msml.sweep.units import Unit
 
@@ -138,13 +139,6 @@ def carry_out(plan: Plan, unit: Unit, sweep: str, gpu: str | None = None) -> Out
         place = f"its results are not in {plan.directory(unit)}"
         return outcome(1, f"ended well, but {place}: was the recipe changed after planning?")
     return outcome(code, _reason(plan, unit, code) if code else "")
-
-
-def environment(threads: int, gpu: str | None = None) -> dict[str, str]:
-    """Environment variables of a unit: TensorFlow and BLAS fix their threads when they start."""
-    names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-    found = dict.fromkeys(names, str(threads))
-    return found if gpu is None else found | {"CUDA_VISIBLE_DEVICES": gpu}
 
 
 def tail(plan: Plan, unit: Unit, lines: int) -> list[str]:
