@@ -1,8 +1,8 @@
 """`msml export`: one Keras model and one ONNX file of a chain, which give what predict gives."""
 
 import json
-import os
 import shutil
+from contextlib import chdir
 from pathlib import Path
 
 import h5py
@@ -41,9 +41,8 @@ def odd(*inputs, output):
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
     """A folder with a run of calibrated chains; only to be read."""
-    folder, before = tmp_path_factory.mktemp("export"), Path.cwd()
-    os.chdir(folder)
-    try:
+    folder = tmp_path_factory.mktemp("export")
+    with chdir(folder):
         write_root(Path("train.root"), branches())
         Path("import.yaml").write_text(IMPORT)
         Path("plugin.py").write_text(PLUGIN)
@@ -62,8 +61,6 @@ def done(tmp_path_factory):
         run("run", "mine.yaml")
         (path,) = Path("runs/mine").iterdir()
         run("export", str(path), "-o", "chain", "--chain", CHAIN)
-    finally:
-        os.chdir(before)
     return folder
 
 

@@ -1,8 +1,8 @@
 """Export of every shipped candidate, and of chains of all kinds."""
 
 import json
-import os
 import shutil
+from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
@@ -81,9 +81,7 @@ def column(name, tensor):
 
 def exported(folder, recipe, *overrides, events, chain=()):
     """Run a recipe, export its chain, and compare it with what predict writes of the events."""
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
+    with chdir(folder):
         run("run", recipe, *SHORT, *overrides)
         (path,) = Path("runs").glob("[!.]*/*/recipe.yaml")
         found = str(path.parent)
@@ -92,21 +90,17 @@ def exported(folder, recipe, *overrides, events, chain=()):
         described = json.loads(Path("chain/chain.json").read_text())
         given = read(Path(events), described["inputs"])
         close(read_back(Path("chain"), given, Path()), read(Path("out.h5")), 2e-5)
-    finally:
-        os.chdir(before)
     return described
 
 
+def of_taus(folder, event_file, *overrides):
+    shutil.copy(event_file, folder / "events.h5")
+    given = ("data.file=events.h5", "posttrain.modes=[joint]", *overrides)
+    return exported(folder, "recipes/htautau_cnn_lstm.yaml", *given, events="events.h5")
+
+
 def test_taus_by_convolutions_and_lstm(tmp_path, event_file):
-    shutil.copy(event_file, tmp_path / "events.h5")
-    about = exported(
-        tmp_path,
-        "recipes/htautau_cnn_lstm.yaml",
-        "data.file=events.h5",
-        "posttrain.modes=[joint]",
-        "evaluate.calibrate.method=isotonic",
-        events="events.h5",
-    )
+    about = of_taus(tmp_path, event_file, "evaluate.calibrate.method=isotonic")
     assert list(about["inputs"]) == ["jets", "calo_images"]
     assert {"tau_momentum", "tau_momentum.prediction", "higgs_id.calibrated"} < set(
         about["outputs"]
@@ -115,16 +109,8 @@ def test_taus_by_convolutions_and_lstm(tmp_path, event_file):
 
 
 def test_columns_that_no_candidate_uses(tmp_path, event_file):
-    shutil.copy(event_file, tmp_path / "events.h5")
-    about = exported(
-        tmp_path,
-        "recipes/htautau_cnn_lstm.yaml",
-        "data.file=events.h5",
-        "posttrain.modes=[joint]",
-        "chain.tau_momentum=sf",
-        "chain.higgs_id=mass",
-        events="events.h5",
-    )
+    chosen = ("chain.tau_momentum=sf", "chain.higgs_id=mass")
+    about = of_taus(tmp_path, event_file, *chosen)
     assert list(about["inputs"]) == ["jets"]
 
 
@@ -214,9 +200,7 @@ def test_an_ensemble_and_its_copies(tmp_path):
         file["other"] = (rng.normal(size=(events, 2)) + label[:, None]).astype(np.float32)
         file["label"] = label
     (tmp_path / "copies.yaml").write_text(ENSEMBLE)
-    before = Path.cwd()
-    os.chdir(tmp_path)
-    try:
+    with chdir(tmp_path):
         run("run", "copies.yaml")
         (path,) = Path("runs/copies").iterdir()
         run("export", str(path), "-o", "chain")
@@ -224,5 +208,3 @@ def test_an_ensemble_and_its_copies(tmp_path):
         with h5py.File("events.h5") as file:
             given = {name: file[name][:] for name in ("tau", "lepton", "other")}
         close(read_back(Path("chain"), given, Path()), read(Path("out.h5")))
-    finally:
-        os.chdir(before)

@@ -1,7 +1,7 @@
 """`msml predict`: events of any kind in, the same numbers as of evaluation out."""
 
-import os
 import shutil
+from contextlib import chdir
 from pathlib import Path
 
 import h5py
@@ -27,17 +27,14 @@ SEEN = ["tag", "tag.probabilities", "energy_of", "kind_of", "kind_of.probabiliti
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
     """A folder with a run whose events are gone; only to be read."""
-    folder, before = tmp_path_factory.mktemp("predict"), Path.cwd()
-    os.chdir(folder)
-    try:
+    folder = tmp_path_factory.mktemp("predict")
+    with chdir(folder):
         write_root(Path("train.root"), branches())
         Path("import.yaml").write_text(IMPORT)
         Path("mine.yaml").write_text(RECIPE)
         run("import", "table", "import.yaml")
         run("run", "mine.yaml")
         Path("events.h5").rename("kept.h5")
-    finally:
-        os.chdir(before)
     return folder
 
 

@@ -1,9 +1,8 @@
 """Subsets of the test split: measured by themselves, or blind."""
 
 import json
-import os
 import shutil
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 
 import h5py
@@ -73,17 +72,13 @@ def events():
 def inside(folder, columns=None, text=RECIPE):
     """Work in a folder, with a recipe and its events where these are given."""
     folder.mkdir(exist_ok=True)
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
+    with chdir(folder):
         if columns is not None:
             Path("blind.yaml").write_text(text)
             with h5py.File("events.h5", "w") as file:
                 for name, array in columns.items():
                     file[name] = array
         yield
-    finally:
-        os.chdir(before)
 
 
 def only(folder):

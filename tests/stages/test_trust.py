@@ -1,9 +1,8 @@
 """`evaluate.calibrate` and `evaluate.conformal` in runs, and calibrated predictions."""
 
 import json
-import os
 import shutil
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -112,12 +111,8 @@ def write(columns):
 
 @contextmanager
 def inside(folder):
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
+    with chdir(folder):
         yield
-    finally:
-        os.chdir(before)
 
 
 @pytest.fixture(scope="module")

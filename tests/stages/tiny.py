@@ -1,10 +1,9 @@
 """A training recipe small enough to run in seconds, and the files of its run."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -72,13 +71,9 @@ def first_seed_done(folder: Path, event_file: Path, text: str) -> Iterator[Path]
     """Work in a folder with a recipe and its events, in which the run of the first seed is done."""
     shutil.copy(event_file, folder / "events.h5")
     write_recipe(folder, text)
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
+    with chdir(folder):
         run("run", "tiny.yaml", "seed=0")
         yield folder
-    finally:
-        os.chdir(before)
 
 
 def spoil_test_split(path: Path) -> None:
