@@ -4,23 +4,23 @@
 `commands.md` of the command line's help.
 """
 
-import inspect
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import click
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from msml.arguments import FILLED, hint_of
 from msml.cli import cli
 from msml.data.importers.recipe import ColumnRecipe, TableRecipe
 from msml.hints import spelled
+from msml.recipe.check import entry_schema, hints_of, strip_optional
 from msml.recipe.schema import TrainRecipe
 from msml.reference.docstrings import descriptions, summary
-from msml.reference.keys import default_of, kind_of, written
+from msml.reference.find import arguments_of
+from msml.reference.keys import NAME, default_of, kind_of, written
 from msml.registry import REGISTRIES, Entry
 from msml.simulation.settings import EventRecipe
 
@@ -82,22 +82,16 @@ def recipe_reference() -> str:
 def blocks(path: str, schema: type) -> Iterator[tuple[str, type]]:
     """Yield a schema and those below it, with the keys that lead there."""
     yield path, schema
-    hints = get_type_hints(schema, include_extras=True)
+    hints = hints_of(schema)
     for field in fields(schema):
-        for inner, below in _schemas(hints[field.name]):
-            key = ".".join(filter(None, (path, spelled(field), *below)))
-            yield from blocks(key, inner)
-
-
-def _schemas(hint: Any, below: tuple[str, ...] = ()) -> Iterator[tuple[type, tuple[str, ...]]]:
-    """Yield the schemas in a type: optional ones, those of a list, and of a mapping of names."""
-    if is_dataclass(hint) and isinstance(hint, type):
-        yield hint, below
-    elif getattr(hint, "__origin__", None) is dict:
-        yield from _schemas(get_args(hint)[1], (*below, "NAME"))
-    else:
-        for inner in get_args(hint):
-            yield from _schemas(inner, below)
+        key, hint = (
+            ".".join(filter(None, (path, spelled(field)))),
+            strip_optional(hints[field.name]),
+        )
+        if is_dataclass(hint):
+            yield from blocks(key, hint)
+        elif entry := entry_schema(hint):
+            yield from blocks(f"{key}.{NAME}", entry)
 
 
 def _block(path: str, schema: type, level: int) -> Iterator[str]:
@@ -107,7 +101,7 @@ def _block(path: str, schema: type, level: int) -> Iterator[str]:
         yield ""
     yield summary(schema)
     yield ""
-    texts, hints = descriptions(schema), get_type_hints(schema, include_extras=True)
+    texts, hints = descriptions(schema), hints_of(schema)
     yield "| key | value | default | |"
     yield "|---|---|---|---|"
     for field in fields(schema):
@@ -117,10 +111,10 @@ def _block(path: str, schema: type, level: int) -> Iterator[str]:
 
 def _value(hint: Any) -> str:
     """Say which values a key takes; a block has a table of its own."""
-    if any(_schemas(hint)):
-        mapping = getattr(hint, "__origin__", None) is dict
-        return "blocks by name" if mapping else "a block"
-    return kind_of(hint)
+    bare = strip_optional(hint)
+    if is_dataclass(bare):
+        return "a block"
+    return "blocks by name" if entry_schema(bare) else kind_of(hint)
 
 
 def _default(field: Field[Any]) -> str:
@@ -161,25 +155,10 @@ def _entry(entry: Entry) -> Iterator[str]:
 
 def _arguments(entry: Entry) -> Iterator[str]:
     """Describe the arguments that a recipe may set."""
-    if not callable(entry.function):
-        return
-    function = inspect.unwrap(entry.function)
-    texts = descriptions(function)
-    for parameter in inspect.signature(function).parameters.values():
-        if parameter.kind is not parameter.KEYWORD_ONLY or parameter.name in FILLED:
-            continue
-        key = f"`{parameter.name.removesuffix('_')}`"
-        default = "" if parameter.default is parameter.empty else _argument_default(parameter)
-        kind = kind_of(hint_of(entry, parameter))
-        text = texts.get(parameter.name, "")
-        yield " ".join(filter(None, (f"{key}{default}, {kind}.", text)))
-
-
-def _argument_default(parameter: inspect.Parameter) -> str:
-    """Write a default; a dataclass whose default is made has a factory there."""
-    value = parameter.default
-    made = type(value).__name__ == "_HAS_DEFAULT_FACTORY_CLASS"
-    return "" if made else f" = `{written(value)}`"
+    if callable(entry.function):
+        for key in arguments_of(entry):
+            default = "" if key.required else f" = `{key.default}`"
+            yield " ".join(filter(None, (f"`{key.name}`{default}, {key.kind}.", key.text)))
 
 
 def commands() -> str:
@@ -188,9 +167,6 @@ def commands() -> str:
         "# Commands",
         "",
         "What `msml COMMAND --help` prints, in the order of `msml --help`.",
-        "",
-        "Exit codes: 0 done, 1 crash, 2 recipe or usage, 3 data or disk, 4 diverged, 5 incomplete",
-        "(run the same command again), 85 stopped on request (likewise), 130 by Ctrl-C.",
         "",
         *_help(click.Context(cli, info_name="msml", terminal_width=WIDTH)),
     ]

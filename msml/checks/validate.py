@@ -19,7 +19,7 @@ from msml.files import user_path
 from msml.recipe.expand import NO_CHAIN, candidates, duplicates, starts
 from msml.recipe.files import missing
 from msml.recipe.load import Recipe, Source
-from msml.recipe.messages import Problem, name_problem, unknown
+from msml.recipe.messages import Problem, any_below, name_problem, unknown
 from msml.recipe.optimizers import check_optimizer
 from msml.recipe.schema import PRECISIONS, TrainRecipe
 from msml.recipe.schema_training import MODES, ORIGINS, Average, Fit
@@ -107,8 +107,7 @@ def validate(
 
 def _touches(key: str, bad: Iterable[str]) -> bool:
     """Say whether a key is one of some keys, or above or below one."""
-    pairs = ((f"{key}.", f"{each}.") for each in bad)
-    return any(one.startswith(other) or other.startswith(one) for one, other in pairs)
+    return any_below(bad, key) or any_below([key], *bad)
 
 
 def _check_plugins(recipe: Recipe[TrainRecipe]) -> Iterator[Problem]:

@@ -6,11 +6,11 @@ import click
 
 from msml.cli.command import command
 from msml.cli.options import PATH
-from msml.errors import DataError, DisagreementError, IncompleteError, RecipeError
+from msml.errors import DataError, DisagreementError, IncompleteError, RecipeError, StoppedError
 from msml.signals import stop_on_signals
 
 
-@command(DataError, DisagreementError, IncompleteError)
+@command(DataError, DisagreementError, IncompleteError, StoppedError)
 @click.argument(
     "arguments", type=PATH, nargs=-1, required=True, metavar="RUN | --check FOLDER EVENTS..."
 )
@@ -59,15 +59,13 @@ def export(
         raise RecipeError("expected RUN -o FOLDER, or --check FOLDER EVENTS...")
     with stop_on_signals("stopped, and nothing written; run the same command again"):
         from msml.stages.export import files as stage
-        from msml.stages.export.agreement import TOLERANCE
 
         if output is None:
             folder, *events = arguments
             found = stage.check(folder, events, columns, tree, plugins, tolerance)
         else:
             folder = output
-            allowed = TOLERANCE if tolerance is None else tolerance
-            found = stage.export(arguments[0], output, chain, mode, allowed)
+            found = stage.export(arguments[0], output, chain, mode, tolerance)
     click.echo(f"{folder}: {', '.join(found.inputs)} -> {', '.join(found.outputs)}")
     compared = f"Keras and ONNX Runtime agree on {found.events} events"
     click.echo(f"{compared} to {found.worst.difference:.1g} of 1 and the spread")

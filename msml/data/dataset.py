@@ -264,7 +264,7 @@ def transformed(
     given = values if real is None else zeroed(values, real)
     if pipeline is None or not pipeline.fills:
         check_finite(path, column, given, events)
-    changed = as_seen(pipeline, values, real)
+    changed = _changed(pipeline, given, real)
     # Of what the file holds as it is, only large numbers of float64 do not fit.
     if (pipeline or given.dtype == np.float64) and not np.isfinite(changed).all():
         bad = first_not_finite(changed)
@@ -287,7 +287,11 @@ def as_seen(pipeline: Pipeline | None, values: Values, real: Values | None) -> V
     Returns:
         `(events, ...) float32`, 0 for padding.
     """
-    given = values if real is None else zeroed(values, real)
+    return _changed(pipeline, values if real is None else zeroed(values, real), real)
+
+
+def _changed(pipeline: Pipeline | None, given: Values, real: Values | None) -> Values:
+    """Transform events whose padding is 0 already, to float32."""
     changed = given if pipeline is None else pipeline.forward(given)
     changed = changed if real is None else zeroed(changed, real)
     with np.errstate(over="ignore"):

@@ -4,7 +4,7 @@ A key is given by its parts, with `NAME` or any name where recipes are free to g
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass, replace
 from inspect import Parameter
 from typing import Any
 
@@ -86,7 +86,9 @@ def _below(key: Key) -> Iterator[Key]:
         yield from _of_optimizers(key.name)
     elif plural:
         for entry in REGISTRIES[plural].entries():
-            yield from _arguments(key.name, entry)
+            for each in arguments_of(entry):
+                name, text = f"{key.name}.{each.name}", each.text or entry.summary
+                yield replace(each, name=name, text=text)
 
 
 def _of_optimizers(block: str) -> Iterator[Key]:
@@ -101,7 +103,8 @@ def _of_optimizers(block: str) -> Iterator[Key]:
         yield Key(f"{block}.{name}", kind, False, "", text, f"optimizer {', '.join(those)}")
 
 
-def _arguments(block: str, entry: Entry) -> Iterator[Key]:
+def arguments_of(entry: Entry) -> Iterator[Key]:
+    """Yield the arguments of something registered that a recipe may set, as keys by their names."""
     texts = descriptions(entry.function)
     made = {f.name: f for f in fields(entry.function)} if is_dataclass(entry.function) else {}
     for parameter in settable(entry):
@@ -109,11 +112,11 @@ def _arguments(block: str, entry: Entry) -> Iterator[Key]:
         default = default_of(made[name]) if name in made else default
         required = default in (Parameter.empty, MISSING)
         yield Key(
-            f"{block}.{name}",
+            name,
             kind_of(hint),
             required,
             "" if required else written(default),
-            texts.get(name, entry.summary),
+            texts.get(name, ""),
             f"{entry.kind} '{entry.name}'",
             choices(hint),
         )

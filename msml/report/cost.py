@@ -15,7 +15,7 @@ from msml.report.looks import NothingToDraw, final, mean_and_error, new_figure
 from msml.report.results import Results
 from msml.report.run import heading
 from msml.runs.cost import Cost, comparable, front, read
-from msml.sweep.collect import COSTS
+from msml.sweep.collect import COSTS, costs_of
 from msml.sweep.compare import quality_of
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _ranked(run: Path, selection: Mapping[str, Any]) -> Iterator[dict[str, Any]]
         name = chain_name(record["chain"])
         if (cost := read(run, name)) is not None and record["score"] is not None:
             quality = {"quality": record["score"], "quality error": record["error"]}
-            yield {"chain": name, "by": selection["by"], **quality, **_costs(cost)}
+            yield {"chain": name, "by": selection["by"], **quality, **costs_of(cost)}
 
 
 def _evaluated(results: Results) -> Iterator[dict[str, Any]]:
@@ -130,10 +130,6 @@ def _evaluated(results: Results) -> Iterator[dict[str, Any]]:
         quality = {"quality": row[name], "quality error": row[f"{name} error"]}
         costs = {each: row[each] for each in COSTS}
         yield {"chain": row["chain"], "by": f"{heading(metric)} on test", **quality, **costs}
-
-
-def _costs(cost: Cost) -> dict[str, float]:
-    return dict(zip(COSTS, (cost.parameters, cost.flops, *cost.latency), strict=True))
 
 
 def _times(row: Mapping[str, float]) -> tuple[float, ...]:

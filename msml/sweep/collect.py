@@ -11,7 +11,7 @@ from msml.errors import DataError
 from msml.files import atomic
 from msml.recipe.expand import chain_name
 from msml.runs import layout
-from msml.runs.cost import BATCHES
+from msml.runs.cost import BATCHES, Cost
 from msml.runs.cost import read as read_cost
 from msml.runs.directory import finite, read_json_if_there, read_records
 from msml.runs.manifest import total_seconds
@@ -112,6 +112,11 @@ def write(rows: Sequence[Row], folder: Path) -> Iterator[Path]:
     yield path
 
 
+def costs_of(cost: Cost) -> Row:
+    """Give what a prediction costs as `COSTS`."""
+    return dict(zip(COSTS, (cost.parameters, cost.flops, *cost.latency), strict=True))
+
+
 def run_rows(directory: Path, run: str, unblind: bool) -> Iterator[Row]:
     """Yield what a run has found, without the values on the axes; see `collect`.
 
@@ -130,7 +135,7 @@ def run_rows(directory: Path, run: str, unblind: bool) -> Iterator[Row]:
         if record:
             row |= {"chain": chain_name(record["chain"]), "mode": record["mode"]}
             if cost := read_cost(directory, row["chain"], row["mode"]):
-                row |= dict(zip(COSTS, (cost.parameters, cost.flops, *cost.latency), strict=True))
+                row |= costs_of(cost)
         for task, metrics in record.get("metrics", {}).items():
             for name, found in metrics.items():
                 row[f"{task}/{name}"] = found["value"]

@@ -1,8 +1,8 @@
 """Timing what a unit of a sweep would do, in a process with the threads of one."""
 
 import os
-import time
 from collections.abc import Callable, Sequence
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from msml.recipe.schema import TrainRecipe
 from msml.runs.directory import RunDirectory
 from msml.stages.session import Progress, Session
 from msml.sweep.environment import environment
+from msml.training.cost import fastest
 
 _REPEATS = 3
 
@@ -30,10 +31,4 @@ def passing(recipe: str, overrides: Sequence[str], folder: str) -> Session:
 
 def seconds_of(work: Callable[[], Any]) -> float:
     """Least time of doing something, but for the first, which compiles it."""
-    work()
-    times = []
-    for _ in range(_REPEATS):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return min(times)
+    return fastest(work, _REPEATS, inf)

@@ -67,14 +67,21 @@ def latency(chain: Predictor, events: Mapping[str, Tensor], size: int) -> float:
         return fastest(lambda: _wait(forward(batch)))
 
 
-def fastest(work: Callable[[], object]) -> float:
+def fastest(
+    work: Callable[[], object], repeats: int = _REPEATS, longest: float = _LONGEST
+) -> float:
     """Time some work several times, after it was done once, as for compiling; the least seconds.
 
     Others at work on the machine can only add to it.
+
+    Args:
+        work: The work.
+        repeats: Most times.
+        longest: Seconds after which it is not repeated any more.
     """
     work()
     taken: list[float] = []
-    while len(taken) < _REPEATS and sum(taken) < _LONGEST:
+    while len(taken) < repeats and sum(taken) < longest:
         began = time.perf_counter()
         work()
         taken.append(time.perf_counter() - began)

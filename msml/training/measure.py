@@ -60,7 +60,11 @@ def fixed_noise(models: Iterable[Any]) -> Iterator[None]:
 
 def _drawing(models: Iterable[Any]) -> list[Any]:
     """Variables from which models draw random numbers."""
-    return [v for m in models for v in m.variables if id(v) not in {id(w) for w in m.weights}]
+    found = []
+    for model in models:
+        weights = {id(weight) for weight in model.weights}
+        found += [variable for variable in model.variables if id(variable) not in weights]
+    return found
 
 
 def predictor(chain: Predictor) -> Callable[[Mapping[str, Tensor]], dict[str, Outputs]]:

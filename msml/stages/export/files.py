@@ -4,6 +4,7 @@ import importlib
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import tee
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def export(
     output: Path,
     chain: str | None = None,
     mode: str | None = None,
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
 ) -> Exported:
     """Write the result of a run as a Keras model and an ONNX file, with a description.
 
@@ -75,7 +76,7 @@ def export(
         output: The folder to make.
         chain: Names of the candidates, joined by `+`; the chosen ones where None.
         mode: How they were trained; the last of the recipe's modes where None.
-        tolerance: Largest difference, in units of 1 and an output's spread.
+        tolerance: Largest difference, in units of 1 and an output's spread; 1e-6 where None.
 
     Raises:
         RecipeError: The run or an option makes no sense, a package is not installed, or a part of
@@ -84,7 +85,7 @@ def export(
         DataError: The folder exists or cannot be written, or the events of the run are gone.
         DisagreementError: The two files do not agree.
     """
-    packages = onnx_file.packages()
+    packages, allowed = onnx_file.packages(), TOLERANCE if tolerance is None else tolerance
     with atomic_folder(output) as folder:
         found = finished(run, chain, mode, precision="float32")
         tensorflow()
@@ -93,13 +94,14 @@ def export(
         _save(made, folder / KERAS)
         onnx_file.write(folder / ONNX, made, about, networks_of(found))
         rows, blocks = events_of_test(found, made)
+        blocks, again = tee(batches(blocks, EVALUATION_BATCH))
         read = replace(made, model=_load(folder / KERAS))
         compared = compare_files(folder / ONNX, read, blocks)
-        result = _agreed(compared, made, output, rows, tolerance)
-        some = typed(made, next(batches(events_of_test(found, made)[1], EVALUATION_BATCH)))
+        result = _agreed(compared, made, output, rows, allowed)
+        some = typed(made, next(again))
         seconds = tuple(onnx_file.latency(folder / ONNX, some, size) for size in BATCHES)
         result = replace(result, seconds=seconds)
-        checked = {"split": "test", "tolerance": tolerance, **asdict(result)}
+        checked = {"split": "test", "tolerance": allowed, **asdict(result)}
         write_json(folder / ABOUT, {**about, "check": checked})
     return result
 
