@@ -15,6 +15,7 @@ from msml.tables import NONE, plain, say, show, with_error
 
 Record = Mapping[str, Any]
 
+_STOP = ("weights of epoch", "stopped in", "gap")
 _LONGEST = 50  # rows of a table; the selection's file has all
 
 
@@ -43,6 +44,8 @@ def show_selection(selection: Record) -> None:
 
 
 def _show_alpha(selection: Record) -> None:
+    known = selection["alpha"]
+    stop = any("stopped" in found for candidates in known.values() for found in candidates.values())
     rows = [
         (
             task,
@@ -50,14 +53,25 @@ def _show_alpha(selection: Record) -> None:
             f"{found['alpha']:+.4f}",
             f"{found['share']:.3f}",
             plain(found["valid_loss"]),
+            *(_stop(found) if stop else ()),
             "chosen" if selection["chosen"][task] == name else "",
         )
-        for task, candidates in selection["alpha"].items()
+        for task, candidates in known.items()
         for name, found in candidates.items()
     ]
     epochs = f"epoch {selection['best_epoch']} of {len(selection['epochs'])}"
-    headings = ("task", "candidate", "α", "softmax", "own valid loss", "")
-    show(f"{selection['strategy']}: α of {epochs}", headings, rows, numbers=range(2, 5))
+    headings = ("task", "candidate", "α", "softmax", "own valid loss", *(_STOP if stop else ()), "")
+    title = f"{selection['strategy']}: α of {epochs}"
+    show(title, headings, rows, numbers=range(2, len(headings) - 1))
+    if stop:
+        say("gap: own loss on valid less that on train, in the epoch in which it stopped")
+
+
+def _stop(found: Record) -> tuple[str, str, str]:
+    """Where a candidate stopped by itself, if it did."""
+    if "stopped" not in found:
+        return NONE, NONE, NONE
+    return str(found["keeps"]), str(found["stopped"]), plain(found["gap"])
 
 
 def _show_distribution(selection: Record) -> None:

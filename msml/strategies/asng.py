@@ -15,15 +15,16 @@ from msml.stages.selection import Selection
 from msml.stages.session import Session
 from msml.stages.training import moved, optimise, steps_of, use_xla
 from msml.strategies.natural import Distribution
-from msml.strategies.paths import Paths
-from msml.strategies.pretrained import keep_chain, pretrained_models, streams
-from msml.strategies.spos import (
+from msml.strategies.path_training import (
     NO_DUMMIES,
     PathTraining,
+    make_judging_step,
     path_notes,
     trainable_paths,
     training_variables,
 )
+from msml.strategies.paths import Paths
+from msml.strategies.pretrained import keep_chain, pretrained_models, streams
 from msml.training.environment import tensorflow
 from msml.training.epoch import Batch, Step, Stream, Tensor, generator, to_device
 from msml.training.fit import History, Trainee
@@ -55,7 +56,7 @@ class Asng(PathTraining):
 
     def search(self, session: Session) -> Selection:
         """Search in a run whose candidates are pre-trained."""
-        paths = trainable_paths(session, pretrained_models(session), self.fit)
+        paths = trainable_paths(session, pretrained_models(session), self)
         counts = {task: len(known) for task, known in paths.names.items()}
         distribution = Distribution(counts, self.step, self.margin)
         path = layout.supernet(session.directory.path)
@@ -81,6 +82,7 @@ class Asng(PathTraining):
 
         weighed = path_notes(paths, train)
         assert paths.weighting is not None
+        assert paths.stopping is not None
         step, draws = moved(
             session,
             session.values.posttrain,
@@ -107,7 +109,9 @@ class Asng(PathTraining):
             valid=measurement(mode, valid.columns, candidates, len(losses), xla),
             notes=lambda: {"distribution": _named(paths, distribution), **weighed()},
         )
-        return trainee, xla
+        judging = make_judging_step(paths)
+        judge = measurement(judging, valid.columns, candidates, len(candidates), xla)
+        return paths.stopping.within(trainee, judge), xla
 
 
 def make_asng_step(paths: Paths, distribution: Distribution) -> Step:

@@ -1,34 +1,39 @@
 """DARTS: all candidates mixed in shares that follow from α; α sees valid, the weights see train."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from msml.data.kinematics import Array
 from msml.data.schema import COLUMNS
-from msml.domains import Count, Natural, NotNegative, Positive
 from msml.recipe.expand import TOTAL
-from msml.recipe.messages import Problem
-from msml.recipe.optimizers import check_optimizer
-from msml.recipe.schema_training import Fit
 from msml.registry import strategies
 from msml.runs import layout
 from msml.stages.selection import Selection
 from msml.stages.session import Session
 from msml.stages.training import moved, optimise
 from msml.strategies.alphas import Alphas
-from msml.strategies.darts_choice import by_ranking, scores_of_alpha, scores_of_removal, selection
+from msml.strategies.darts_choice import (
+    assign_mean,
+    by_ranking,
+    scores_of_alpha,
+    scores_of_removal,
+    selection,
+)
 from msml.strategies.darts_monitor import entropies, hessian_measurement, ranking_stays
+from msml.strategies.darts_settings import DartsSettings
 from msml.strategies.darts_step import DartsStep, Objective, make_supernet_loss_step, values
 from msml.strategies.pretrained import keep_chain, pretrained_models, streams
 from msml.strategies.ranking import ranked_by
-from msml.strategies.relaxation import Kind, Relaxation
+from msml.strategies.relaxation import Relaxation
 from msml.strategies.shared import rank_supernet
+from msml.strategies.stopping import Candidate, Stopping
 from msml.strategies.supernet import Given, Supernet
 from msml.training.environment import tensorflow
-from msml.training.epoch import Batch, EpochResult, Stream, Tensor
+from msml.training.epoch import Batch, EpochResult, Step, Stream, Tensor
 from msml.training.fit import History, Trainee
 from msml.training.measure import measurement
 from msml.training.steps import make_optimizer
@@ -40,93 +45,17 @@ from msml.weighting.step import epochs
 KEY = "search/darts"
 
 
-def _adam() -> dict[str, Any]:
-    return {"name": "adam", "learning_rate": 1e-3}
-
-
-# A step, in forward-backward passes of the supernet: scripts/bench_search.py.
-_PASSES = {"first": 1.14, "second": 3.05}
-
-
 @strategies.register("darts", title="DARTS")
 @dataclass(frozen=True, kw_only=True)
-class Darts:
+class Darts(DartsSettings):
     """Train the mixture of all candidates, and choose those of the largest α.
-
-    Attributes:
-        order: Whether α descends the valid loss as it is, or after a virtual step of the weights.
-        derivative: How the mixed derivative of second order is taken.
-        rate: ζ, the rate of the virtual step.
-        epsilon: ε, the weight of each candidate's own loss.
-        relaxation: How shares follow from α; see `Relaxation`.
-        temperature: τ of the relaxation.
-        final_temperature: τ in the last epoch, reached by equal factors; null for no change.
-        mix: Whether angles are mixed as numbers, as in the paper, or on the circle.
-        warmup: First epochs in which α stays.
-        optimizer: Of the weights.
-        alpha_optimizer: Of α.
-        batch_size: Train events of a step; valid events go along in proportion.
-        epochs: Most passes over the events.
-        patience: Epochs without improvement of the mixture on valid after which it stops.
-        stable_epochs: Stop, too, when the ranking by α was the same after so many epochs.
-        clip_norm: Largest global norm of the gradients, of weights and of α each.
-        hessian: Whether to log the largest eigenvalue of the Hessian of the valid loss by α.
-        select_by: What chooses: the largest α; the candidate whose removal hurts the valid loss
-            most; or the best combination with the shared weights, ranked by `select`.
 
     Source: paper, section 3.1 and algorithm 1; perturbation: Wang et al., 2108.04392.
     """
 
-    order: Literal["first", "second"] = "second"
-    derivative: Literal["exact", "difference"] = "exact"
-    rate: NotNegative = 1e-3
-    epsilon: NotNegative = 1.0
-    relaxation: Kind = "softmax"
-    temperature: Positive = 1.0
-    final_temperature: Positive | None = None
-    mix: Literal["linear", "circular"] = "linear"
-    warmup: Natural = 0
-    optimizer: dict[str, Any] = field(default_factory=_adam)
-    alpha_optimizer: dict[str, Any] = field(default_factory=_adam)
-    batch_size: Count = 1200
-    epochs: Count = 100
-    patience: Count = 20
-    stable_epochs: Count | None = None
-    clip_norm: Positive | None = None
-    hessian: bool = False
-    select_by: Literal["alpha", "perturbation", "supernet"] = "alpha"
-
-    @property
-    def fit(self) -> Fit:
-        """How the weights are trained."""
-        return Fit(self.optimizer, self.batch_size, self.epochs, self.patience, self.clip_norm)
-
-    @property
-    def alpha_fit(self) -> Fit:
-        """How α is trained."""
-        return Fit(self.alpha_optimizer, clip_norm=self.clip_norm)
-
-    def problems(self) -> Iterator[Problem]:
-        """Yield the arguments whose values make no sense."""
-        yield from check_optimizer("optimizer", self.optimizer)
-        yield from check_optimizer("alpha_optimizer", self.alpha_optimizer)
-        if self.warmup >= self.epochs:
-            yield "warmup", f"expected 0 or more and fewer than epochs, got {self.warmup}"
-
-    def trainings(self, candidates: Sequence[int], posttrain: Fit) -> tuple[Fit, list[float]]:
-        """Train all candidates at once, in as many passes as a step takes."""
-        return self.fit, [_PASSES[self.order]] * len(candidates)
-
     def search(self, session: Session) -> Selection:
         """Search in a run whose candidates are pre-trained."""
         return DartsSearch(session, self).run()
-
-    def tau(self, epoch: int) -> float:
-        """Temperature in an epoch, from 0."""
-        if self.final_temperature is None or self.epochs == 1:
-            return self.temperature
-        done = epoch / (self.epochs - 1)
-        return float(self.temperature * (self.final_temperature / self.temperature) ** done)
 
 
 class DartsSearch:
@@ -137,10 +66,10 @@ class DartsSearch:
         settings: The strategy of its recipe.
     """
 
-    def __init__(self, session: Session, settings: Darts) -> None:
+    def __init__(self, session: Session, settings: DartsSettings) -> None:
         tf = tensorflow()
         self._session, self._settings = session, settings
-        self._tau = tf.Variable(settings.temperature)
+        self._tau, self._decay = tf.Variable(settings.temperature), tf.Variable(0.0)
         self.supernet = Supernet(
             session.tasks,
             pretrained_models(session),
@@ -149,8 +78,11 @@ class DartsSearch:
             _angles(session) if settings.mix == "circular" else {},
         )
         self.alphas = Alphas(self.supernet)
-        task_weights = session.task_weights
+        task_weights, patience = session.task_weights, settings.candidate_patience
+        models = self.supernet.models
+        self._stopping = Stopping(models, task_weights, patience, settings.epochs)
         self.objective = Objective(self.supernet, task_weights)
+        self._learning = self.objective
         self._train, self._valid = self._streams()
         self._optimizer = make_optimizer(settings.fit, self.supernet.variables, session.precision)
         self._alpha_optimizer = make_optimizer(settings.alpha_fit, self.alphas.variables, "float32")
@@ -185,20 +117,30 @@ class DartsSearch:
         return streams(self._session, self._settings.batch_size)
 
     def _trainee(self) -> Trainee:
-        settings = self._settings
-        warm, of_warm = self._epoch(None, "warm-up")
-        search, of_search = self._epoch(self._alpha_optimizer, "search")
+        settings, stopping = self._settings, self._stopping
+        kinds = {"warm-up": None, "search": self._alpha_optimizer}
+        moving = {name: self._moved(optimizer, name) for name, optimizer in kinds.items()}
+        draws = {f"{n} {key}": v for n, (_, known) in moving.items() for key, v in known.items()}
 
-        def train(epoch: int) -> EpochResult:
-            self._tau.assign(settings.tau(epoch))
-            return (warm if epoch < settings.warmup else search)(epoch)
+        @lru_cache(maxsize=1)
+        def epoch(name: str, stopped: frozenset[Candidate]) -> Callable[[int], EpochResult]:
+            """Compile epochs of a kind, anew where fewer candidates learn."""
+            learning = replace(self.supernet, stopped=stopped)
+            self._learning = replace(self.objective, supernet=learning)  # when it is traced
+            return self._epochs(moving[name][0])
+
+        def train(number: int) -> EpochResult:
+            self._tau.assign(settings.tau(number))
+            self._decay.assign(settings.decay(number))
+            name = "warm-up" if number < settings.warmup else "search"
+            return epoch(name, stopping.stopped)(number)
 
         def enough(history: History) -> bool:
             count = settings.stable_epochs
             alphas = [note["alpha"] for note in history.notes[settings.warmup :]]
             return count is not None and ranking_stays(alphas, count)
 
-        return Trainee(
+        trainee = Trainee(
             key=KEY,
             losses=self.losses,
             weights=models_variables(self.supernet.models) | self.alphas.by_task(),
@@ -206,44 +148,48 @@ class DartsSearch:
                 [*self._optimizer.variables, *self._alpha_optimizer.variables, self._draws]
             )
             | self._weighting.variables
-            | of_warm
-            | of_search,
+            | draws,
             train=train,
             valid=self.measure,
             notes=self._notes(),
-            warmup=settings.warmup,
+            counts=lambda history: history.epochs > settings.warmup,
             enough=enough,
         )
+        judges = [self.losses.index(name) for name in stopping.judges]
+        return stopping.within(trainee, lambda: self.measure()[judges])
 
-    def _epoch(
-        self, alpha_optimizer: Any | None, name: str
-    ) -> tuple[Callable[[int], EpochResult], dict[str, Any]]:
-        """Compile epochs of a kind; with the variables of what they draw."""
-        session, seed = self._session, self._session.values.seed
-        seeds = [model_seed(seed, KEY, name)]
-        step = self._step(alpha_optimizer)
-        moving, draws = moved(session, session.values.posttrain, step, seeds)
-        epoch = epochs(
-            moving,
+    def _moved(self, alpha_optimizer: Any | None, name: str) -> tuple[Step, dict[str, Any]]:
+        """What happens with a batch of train and one of valid; with what its draws change."""
+
+        def step(train: Batch, valid: Batch) -> Tensor:
+            return self._step(alpha_optimizer)(train, valid)
+
+        session = self._session
+        seeds = [model_seed(session.values.seed, KEY, name)]
+        return moved(session, session.values.posttrain, step, seeds)
+
+    def _epochs(self, step: Step) -> Callable[[int], EpochResult]:
+        return epochs(
+            step,
             [self._train, self._valid],
-            seed,
+            self._session.values.seed,
             KEY,
             losses=len(self.losses),
             xla=self._xla,
             weighting=self._weighting,
             of_tasks=self._task_losses,
         )
-        return epoch, {f"{name} {key}": variable for key, variable in draws.items()}
 
     def _step(self, alpha_optimizer: Any | None) -> DartsStep:
         settings = self._settings
         return DartsStep(
-            objective=self.objective,
+            objective=self._learning,
             alphas=self.alphas.variables,
             optimizer=self._optimizer,
             alpha_optimizer=alpha_optimizer,
             rate=settings.rate if settings.order == "second" else None,
             exact=settings.derivative == "exact",
+            decay=self._decay,
             draws=self._draws,
             weighting=self._weighting,
         )
@@ -278,21 +224,26 @@ class DartsSearch:
 
         return make_diagnosis(list(supernet.models), measure, supernet.variables, self._weighting)
 
-    def _passes(self, epochs: int) -> float:
-        """Count the weight gradients of some epochs, as `Selection` does.
+    def _passes(self, history: History) -> float:
+        """Count the weight gradients of a search, as `Selection` does.
 
         One for each step of the weights, or one for each task where the weighting looks at those;
-        in second order also one on train and one on valid for each step of α.
+        in second order also one on train and one on valid for each step of α. Those that have
+        stopped need none.
         """
         each = len(self.supernet.models) if self._weighting.on_gradients else 1
-        found = float(each * epochs)
-        if self._settings.order == "second":
-            searched = max(0, epochs - self._settings.warmup)
-            found += searched * (1 + self._valid.events / self._train.events)
-        return found * len(self.supernet.candidates)
+        ahead = 1 + self._valid.events / self._train.events
+        found, learning = 0.0, len(self.supernet.candidates)
+        for number, notes in enumerate(history.notes):
+            virtual = self._settings.order == "second" and number >= self._settings.warmup
+            found += learning * (each + (ahead if virtual else 0))
+            learning -= len(notes.get("stopped", {}))
+        return found
 
     def _chosen(self, history: History) -> Selection:
-        settings, passes = self._settings, self._passes(history.epochs)
+        settings, passes = self._settings, self._passes(history)
+        if settings.alpha_epochs is not None:
+            assign_mean(self.alphas, history, settings.alpha_epochs)
         scores = scores_of_alpha(self.alphas, history)
         if settings.select_by == "perturbation":
             scores = scores_of_removal(self.alphas, scores, lambda: float(self.measure()[-1]))

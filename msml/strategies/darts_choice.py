@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from msml.stages.selection import Selection
 from msml.strategies.alphas import Alphas
 from msml.strategies.ranking import Record, undetermined
@@ -13,21 +15,38 @@ from msml.training.fit import History
 Scores = dict[str, dict[str, dict[str, float]]]
 
 
+def assign_mean(alphas: Alphas, history: History, epochs: int) -> None:
+    """Give α its mean over the last epochs."""
+    last = [note["alpha"] for note in history.notes[-epochs:]]
+    for task, variable in alphas.by_task().items():
+        variable.assign(np.mean([list(found[task].values()) for found in last], axis=0))
+
+
 def scores_of_alpha(alphas: Alphas, history: History) -> Scores:
-    """α, share and own loss on valid of each candidate, after the epoch that was kept."""
+    """α, share and own loss on valid of each candidate, after the epoch that was kept.
+
+    Of one that stopped by itself also the epoch in which it did, and that whose weights it keeps,
+    from 1, and how much the loss for which it stopped was then lower on train than on valid.
+    """
     valid = history.valid[history.best_epoch]
     values, shares = alphas.values(), alphas.shares()
-    return {
+    found: Scores = {
         task: {
             name: {
                 "alpha": value,
                 "share": shares[task][name],
                 "valid_loss": valid[f"{task}/{name}"],
             }
-            for name, value in found.items()
+            for name, value in candidates.items()
         }
-        for task, found in values.items()
+        for task, candidates in values.items()
     }
+    for number, (train, notes) in enumerate(zip(history.train, history.notes, strict=True)):
+        for key, stop in notes.get("stopped", {}).items():
+            task, _, name = key.partition("/")
+            gap = stop["loss"] - train[stop["by"]]
+            found[task][name] |= {"stopped": number + 1, "keeps": stop["keeps"], "gap": gap}
+    return found
 
 
 def scores_of_removal(alphas: Alphas, scores: Scores, loss: Callable[[], float]) -> Scores:

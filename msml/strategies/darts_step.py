@@ -84,6 +84,7 @@ class DartsStep:
         exact: How the mixed derivative of second order is taken.
         draws: Variable `(2,) int32`, the seed of the next step's random shares.
         weighting: What weighs the tasks in the step of the weights.
+        decay: Weight of the β-decay, a scalar.
 
     Source: paper, algorithm 1.
     """
@@ -96,6 +97,7 @@ class DartsStep:
     exact: bool
     draws: Any
     weighting: Weighting
+    decay: Any = 0.0
 
     def __call__(self, train: Batch, valid: Batch) -> Tensor:
         """Take one step of each."""
@@ -121,12 +123,14 @@ class DartsStep:
         """Descend L_valid(w - ζ ∇_w L_train(w, α), α), or L_valid(w, α) in first order."""
         scale, now = self.optimizer.scale_loss(1.0), values(self.alphas)
         of_valid = self.objective.loss(valid, scale)
-        if self.rate is None:
+        if self.rate is None or not weights:  # no candidate learns any more
             found = alpha_gradient(of_valid, weights, now, scale)
         else:
             gradient = unrolled_gradient if self.exact else difference_gradient
             of_train = self.objective.loss(train, scale, penalties=True)
             found = gradient(of_train, of_valid, weights, now, self.rate, scale)
+        softmax = tensorflow().nn.softmax
+        found = [g + self.decay * softmax(a) for g, a in zip(found, now, strict=True)]
         apply = partial(optimizer.apply, found, self.alphas)
         # An overflow leaves α as it is, as the weights' optimizer does with the weights.
         _if_finite(found, apply) if _is_float16(self.optimizer) else apply()

@@ -8,23 +8,20 @@ grows linearly with their number, and only what was drawn is computed.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from math import ceil
 from typing import Any
 
 from msml.chain import Chain, Named, weighted_total
 from msml.models.outputs import named
 from msml.models.stateless import Called, call, penalised
 from msml.recipe.expand import upstream
+from msml.strategies.stopping import Stopping
 from msml.strategies.supernet import Supernet
+from msml.strategies.switch import Number, choose
 from msml.training.environment import tensorflow
 from msml.training.epoch import Batch, Tensor
 from msml.weighting.rule import Weighting
 
-# Every branch of a switch is given the variables of all its branches, which is quadratic.
-_LARGEST_SWITCH = 8
-
 Outputs = Mapping[str, Named]
-Number = int | Tensor
 
 
 @dataclass(frozen=True)
@@ -39,12 +36,14 @@ class Paths:
         task_weights: v_t of each task; 0 leaves a task's loss out.
         optimizers: Of each candidate by task and name; needed for training only.
         weighting: What weighs the losses in training; needed for that only.
+        stopping: Which candidates learn in training; all where None.
     """
 
     supernet: Supernet
     task_weights: Mapping[str, float]
     optimizers: Mapping[str, Mapping[str, Any]] | None = None
     weighting: Weighting | None = None
+    stopping: Stopping | None = None
 
     @cached_property
     def names(self) -> dict[str, list[str]]:
@@ -228,9 +227,11 @@ class Paths:
         gradients: Sequence[Tensor],
     ) -> None:
         """Let the optimizers of a path's candidates act, and their other state move on."""
+        import keras
+
         tf = tensorflow()
 
-        def branch(task: str, name: str, gradient: Tensor) -> Tensor:
+        def learn(task: str, name: str, gradient: Tensor) -> None:
             model, optimizer = self.supernet.models[task][name], self._optimizer(task, name)
             state = model.non_trainable_variables
             if state:
@@ -249,6 +250,13 @@ class Paths:
                     ],
                     variables,
                 )
+
+        def branch(task: str, name: str, gradient: Tensor) -> Tensor:
+            act = partial(learn, task, name, gradient)
+            if self.stopping is None:
+                act()
+            else:
+                keras.ops.cond(self.stopping.learns(task, name), act, lambda: None)
             return tf.constant(0)
 
         for (task, number), gradient in zip(
@@ -292,19 +300,3 @@ class Paths:
         parts = [tf.reshape(gradient, [-1]) for gradient in gradients]
         size = sum(int(gradient.shape.num_elements()) for gradient in gradients)
         return tf.concat([*parts, tf.zeros(largest - size)], 0)
-
-
-def choose(number: Number, branches: Sequence[Callable[[], Any]]) -> Any:
-    """Run one of the branches, and nothing of the others."""
-    tf = tensorflow()
-    if isinstance(number, int) or len(branches) == 1:
-        return branches[number if isinstance(number, int) else 0]()
-    if len(branches) <= _LARGEST_SWITCH:
-        # Inlined, the operations of all branches would be visited at each step.
-        kept = {"_noinline": True}
-        apart = partial(tf.function, autograph=False, experimental_attributes=kept)
-        return tf.switch_case(number, [apart(branch) for branch in branches])
-    size = ceil(len(branches) / _LARGEST_SWITCH)
-    groups = [branches[i : i + size] for i in range(0, len(branches), size)]
-    inner = number % size
-    return tf.switch_case(number // size, [partial(choose, inner, group) for group in groups])

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from msml.training.environment import tensorflow
 
 Tensor = Any
-Kind = Literal["softmax", "gumbel", "dirichlet"]
+Kind = Literal["softmax", "gumbel", "gumbel_hard", "dirichlet"]
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,10 @@ class Relaxation:
     """Shares of the candidates of a task, positive and of sum 1, that follow from its α.
 
     `softmax` is the paper's, softmax(α/τ). `gumbel` adds Gumbel noise to α (Maddison et al.,
-    1611.00712). `dirichlet` draws from the Dirichlet distribution of concentration 1 + elu(α) (Chen
-    et al., 2006.10355). Without draws, each is replaced by its softmax or its mean.
+    1611.00712); `gumbel_hard` gives all to the largest of these shares, so that each candidate
+    stands for itself, and α the gradient of `gumbel` (Jang et al., 1611.01144: straight-through).
+    `dirichlet` draws from the Dirichlet distribution of concentration 1 + elu(α) (Chen et al.,
+    2006.10355). Without draws, each is replaced by its softmax, its largest, or its mean.
 
     Attributes:
         kind: Which one.
@@ -60,7 +62,11 @@ class Relaxation:
                 shape = tf.random.stateless_gamma(tf.shape(alpha), drawn, shape, dtype=alpha.dtype)
             return shape / tf.reduce_sum(shape)
         noisy = alpha if drawn is None else alpha + drawn
-        return tf.nn.softmax(noisy / self.temperature)
+        soft = tf.nn.softmax(noisy / self.temperature)
+        if self.kind != "gumbel_hard":
+            return soft
+        hard = tf.one_hot(tf.argmax(noisy), tf.size(noisy), dtype=soft.dtype)
+        return hard + (soft - tf.stop_gradient(soft))
 
 
 SOFTMAX = Relaxation("softmax", 1.0)

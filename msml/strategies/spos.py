@@ -1,83 +1,44 @@
 """SPOS: each batch trains one path through the candidates; then all paths are ranked on valid."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from math import ceil, prod
 from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from msml.chain import WEIGHT, Chain
+from msml.chain import WEIGHT
 from msml.data.kinematics import Array
-from msml.domains import Count, Domain
+from msml.domains import Domain
 from msml.recipe.expand import TOTAL
-from msml.recipe.messages import Problem
-from msml.recipe.optimizers import check_optimizer
-from msml.recipe.schema_training import Fit
 from msml.registry import strategies
 from msml.runs import layout
 from msml.stages.selection import Selection
 from msml.stages.session import Session
 from msml.stages.training import moved, optimise, steps_of, use_xla
 from msml.strategies.evolution import Evolution, Genes, evolve
+from msml.strategies.path_training import (
+    NO_DUMMIES,
+    PathTraining,
+    make_covering_step,
+    make_judging_step,
+    path_notes,
+    trainable_paths,
+    training_variables,
+)
 from msml.strategies.paths import Paths
 from msml.strategies.pretrained import keep_chain, pretrained_models
 from msml.strategies.ranking import Record, Score, ranked_by, standing, undetermined
 from msml.strategies.sampling import draw
 from msml.strategies.shared import SharedWeights, rank_supernet, ranked
-from msml.strategies.supernet import Supernet
 from msml.training.checkpoint import assign, load_arrays
-from msml.training.environment import tensorflow
-from msml.training.epoch import Batch, Step, Stream, Tensor, generator, to_device
+from msml.training.epoch import Batch, Stream, Tensor, generator, to_device
 from msml.training.fit import History, Trainee
 from msml.training.measure import measurement
-from msml.training.steps import make_optimizer
-from msml.training.variables import Models, model_seed, models_variables, numbered
-from msml.weighting.diagnosis import Notes, chain_diagnosis, weighting_notes
-from msml.weighting.rule import make_weighting, tasks_of
+from msml.training.variables import model_seed, models_variables
 from msml.weighting.step import epochs
 
 _KEY = "search/spos"
-NO_DUMMIES = (
-    "it passes on nothing of its input, and in a single path all others are trained on what it "
-    "passes on, which spoils their weights"
-)
-
-
-def adam() -> dict[str, Any]:
-    """Return the paper's optimizer."""
-    return {"name": "adam", "learning_rate": 1e-3}
-
-
-@dataclass(frozen=True, kw_only=True)
-class PathTraining:
-    """How candidates are trained on single paths.
-
-    Attributes:
-        optimizer: Of each candidate.
-        batch_size: Train events of a step.
-        epochs: Most passes over the events.
-        patience: Epochs without improvement on valid after which it stops.
-    """
-
-    optimizer: dict[str, Any] = field(default_factory=adam)
-    batch_size: Count = 100
-    epochs: Count = 100
-    patience: Count = 20
-
-    @property
-    def fit(self) -> Fit:
-        """The same for the loop."""
-        return Fit(self.optimizer, self.batch_size, self.epochs, self.patience)
-
-    def problems(self) -> Iterator[Problem]:
-        """Yield the arguments whose values make no sense."""
-        yield from check_optimizer("optimizer", self.optimizer)
-
-    def trainings(self, candidates: Sequence[int], posttrain: Fit) -> tuple[Fit, list[float]]:
-        """Train each candidate in its share of the paths."""
-        return self.fit, [1 / known for known in candidates]
 
 
 @strategies.register("spos", title="SPOS", no_dummies=NO_DUMMIES)
@@ -101,8 +62,8 @@ class Spos(PathTraining):
 
     def search(self, session: Session) -> Selection:
         """Search in a run whose candidates are pre-trained."""
-        paths = trainable_paths(session, pretrained_models(session), self.fit)
-        history = _trained(session, paths, self.fit, self.sampling)
+        paths = trainable_paths(session, pretrained_models(session), self)
+        history = _trained(session, paths, self)
         combinations = prod(map(len, paths.names.values()))
         if self.choice == "evolution" or combinations > self.exhaustive_up_to:
             ranking, by = _evolved(session, paths), f"{ranked_by(session)}, evolution"
@@ -123,62 +84,7 @@ class Spos(PathTraining):
         )
 
 
-def trainable_paths(session: Session, models: Models, settings: Fit) -> Paths:
-    """Give each candidate an optimizer of its own."""
-    supernet = Supernet(session.tasks, models, epsilon=0.0)
-    optimizers = {
-        task: {
-            name: make_optimizer(settings, model.trainable_variables, session.precision)
-            for name, model in candidates.items()
-        }
-        for task, candidates in models.items()
-    }
-    task_weights = session.task_weights
-    seed = model_seed(session.values.seed, "search/weighting")
-    weighting = make_weighting(
-        session.values.weighting, tasks_of(supernet.inputs, task_weights, seed)
-    )
-    return Paths(supernet, task_weights, optimizers, weighting)
-
-
-def training_variables(paths: Paths) -> dict[str, Any]:
-    """The variables of all optimizers by task, name and position, and those of the weighting."""
-    return {
-        f"{task}/{name}/{number}": variable
-        for task, optimizers in (paths.optimizers or {}).items()
-        for name, optimizer in optimizers.items()
-        for number, variable in numbered(optimizer.variables).items()
-    } | (paths.weighting.variables if paths.weighting else {})
-
-
-def path_notes(paths: Paths, train: Stream) -> Notes:
-    """How the weighting sees the tasks on the path of the first candidates by name."""
-    weighting = paths.weighting
-    assert weighting is not None
-    models = {task: paths.supernet.models[task][names[0]] for task, names in paths.names.items()}
-    chain = Chain(paths.supernet.tasks, models)
-    return weighting_notes(
-        weighting, list(models), train, lambda: chain_diagnosis(chain, weighting)
-    )
-
-
-def covering(counts: list[int]) -> list[tuple[int, ...]]:
-    """Paths by candidates' numbers, as many as the largest count, that cover all candidates."""
-    return [tuple(i % count for count in counts) for i in range(max(counts))]
-
-
-def make_covering_step(paths: Paths) -> Step:
-    """Measure the mean losses of paths that cover all candidates, and of their totals."""
-    tf = tensorflow()
-    chosen = covering([len(names) for names in paths.names.values()])
-
-    def step(batch: Batch) -> Tensor:
-        return tf.add_n([paths.losses(batch, numbers) for numbers in chosen]) / len(chosen)
-
-    return step
-
-
-def _trained(session: Session, paths: Paths, settings: Fit, sampling: Any) -> History:
+def _trained(session: Session, paths: Paths, settings: Spos) -> History:
     """Train the paths, unless that was done; the weights are those of the best epoch."""
     supernet = paths.supernet
     path = layout.supernet(session.directory.path)
@@ -195,15 +101,22 @@ def _trained(session: Session, paths: Paths, settings: Fit, sampling: Any) -> Hi
         for names in paths.names.values()
     ]
     losses = (*paths.names, TOTAL)
-    xla = use_xla(session, supernet.candidates, steps_of(settings, stream.events))
+    xla = use_xla(session, supernet.candidates, steps_of(settings.fit, stream.events))
 
     def step(batch: Batch, *drawn: Batch) -> Tensor:
         return paths.descend(batch, [one["number"][0] for one in drawn])
 
     steps, seed = ceil(stream.events / settings.batch_size), session.values.seed
-    drawn = partial(_drawn, paths, sampling, steps, seed)
-    measure = make_covering_step(paths)
+    drawn = partial(_drawn, paths, settings.sampling, steps, seed)
     assert paths.weighting is not None
+    assert paths.stopping is not None
+    measure, judge = (
+        measurement(make_step(paths), valid, supernet.candidates, count, xla)
+        for make_step, count in (
+            (make_covering_step, len(losses)),
+            (make_judging_step, len(supernet.candidates)),
+        )
+    )
     moving, motions = moved(session, session.values.posttrain, step, [model_seed(seed, _KEY)])
     trainee = Trainee(
         key=_KEY,
@@ -221,10 +134,12 @@ def _trained(session: Session, paths: Paths, settings: Fit, sampling: Any) -> Hi
             drawn_streams=draws,
             drawn=drawn,
         ),
-        valid=measurement(measure, valid, supernet.candidates, len(losses), xla),
+        valid=measure,
         notes=path_notes(paths, stream),
+        enough=lambda history: settings.candidate_patience is not None,  # none learns any more
     )
-    return optimise(session, trainee, settings, path, {"xla": xla})
+    trainee = paths.stopping.within(trainee, judge)
+    return optimise(session, trainee, settings.fit, path, {"xla": xla})
 
 
 def _drawn(paths: Paths, sampling: Any, steps: int, seed: int, epoch: int) -> list[Array]:

@@ -1,6 +1,6 @@
 """The supernet: the chain with all candidates present, their outputs mixed (paper, section 3.1)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -48,6 +48,7 @@ class Supernet:
         relaxation: From α to shares.
         angles: Position of an angle among the last components of a task's output, for tasks whose
             angle is mixed on the circle.
+        stopped: Task and name of candidates whose weights stay as they are.
     """
 
     tasks: Mapping[str, TaskSpec]
@@ -55,11 +56,18 @@ class Supernet:
     epsilon: float
     relaxation: Relaxation = SOFTMAX
     angles: Mapping[str, int] = field(default_factory=dict)
+    stopped: Collection[tuple[str, str]] = ()
 
     @cached_property
     def variables(self) -> list[Any]:
-        """Trainable variables of all candidates."""
-        return [v for model in self.candidates for v in model.trainable_variables]
+        """Trainable variables of all candidates that learn."""
+        return [
+            variable
+            for task, models in self.models.items()
+            for name, model in models.items()
+            if (task, name) not in self.stopped
+            for variable in model.trainable_variables
+        ]
 
     @cached_property
     def candidates(self) -> list[Any]:
@@ -128,10 +136,12 @@ class Supernet:
         """What each candidate of a task gives."""
         inputs = self.inputs.inputs(task, given.batch, mixed)
         found = []
-        for model in self.models[task].values():
-            own = [weights[self._position[id(v)]] for v in model.trainable_variables]
-            state = model.non_trainable_variables
-            found.append(call(model, own, state, inputs, training=given.training))
+        for name, model in self.models[task].items():
+            learns, own = (task, name) not in self.stopped, model.trainable_variables
+            if learns:
+                own = [weights[self._position[id(v)]] for v in own]
+            state, training = model.non_trainable_variables, given.training and learns
+            found.append(call(model, own, state, inputs, training=training))
             for variable, value in zip(state, found[-1].state, strict=True):
                 given.updates.setdefault(id(variable), (variable, value))
         return found

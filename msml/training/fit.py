@@ -62,7 +62,7 @@ class Trainee:
         train: One epoch of training; it gets the epoch's number, from 0.
         valid: One pass over the valid split.
         notes: What else to keep of an epoch.
-        warmup: First epochs whose weights cannot be the best.
+        counts: Whether the weights after the last epoch can be the best.
         enough: Whether to end before the patience does.
     """
 
@@ -73,7 +73,7 @@ class Trainee:
     train: Callable[[int], EpochResult]
     valid: Callable[[], Array]
     notes: Callable[[], dict[str, Any]] = dict
-    warmup: int = 0
+    counts: Callable[[History], bool] = lambda history: True
     enough: Callable[[History], bool] = lambda history: False
 
 
@@ -190,7 +190,7 @@ def _record(trainee: Trainee, history: History, train: Array, valid: Array) -> N
     history.train.append(dict(zip(trainee.losses, map(float, train), strict=True)))
     history.valid.append(dict(zip(trainee.losses, map(float, valid), strict=True)))
     history.notes.append(trainee.notes())
-    if history.epochs <= trainee.warmup:
+    if not trainee.counts(history):
         return
     monitored = float(valid[-1])
     if monitored < history.best:

@@ -118,4 +118,8 @@ def selection(epochs=70, seed=0):
             values = values + rng.normal(0, 0.005, len(candidates))
             alpha[task] = dict(zip(candidates, values.tolist(), strict=True))
         notes.append({"alpha": alpha, "train": {}, "valid": {}})
-    return {"epochs": notes, "best_epoch": epochs - 20}
+    scores = {
+        task: {name: {"alpha": value} for name, value in found.items()}
+        for task, found in notes[epochs - 21]["alpha"].items()
+    }
+    return {"epochs": notes, "best_epoch": epochs - 20, "alpha": scores}

@@ -11,7 +11,7 @@ from msml.strategies.darts_monitor import entropies, ranking_stays
 from msml.strategies.relaxation import SOFTMAX, Relaxation
 from msml.strategies.supernet import Supernet, mix
 
-KINDS = ("softmax", "gumbel", "dirichlet")
+KINDS = ("softmax", "gumbel", "gumbel_hard", "dirichlet")
 ALPHA = tf.constant([0.3, -0.5, 1.2])
 
 
@@ -52,6 +52,22 @@ def test_gumbel_draws_the_largest_with_the_probability_of_the_softmax():
     largest = np.argmax(drawn("gumbel", 2000), axis=1)
     found = np.bincount(largest, minlength=3) / 2000
     np.testing.assert_allclose(found, SOFTMAX.shares(ALPHA, None), atol=0.035)
+
+
+def test_hard_shares_are_one_candidate_with_the_gradient_of_the_soft_ones():
+    hard, soft = drawn("gumbel_hard", 500), drawn("gumbel", 500)
+    assert set(np.unique(hard)) == {0.0, 1.0}
+    np.testing.assert_array_equal(hard.argmax(axis=1), soft.argmax(axis=1))
+    gradients = []
+    for kind in ("gumbel_hard", "gumbel"):
+        relaxation = Relaxation(kind, 0.7)
+        (numbers,) = relaxation.draw([ALPHA], tf.constant([3, 7]))
+        with tf.GradientTape() as tape:
+            tape.watch(ALPHA)
+            value = tf.reduce_sum(relaxation.shares(ALPHA, numbers) * [1.0, -2.0, 5.0])
+        gradients.append(tape.gradient(value, ALPHA).numpy())
+    np.testing.assert_allclose(*gradients, rtol=1e-6)
+    assert Relaxation("gumbel_hard", 1.0).shares(ALPHA, None).numpy().tolist() == [0, 0, 1]
 
 
 def test_a_low_temperature_is_nearly_one_candidate():

@@ -79,23 +79,27 @@ def test_only_the_last_loss_counts(tmp_path):
     assert small.run(trained, settings(epochs=4), tmp_path / "c.h5").best_epoch == 2
 
 
-def test_epochs_of_the_warmup_are_never_the_best(tmp_path):
+def after_two(history):
+    return history.epochs > 2
+
+
+def test_epochs_that_do_not_count_are_never_the_best(tmp_path):
     trained, weight, epochs = scripted(losses_of(0.1, 0.2, 4, 3, 5))
-    trained = replace(trained, warmup=2, notes=lambda: {"weight": float(weight)})
+    trained = replace(trained, counts=after_two, notes=lambda: {"weight": float(weight)})
     history = small.run(trained, settings(patience=2), tmp_path / "c.h5")
     assert epochs == [0, 1, 2, 3, 4, 5]
     assert (history.best_epoch, history.best, float(weight)) == (3, 3, 4)
     assert [note["weight"] for note in history.notes] == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_stop_in_the_warmup(tmp_path):
+def test_a_stop_before_any_epoch_counts(tmp_path):
     """There is no best epoch yet, and its loss is infinite; that survives the file."""
-    trained = replace(scripted(losses_of(0.1, 0.2, 4, 3, 5))[0], warmup=2)
+    trained = replace(scripted(losses_of(0.1, 0.2, 4, 3, 5))[0], counts=after_two)
     with pytest.raises(StoppedError):
         small.run(trained, settings(patience=2), tmp_path / "c.h5", stop=lambda: "SIGTERM")
     (history,) = load_arrays(tmp_path / "c.h5")[1]["histories"]
     assert (history["best"], history["best_epoch"], history["waited"]) == (math.inf, -1, 0)
-    again = replace(scripted(losses_of(0.1, 0.2, 4, 3, 5))[0], warmup=2)
+    again = replace(scripted(losses_of(0.1, 0.2, 4, 3, 5))[0], counts=after_two)
     history = small.run(again, settings(patience=2), tmp_path / "c.h5")
     assert (history.epochs, history.best_epoch, history.best) == (6, 3, 3)
 

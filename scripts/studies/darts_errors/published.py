@@ -19,7 +19,7 @@ from msml.strategies.darts import Darts, DartsSearch
 from msml.strategies.darts_step import DartsStep, values
 from msml.strategies.supernet import Given
 from msml.training.environment import tensorflow
-from msml.training.epoch import EpochResult, Stream, compile_epoch
+from msml.training.epoch import EpochResult, Step, Stream, compile_epoch
 
 
 @strategies.register("darts_published")
@@ -45,11 +45,10 @@ class _Search(DartsSearch):
         found = super()._streams()
         return mixed(*found) if self._settings.mixed_splits else found
 
-    def _epoch(self, alpha_optimizer: Any | None) -> Callable[[int], EpochResult]:
+    def _epochs(self, step: Step) -> Callable[[int], EpochResult]:
         if not self._settings.mixed_splits:
-            return super()._epoch(alpha_optimizer)
+            return super()._epochs(step)
         streams = self._train, self._valid
-        step = self._step(alpha_optimizer)
         epoch = compile_epoch(step, *streams, losses=len(self.losses), xla=self._xla)
         orders = [np.arange(stream.events, dtype=np.int32) for stream in streams]
         return lambda number: epoch(*orders)  # the published code does not shuffle

@@ -111,6 +111,22 @@ def test_fig4_shows_every_seed_and_the_median():
     assert (first["candidate"], first["largest in"]) == ("cnn", 7)
 
 
+def test_fig4_shows_where_candidates_stopped():
+    kept = [selection(seed=seed) for seed in range(3)]
+    for number, each in enumerate(kept):
+        each["alpha"]["tau"]["mlp"] |= {"stopped": 5 + number, "keeps": 1, "gap": 0.1 * number}
+    with style():
+        axes = fig4.draw(fig4.searches(kept)).axes
+    crosses = [line for line in axes[0].get_lines() if line.get_marker() == "x"]
+    assert [float(line.get_xdata()[0]) for line in crosses] == [5, 6, 7]
+    for line, each in zip(crosses, kept, strict=True):
+        epoch = int(line.get_xdata()[0])
+        assert line.get_ydata()[0] == each["epochs"][epoch - 1]["alpha"]["tau"]["mlp"]
+    labels = axes[0].get_legend_handles_labels()[1]
+    assert labels[:3] == ["CNN", "MLP, gap 0.1", "SF"]
+    assert [line for line in axes[1].get_lines() if line.get_marker() == "x"] == []
+
+
 def test_fig5_counts_and_intervals():
     rows = [
         row(directory=f"d{i}", strategy="darts", selected=pair, undetermined=open_, seed=i)

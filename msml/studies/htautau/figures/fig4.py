@@ -21,7 +21,8 @@ TITLE = "Architecture weights α during the DARTS search"
 CAPTION = (
     "α of each candidate (a) of task 1 and (b) of task 2 against the epoch of the search. Thin "
     "lines: single runs, each with a marker at the epoch that was kept; thick lines: median of the "
-    "runs, as long as half of them were still searching; bands: their central 68 %."
+    "runs, as long as half of them were still searching; bands: their central 68 %. Crosses: where "
+    "candidates that stop by themselves did; gap: median loss on valid less that on train then."
 )
 
 Paths = dict[str, list[Array]]  # α by epoch of each run, by candidate
@@ -34,10 +35,12 @@ class Search:
     Attributes:
         epochs: α of each epoch, by task and candidate.
         best: Epoch that was kept, from 1.
+        scores: What is known of each candidate at the end, by task and name.
     """
 
     epochs: Sequence[Mapping[str, Mapping[str, float]]]
     best: int
+    scores: Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
 def searches(selections: Sequence[Mapping[str, Any]]) -> list[Search]:
@@ -47,7 +50,7 @@ def searches(selections: Sequence[Mapping[str, Any]]) -> list[Search]:
         NothingToDraw: None has any.
     """
     found = [
-        Search([epoch["alpha"] for epoch in each["epochs"]], int(each["best_epoch"]))
+        Search([e["alpha"] for e in each["epochs"]], int(each["best_epoch"]), each["alpha"])
         for each in selections
         if each.get("epochs") and "alpha" in each["epochs"][0]
     ]
@@ -119,14 +122,20 @@ def _panel(ax: "Axes", found: Sequence[Search], task: str) -> None:
     for index, (name, curves) in enumerate(paths(found, task).items()):
         colour, line = COLOURS[index % len(COLOURS)], LINES[index % len(LINES)]
         marker = MARKERS[index % len(MARKERS)]
-        bests = [each.best for each in found if name in each.epochs[0].get(task, {})]
-        for curve, best in zip(curves, bests, strict=True):
+        having = [each for each in found if name in each.epochs[0].get(task, {})]
+        for curve, each in zip(curves, having, strict=True):
             ax.plot(np.arange(1, len(curve) + 1), curve, color=colour, alpha=0.3, linewidth=0.6)
-            ax.plot(best, curve[best - 1], marker, color=colour, alpha=0.7, markersize=2.5)
+            ax.plot(
+                each.best, curve[each.best - 1], marker, color=colour, alpha=0.7, markersize=2.5
+            )
+            if stop := int(each.scores[task][name].get("stopped", 0)):
+                ax.plot(stop, curve[stop - 1], "x", color=colour, markersize=5)
         rows = quantiles(curves)
         epochs = np.arange(1, len(rows) + 1)
         if len(curves) > 1:
             ax.fill_between(epochs, rows[:, 0], rows[:, 2], color=colour, alpha=0.15, linewidth=0)
-        ax.plot(epochs, rows[:, 1], color=colour, linestyle=line, linewidth=1.6, label=name.upper())
+        gaps = [s["gap"] for each in having if "gap" in (s := each.scores[task][name])]
+        label = name.upper() + (f", gap {np.median(gaps):.2g}" if gaps else "")
+        ax.plot(epochs, rows[:, 1], color=colour, linestyle=line, linewidth=1.6, label=label)
     ax.margins(y=0.25)
     ax.legend(loc="upper left", ncols=3)

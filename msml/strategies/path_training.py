@@ -1,0 +1,134 @@
+"""What searches that train one path a batch share: settings, optimizers, what is measured."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from msml.chain import Chain
+from msml.domains import Count
+from msml.recipe.expand import TOTAL
+from msml.recipe.messages import Problem
+from msml.recipe.optimizers import check_optimizer
+from msml.recipe.schema_training import Fit
+from msml.stages.session import Session
+from msml.strategies.paths import Paths
+from msml.strategies.stopping import Stopping
+from msml.strategies.supernet import Supernet
+from msml.training.environment import tensorflow
+from msml.training.epoch import Batch, Step, Stream, Tensor
+from msml.training.steps import make_optimizer
+from msml.training.variables import Models, model_seed, numbered
+from msml.weighting.diagnosis import Notes, chain_diagnosis, weighting_notes
+from msml.weighting.rule import make_weighting, tasks_of
+
+NO_DUMMIES = (
+    "it passes on nothing of its input, and in a single path all others are trained on what it "
+    "passes on, which spoils their weights"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathTraining:
+    """How candidates are trained on single paths.
+
+    Attributes:
+        optimizer: Of each candidate.
+        batch_size: Train events of a step.
+        epochs: Most passes over the events.
+        patience: Epochs without improvement on valid after which it stops.
+        candidate_patience: Epochs without improvement of a candidate's own loss on valid after
+            which it keeps the weights of its best epoch, while the others learn; when none does,
+            training stops. In a task of weight 0 it is the weighted sum. Null: all learn to the
+            end.
+    """
+
+    optimizer: dict[str, Any] = field(default_factory=lambda: Fit().optimizer)
+    batch_size: Count = 100
+    epochs: Count = 100
+    patience: Count = 20
+    candidate_patience: Count | None = None
+
+    @property
+    def fit(self) -> Fit:
+        """The same for the loop."""
+        return Fit(self.optimizer, self.batch_size, self.epochs, self.patience)
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield the arguments whose values make no sense."""
+        yield from check_optimizer("optimizer", self.optimizer)
+
+    def trainings(self, candidates: Sequence[int], posttrain: Fit) -> tuple[Fit, list[float]]:
+        """Train each candidate in its share of the paths."""
+        return self.fit, [1 / known for known in candidates]
+
+
+def trainable_paths(session: Session, models: Models, settings: PathTraining) -> Paths:
+    """Give each candidate an optimizer of its own."""
+    supernet = Supernet(session.tasks, models, epsilon=0.0)
+    optimizers = {
+        task: {
+            name: make_optimizer(settings.fit, model.trainable_variables, session.precision)
+            for name, model in candidates.items()
+        }
+        for task, candidates in models.items()
+    }
+    task_weights = session.task_weights
+    seed = model_seed(session.values.seed, "search/weighting")
+    weighting = make_weighting(
+        session.values.weighting, tasks_of(supernet.inputs, task_weights, seed)
+    )
+    stopping = Stopping(models, task_weights, settings.candidate_patience, settings.epochs)
+    return Paths(supernet, task_weights, optimizers, weighting, stopping)
+
+
+def training_variables(paths: Paths) -> dict[str, Any]:
+    """The variables of all optimizers by task, name and position, and those of the weighting."""
+    return {
+        f"{task}/{name}/{number}": variable
+        for task, optimizers in (paths.optimizers or {}).items()
+        for name, optimizer in optimizers.items()
+        for number, variable in numbered(optimizer.variables).items()
+    } | (paths.weighting.variables if paths.weighting else {})
+
+
+def path_notes(paths: Paths, train: Stream) -> Notes:
+    """How the weighting sees the tasks on the path of the first candidates by name."""
+    weighting = paths.weighting
+    assert weighting is not None
+    models = {task: paths.supernet.models[task][names[0]] for task, names in paths.names.items()}
+    chain = Chain(paths.supernet.tasks, models)
+    return weighting_notes(
+        weighting, list(models), train, lambda: chain_diagnosis(chain, weighting)
+    )
+
+
+def covering(counts: list[int]) -> list[tuple[int, ...]]:
+    """Paths by candidates' numbers, as many as the largest count, that cover all candidates."""
+    return [tuple(i % count for count in counts) for i in range(max(counts))]
+
+
+def make_covering_step(paths: Paths) -> Step:
+    """Measure the mean losses of paths that cover all candidates, and of their totals."""
+    tf = tensorflow()
+    chosen = covering([len(names) for names in paths.names.values()])
+
+    def step(batch: Batch) -> Tensor:
+        return tf.add_n([paths.losses(batch, numbers) for numbers in chosen]) / len(chosen)
+
+    return step
+
+
+def make_judging_step(paths: Paths) -> Step:
+    """Measure the losses by which candidates stop, on paths that together cover all of them."""
+    tf, losses = tensorflow(), [*paths.names, TOTAL]
+    counts = [len(names) for names in paths.names.values()]
+    assert paths.stopping is not None
+    judged = []
+    for (task, name), by in zip(paths.stopping.candidates, paths.stopping.judges, strict=True):
+        judged.append((paths.names[task].index(name), losses.index(TOTAL if by == TOTAL else task)))
+
+    def step(batch: Batch) -> Tensor:
+        found = [paths.losses(batch, numbers) for numbers in covering(counts)]
+        return tf.stack([found[path][loss] for path, loss in judged])
+
+    return step
