@@ -1,8 +1,7 @@
 """DARTS: all candidates mixed in shares that follow from α; α sees valid, the weights see train."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,12 +25,13 @@ from msml.strategies.darts_choice import (
 from msml.strategies.darts_monitor import entropies, hessian_measurement, ranking_stays
 from msml.strategies.darts_settings import DartsSettings
 from msml.strategies.darts_step import DartsStep, Objective, make_supernet_loss_step, values
+from msml.strategies.known import constant, resident, with_outputs
 from msml.strategies.pretrained import keep_chain, pretrained_models, streams
 from msml.strategies.ranking import ranked_by
 from msml.strategies.relaxation import Relaxation
 from msml.strategies.shared import rank_supernet
-from msml.strategies.stopping import Candidate, Stopping
-from msml.strategies.supernet import Given, Supernet
+from msml.strategies.stopping import Stopping
+from msml.strategies.supernet import Candidate, Given, Supernet
 from msml.training.environment import tensorflow
 from msml.training.epoch import Batch, EpochResult, Step, Stream, Tensor
 from msml.training.fit import History, Trainee
@@ -82,7 +82,6 @@ class DartsSearch:
         models = self.supernet.models
         self._stopping = Stopping(models, task_weights, patience, settings.epochs)
         self.objective = Objective(self.supernet, task_weights)
-        self._learning = self.objective
         self._train, self._valid = self._streams()
         self._optimizer = make_optimizer(settings.fit, self.supernet.variables, session.precision)
         self._alpha_optimizer = make_optimizer(settings.alpha_fit, self.alphas.variables, "float32")
@@ -95,13 +94,35 @@ class DartsSearch:
             tasks_of(self.supernet.inputs, task_weights, model_seed(session.values.seed, KEY)),
         )
         self.losses = (*self.supernet.losses, TOTAL)
-        self.measure = measurement(
-            make_supernet_loss_step(self.objective, self.alphas.variables),
+        self._learning = self._learn()
+
+    def measure(self) -> Array:
+        """Losses of candidates and mixtures on valid, and the weighted sum of the latter."""
+        return self._now.measure()
+
+    @property
+    def _now(self) -> "_Learning":
+        """What is compiled, anew where fewer candidates learn."""
+        if self._learning.stopped != self._stopping.stopped:
+            self._learning = self._learn()
+        return self._learning
+
+    def _learn(self) -> "_Learning":
+        supernet = replace(self.supernet, stopped=self._stopping.stopped)
+        # Where events are moved anew each time, so are outputs.
+        if self._session.values.posttrain.augment is None and resident(self._train):
+            supernet = replace(supernet, known=constant(supernet, supernet.stopped))
+            self._train = with_outputs(supernet, self._train)
+            self._valid = with_outputs(supernet, self._valid)
+        objective = replace(self.objective, supernet=supernet)
+        measure = measurement(
+            make_supernet_loss_step(objective, self.alphas.variables),
             self._valid.columns,
-            self.supernet.candidates,
+            supernet.candidates,
             len(self.losses),
             self._xla,
         )
+        return _Learning(objective, measure)
 
     def run(self) -> Selection:
         """Train, choose, and keep the weights of the chosen chain."""
@@ -122,18 +143,14 @@ class DartsSearch:
         moving = {name: self._moved(optimizer, name) for name, optimizer in kinds.items()}
         draws = {f"{n} {key}": v for n, (_, known) in moving.items() for key, v in known.items()}
 
-        @lru_cache(maxsize=1)
-        def epoch(name: str, stopped: frozenset[Candidate]) -> Callable[[int], EpochResult]:
-            """Compile epochs of a kind, anew where fewer candidates learn."""
-            learning = replace(self.supernet, stopped=stopped)
-            self._learning = replace(self.objective, supernet=learning)  # when it is traced
-            return self._epochs(moving[name][0])
-
         def train(number: int) -> EpochResult:
             self._tau.assign(settings.tau(number))
             self._decay.assign(settings.decay(number))
             name = "warm-up" if number < settings.warmup else "search"
-            return epoch(name, stopping.stopped)(number)
+            compiled = self._now.epochs
+            if name not in compiled:
+                compiled[name] = self._epochs(moving[name][0])
+            return compiled[name](number)
 
         def enough(history: History) -> bool:
             count = settings.stable_epochs
@@ -183,7 +200,7 @@ class DartsSearch:
     def _step(self, alpha_optimizer: Any | None) -> DartsStep:
         settings = self._settings
         return DartsStep(
-            objective=self._learning,
+            objective=self._learning.objective,
             alphas=self.alphas.variables,
             optimizer=self._optimizer,
             alpha_optimizer=alpha_optimizer,
@@ -251,6 +268,26 @@ class DartsSearch:
             ranking = rank_supernet(self._session, self.supernet.models)
             return by_ranking(ranking, ranked_by(self._session), scores, history, passes)
         return selection(settings.select_by, scores, history, passes)
+
+
+@dataclass(frozen=True)
+class _Learning:
+    """A supernet in which some candidates have stopped, and what is compiled of it.
+
+    Attributes:
+        objective: Its loss.
+        measure: Measures its losses on valid.
+        epochs: Of each kind that was asked for.
+    """
+
+    objective: Objective
+    measure: Callable[[], Array]
+    epochs: dict[str, Callable[[int], EpochResult]] = field(default_factory=dict)
+
+    @property
+    def stopped(self) -> Collection[Candidate]:
+        """The candidates that have stopped."""
+        return self.objective.supernet.stopped
 
 
 def _angles(session: Session) -> dict[str, int]:

@@ -9,12 +9,11 @@ import numpy as np
 
 from msml.data.kinematics import Array
 from msml.recipe.expand import TOTAL
+from msml.strategies.supernet import Candidate
 from msml.training.environment import tensorflow
 from msml.training.epoch import EpochResult
 from msml.training.fit import Trainee
 from msml.training.variables import Models, numbered
-
-Candidate = tuple[str, str]  # task and name
 
 
 class Stopping:

@@ -14,6 +14,7 @@ from msml.training.environment import tensorflow
 
 Tensor = Any
 Batch = Mapping[str, Tensor]
+Candidate = tuple[str, str]  # task and name
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ class Supernet:
         relaxation: From α to shares.
         angles: Position of an angle among the last components of a task's output, for tasks whose
             angle is mixed on the circle.
-        stopped: Task and name of candidates whose weights stay as they are.
+        stopped: Candidates whose weights stay as they are.
+        known: Those of them whose outputs are columns of a batch, as `known_column` names them.
     """
 
     tasks: Mapping[str, TaskSpec]
@@ -56,7 +58,8 @@ class Supernet:
     epsilon: float
     relaxation: Relaxation = SOFTMAX
     angles: Mapping[str, int] = field(default_factory=dict)
-    stopped: Collection[tuple[str, str]] = ()
+    stopped: Collection[Candidate] = ()
+    known: Collection[Candidate] = ()
 
     @cached_property
     def variables(self) -> list[Any]:
@@ -137,6 +140,10 @@ class Supernet:
         inputs = self.inputs.inputs(task, given.batch, mixed)
         found = []
         for name, model in self.models[task].items():
+            if (task, name) in self.known:
+                outputs = {o: given.batch[known_column(task, name, o)] for o in self.used(task)}
+                found.append(Called(outputs, [], None))
+                continue
             learns, own = (task, name) not in self.stopped, model.trainable_variables
             if learns:
                 own = [weights[self._position[id(v)]] for v in own]
@@ -158,6 +165,11 @@ class Supernet:
     def _position(self) -> dict[int, int]:
         """Where each variable's value is in a list of weights."""
         return {id(variable): number for number, variable in enumerate(self.variables)}
+
+
+def known_column(task: str, candidate: str, output: str) -> str:
+    """Name the column of an output that a candidate gave before."""
+    return f"{task}/{candidate}.{output}"
 
 
 def mix(shares: Tensor, outputs: Sequence[Tensor], angle: int | None = None) -> Tensor:

@@ -48,7 +48,7 @@ def measurement(
 @contextmanager
 def fixed_noise(models: Iterable[Any]) -> Iterator[None]:
     """Let the random numbers of models start from one seed for a while."""
-    states = numbered(_drawing(models))
+    states = numbered(drawing(models))
     before = variable_arrays(states)
     for variable in states.values():
         variable.assign(np.full(variable.shape, _NOISE_SEED, variable.dtype))
@@ -58,7 +58,7 @@ def fixed_noise(models: Iterable[Any]) -> Iterator[None]:
         assign(states, before, "random state")
 
 
-def _drawing(models: Iterable[Any]) -> list[Any]:
+def drawing(models: Iterable[Any]) -> list[Any]:
     """Variables from which models draw random numbers."""
     found = []
     for model in models:
@@ -96,7 +96,7 @@ def batch_predictor(
     """
     tf = tensorflow()
     compiled = tf.function(lambda batch: chain.outputs(batch, training=False), autograph=False)
-    lanes = 1 if _drawing(chain.networks()) else side_by_side()
+    lanes = 1 if drawing(chain.networks()) else side_by_side()
 
     def predict(batch: Mapping[str, Tensor]) -> dict[str, Outputs]:
         events = len(next(iter(batch.values())))
@@ -150,7 +150,7 @@ def answerer(
     compiled = tf.function(lambda given: answer(parts, task, given), autograph=False)
 
     def run(inputs: Callable[[slice], list[list[Array]]], events: int) -> Array:
-        lanes = 1 if _drawing(chain.networks()) else side_by_side()
+        lanes = 1 if drawing(chain.networks()) else side_by_side()
 
         def answered(rows: slice) -> Array:
             given = [[tf.convert_to_tensor(x) for x in each] for each in inputs(rows)]

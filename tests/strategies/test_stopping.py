@@ -19,9 +19,12 @@ from tiny import only_run, results
 from msml.strategies.darts import Darts
 from msml.strategies.darts_choice import assign_mean
 from msml.strategies.darts_step import DartsStep, Objective, values
+from msml.strategies.known import constant, resident, with_outputs
 from msml.strategies.stopping import Stopping
-from msml.training.epoch import EpochResult
+from msml.strategies.supernet import Given
+from msml.training.epoch import EpochResult, Stream, to_device
 from msml.training.fit import History, Trainee
+from msml.training.measure import fixed_noise
 from msml.training.optimizers import named_optimizer
 from msml.weighting.rule import make_weighting, tasks_of
 
@@ -309,3 +312,23 @@ def test_killed_while_candidates_stop(with_cache, tmp_path, name, seed):
     msml(other, *asked)
     assert selection(other) == selection(with_cache)
     assert results(only_run(other)) == results(only_run(with_cache))
+
+
+def test_outputs_that_stay_are_computed_once():
+    """Of candidates that see events only and draw nothing; the losses are the same."""
+    net = small.supernet()
+    every = {(task, name) for task, known in net.models.items() for name in known}
+    known = constant(net, every)
+    assert known == {("momentum", "mlp"), ("momentum", "sf"), ("momentum", "zeros")}
+    stream = Stream(to_device(small.batch()), 100)
+    assert resident(stream)
+    found = with_outputs(replace(net, known=known), stream)
+    added = found.columns.keys() - stream.columns.keys()
+    assert added == {f"momentum/{name}.output" for name in ("mlp", "sf", "zeros")}
+    assert with_outputs(replace(net, known=known), found).columns == found.columns
+    alphas, losses = [tf.constant([0.1, -0.2, 0.3, 0.0]), tf.constant([0.2, 0.1])], []
+    for supernet in (net, replace(net, stopped=every, known=known)):
+        given = Given(found.columns, training=False)
+        with fixed_noise(net.candidates):
+            losses.append(supernet.all_losses(values(supernet.variables), alphas, given)[0])
+    np.testing.assert_allclose(*losses, rtol=1e-5)
