@@ -9,6 +9,7 @@ defaults, from arrays in memory; msml with its settings. Times are medians witho
 import json
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -30,11 +31,20 @@ _CHAIN = {"tau_momentum": "cnn", "higgs_id": "lstm"}
 _WEIGHTS = {"tau_momentum": 0.5, "higgs_id": 0.5}
 
 
-def work() -> Iterator[tuple[str, dict[str, str]]]:
-    """What is timed: each candidate alone, and a connected chain."""
+def work() -> Iterator[tuple[str, dict[str, str], str]]:
+    """What is timed, and msml's precision: each candidate alone, and a connected chain."""
     for task, name in _SINGLE:
-        yield f"{task} {name}", {task: name}
-    yield "chain cnn+lstm", _CHAIN
+        yield f"{task} {name}", {task: name}, "float32"
+    yield "chain cnn+lstm", _CHAIN, "float32"
+    if _has_bfloat16():
+        yield "tau_momentum cnn, bfloat16", {"tau_momentum": "cnn"}, "mixed_bfloat16"
+        yield "chain cnn+lstm, bfloat16", _CHAIN, "mixed_bfloat16"
+
+
+def _has_bfloat16() -> bool:
+    """Whether the processor multiplies in bfloat16, as Linux tells."""
+    path = Path("/proc/cpuinfo")
+    return path.exists() and "avx512_bf16" in path.read_text()
 
 
 def prepare() -> tuple[Any, dict[str, Any]]:
@@ -53,29 +63,35 @@ def prepare() -> tuple[Any, dict[str, Any]]:
     return expand(recipe.values), {**arrays, WEIGHT: split.weight[:_EVENTS]}
 
 
-def models_of(tasks: Any, chosen: dict[str, str]) -> dict[str, Any]:
+def models_of(tasks: Any, chosen: dict[str, str], precision: str = "float32") -> dict[str, Any]:
     """Build the candidates."""
     from msml.models.build import build
 
     inputs = {"tau_momentum": [(2, 4), (2, 16, 16, 3)], "higgs_id": [(2, 3)]}
     outputs = {"tau_momentum": (2, 3), "higgs_id": (1,)}
     return {
-        task: build(tasks[task].candidates[name].model, inputs[task], outputs[task], {}, 1)
+        task: build(
+            tasks[task].candidates[name].model, inputs[task], outputs[task], {}, 1, precision
+        )
         for task, name in chosen.items()
     }
 
 
-def time_msml(tasks: Any, arrays: dict[str, Any], chosen: dict[str, str]) -> Callable[[], None]:
+def time_msml(
+    tasks: Any, arrays: dict[str, Any], chosen: dict[str, str], precision: str
+) -> Callable[[], None]:
     """One epoch of msml's engine."""
     from msml.chain import Chain
 
-    chain = Chain(tasks, models_of(tasks, chosen))
+    chain = Chain(tasks, models_of(tasks, chosen, precision))
     weights = _WEIGHTS if len(chosen) > 1 else dict.fromkeys(chosen, 1.0)
     return engine(chain, weights, arrays, _BATCH, xla="cnn" not in chosen.values())
 
 
-def time_keras(tasks: Any, arrays: dict[str, Any], chosen: dict[str, str]) -> Callable[[], None]:
-    """One epoch of `fit` of the same model, connected with Keras's functional interface."""
+def time_keras(
+    tasks: Any, arrays: dict[str, Any], chosen: dict[str, str], _precision: str
+) -> Callable[[], None]:
+    """One epoch of `fit` in float32 of the same model, connected by the functional interface."""
     import keras
 
     from msml.registry import losses
@@ -108,13 +124,13 @@ def time_keras(tasks: Any, arrays: dict[str, Any], chosen: dict[str, str]) -> Ca
 
 def measure(side: str, number: int, epochs: int) -> None:
     """Time one piece of work in this process, and print seconds."""
-    _, chosen = list(work())[number]
+    _, chosen, precision = list(work())[number]
     if side == "msml":
         from msml.training.environment import tensorflow
 
         tensorflow()
     tasks, arrays = prepare()
-    epoch = {"msml": time_msml, "keras": time_keras}[side](tasks, arrays, chosen)
+    epoch = {"msml": time_msml, "keras": time_keras}[side](tasks, arrays, chosen, precision)
     print(json.dumps(median_seconds(epoch, epochs)))
 
 
@@ -127,7 +143,7 @@ def main() -> None:
     table = Table(title=f"one epoch of {_EVENTS} events, batch {_BATCH}", box=None)
     for heading in ("trained", "fit [s]", "msml [s]", "fit/msml"):
         table.add_column(heading, justify="right")
-    for number, (name, _) in enumerate(work()):
+    for number, (name, *_) in enumerate(work()):
         seconds = {}
         for side in ("keras", "msml"):
             seconds[side] = apart(__file__, side, str(number), epochs)

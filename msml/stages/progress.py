@@ -99,6 +99,8 @@ class EpochDisplay:
             line += f"train {_losses(facts['train'])}"
         for task, alpha in facts.get("alpha", {}).items():
             line += f", α {task}: " + ", ".join(f"{n} {a:+.3f}" for n, a in _first(alpha))
+        if "learning" in facts:
+            line += f", {facts['learning']} candidates learning"
         first, began = self._began[key]
         if done := facts["epoch"] - first:
             left = (facts["epochs"] - facts["epoch"]) * (now - began) / done

@@ -254,7 +254,7 @@ class DartsSearch:
         for number, notes in enumerate(history.notes):
             virtual = self._settings.order == "second" and number >= self._settings.warmup
             found += learning * (each + (ahead if virtual else 0))
-            learning -= len(notes.get("stopped", {}))
+            learning = notes.get("learning", learning)
         return found
 
     def _chosen(self, history: History) -> Selection:

@@ -105,7 +105,8 @@ class Stopping:
             return trainee.valid()
 
         def notes() -> dict[str, Any]:
-            return trainee.notes() | ({"stopped": self.last} if self.last else {})
+            found = trainee.notes() | {"learning": len(self.candidates) - len(self.stopped)}
+            return found | ({"stopped": self.last} if self.last else {})
 
         return replace(
             trainee,

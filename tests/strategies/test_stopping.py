@@ -113,6 +113,7 @@ def test_each_keeps_its_best_weights_while_the_others_go_on():
         {},
         {"higgs/mlp": {"keeps": 5, "by": "higgs/mlp", "loss": 6.0}},
     ]
+    assert [note["learning"] for note in notes] == [3, 2, 1, 1, 1, 1, 0]
     assert stopping.stopped == set(stopping.candidates)
 
 
