@@ -253,7 +253,7 @@ class Paths:
 
         def branch(task: str, name: str, gradient: Tensor) -> Tensor:
             act = partial(learn, task, name, gradient)
-            if self.stopping is None:
+            if self.stopping is None or self.stopping.patience is None:
                 act()
             else:
                 keras.ops.cond(self.stopping.learns(task, name), act, lambda: None)

@@ -30,6 +30,7 @@ class Stopping:
         epochs: Most epochs of the search.
 
     Attributes:
+        patience: As given.
         candidates: Task and name of all.
         judges: Name of the loss by which each stops.
         variables: What changes as they stop, by name.
@@ -47,7 +48,7 @@ class Stopping:
         self.judges = [f"{t}/{name}" if task_weights[t] else TOTAL for t, name in self.candidates]
         self.variables: dict[str, Any] = {}
         self.last: dict[str, dict[str, Any]] = {}
-        self._patience, self._epochs = patience, epochs
+        self.patience, self._epochs = patience, epochs
         if patience is None:
             return
 
@@ -67,7 +68,7 @@ class Stopping:
     @property
     def stopped(self) -> frozenset[Candidate]:
         """The candidates that have stopped."""
-        if self._patience is None:
+        if self.patience is None:
             return frozenset()
         return frozenset(compress(self.candidates, self._stopped.numpy()))
 
@@ -79,8 +80,6 @@ class Stopping:
     def learns(self, task: str, name: str) -> Any:
         """Whether a candidate still learns, a scalar tensor of a graph that asks each time."""
         tf = tensorflow()
-        if self._patience is None:
-            return tf.constant(True)
         return tf.logical_not(self._stopped.value[self.candidates.index((task, name))])
 
     def within(self, trainee: Trainee, losses: Callable[[], Array]) -> Trainee:
@@ -90,7 +89,7 @@ class Stopping:
             trainee: What is trained.
             losses: Measures the losses of `judges` on valid.
         """
-        if self._patience is None:
+        if self.patience is None:
             return trainee
 
         def train(epoch: int) -> EpochResult:
@@ -127,7 +126,7 @@ class Stopping:
         epoch, stopped, best = (v.numpy() for v in (self._epoch, self._stopped, self._best))
         better = ~stopped & (losses < self._lowest.numpy())
         best = np.where(better, epoch, best)
-        ends = ~stopped & ((epoch - best >= self._patience) | (epoch == self._epochs))
+        ends = ~stopped & ((epoch - best >= self.patience) | (epoch == self._epochs))
         for number in np.flatnonzero(better):
             _copy(self._weights[number], self._kept[number])
         for number in np.flatnonzero(ends):

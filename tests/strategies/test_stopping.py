@@ -134,7 +134,6 @@ def test_without_patience_nothing_changes():
     plain = Trainee("k", ("total",), {}, {}, lambda epoch: None, lambda: None)
     assert stopping.within(plain, lambda: None) is plain
     assert (stopping.stopped, stopping.variables) == (frozenset(), {})
-    assert bool(stopping.learns("momentum", "sf"))
 
 
 @pytest.mark.parametrize("rate", [None, 0.5])
