@@ -1,5 +1,6 @@
 """Adam in one operation for each variable, where Keras's takes a dozen."""
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -19,22 +20,34 @@ def fused_adam(name: str) -> Any:
     base: Any = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}[name]
 
     class Fused(base):  # type: ignore[misc]
-        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-            """Change one variable and its moments."""
-            kind, index = variable.dtype, self._get_variable_index(variable)
+        def _backend_update_step(
+            self, gradients: Sequence[Any], variables: Sequence[Any], learning_rate: Any
+        ) -> None:
+            """Change variables and their moments."""
+            kinds = {variable.dtype for variable in variables}
+            numbers = {kind: self._numbers(kind, learning_rate) for kind in kinds}
+            for gradient, variable in zip(gradients, variables, strict=True):
+                kind, index = variable.dtype, self._get_variable_index(variable)
+                tf.raw_ops.ResourceApplyAdam(
+                    var=variable.value.handle,
+                    m=self._momentums[index].value.handle,
+                    v=self._velocities[index].value.handle,
+                    # Of an embedding it is sparse.
+                    grad=tf.cast(tf.convert_to_tensor(gradient), kind),
+                    **numbers[kind],
+                )
+
+        def _numbers(self, kind: Any, learning_rate: Any) -> dict[str, Any]:
+            """What variables share in a step; small models feel it if each computes it anew."""
             step = tf.cast(keras.ops.convert_to_tensor(self.iterations), kind) + 1
             beta_1, beta_2 = (tf.cast(beta, kind) for beta in (self.beta_1, self.beta_2))
-            tf.raw_ops.ResourceApplyAdam(
-                var=variable.handle,
-                m=self._momentums[index].value.handle,
-                v=self._velocities[index].value.handle,
-                beta1_power=beta_1**step,
-                beta2_power=beta_2**step,
-                lr=tf.cast(learning_rate, kind),
-                beta1=beta_1,
-                beta2=beta_2,
-                epsilon=tf.cast(self.epsilon, kind),
-                grad=tf.cast(tf.convert_to_tensor(gradient), kind),  # of an embedding it is sparse
-            )
+            return {
+                "beta1_power": beta_1**step,
+                "beta2_power": beta_2**step,
+                "lr": tf.cast(learning_rate, kind),
+                "beta1": beta_1,
+                "beta2": beta_2,
+                "epsilon": tf.cast(self.epsilon, kind),
+            }
 
     return Fused
