@@ -15,13 +15,13 @@ from msml.stages.selection import Selection
 from msml.stages.session import Session
 from msml.stages.training import moved, optimise, steps_of, use_xla
 from msml.strategies.natural import Distribution
+from msml.strategies.path_steps import TrainedPaths
 from msml.strategies.path_training import (
     NO_DUMMIES,
     PathTraining,
     make_judging_step,
     path_notes,
     trainable_paths,
-    training_variables,
 )
 from msml.strategies.paths import Paths
 from msml.strategies.pretrained import keep_chain, pretrained_models, streams
@@ -65,7 +65,7 @@ class Asng(PathTraining):
         return _selection(session, paths, history)
 
     def _trainee(
-        self, session: Session, paths: Paths, distribution: Distribution
+        self, session: Session, paths: TrainedPaths, distribution: Distribution
     ) -> tuple[Trainee, bool]:
         names, candidates = paths.names, paths.supernet.candidates
         train, valid = streams(session, self.batch_size)
@@ -81,7 +81,6 @@ class Asng(PathTraining):
             return paths.losses(batch, distribution.mode())
 
         weighed = path_notes(paths, train)
-        assert paths.weighting is not None
         assert paths.stopping is not None
         step, draws = moved(
             session,
@@ -94,7 +93,7 @@ class Asng(PathTraining):
             key=_KEY,
             losses=losses,
             weights=models_variables(paths.supernet.models) | shares,
-            state=training_variables(paths) | distribution.state | draws,
+            state=paths.variables | distribution.state | draws,
             train=epochs(
                 step,
                 [train, valid],
@@ -109,12 +108,12 @@ class Asng(PathTraining):
             valid=measurement(mode, valid.columns, candidates, len(losses), xla),
             notes=lambda: {"distribution": _named(paths, distribution), **weighed()},
         )
-        judging = make_judging_step(paths)
+        judging = make_judging_step(paths, paths.stopping)
         judge = measurement(judging, valid.columns, candidates, len(candidates), xla)
         return paths.stopping.within(trainee, judge), xla
 
 
-def make_asng_step(paths: Paths, distribution: Distribution) -> Step:
+def make_asng_step(paths: TrainedPaths, distribution: Distribution) -> Step:
     """Train a sampled path on train; compare others on valid, and move the distribution."""
     tf = tensorflow()
 
@@ -143,7 +142,7 @@ def _named(paths: Paths, distribution: Distribution) -> dict[str, dict[str, floa
     }
 
 
-def _selection(session: Session, paths: Paths, history: History) -> Selection:
+def _selection(session: Session, paths: TrainedPaths, history: History) -> Selection:
     """Choose the mode of the restored epoch's distribution; ties go to the first by name."""
     final = history.notes[history.best_epoch]["distribution"]
     chosen = {task: max(shares, key=lambda name: shares[name]) for task, shares in final.items()}

@@ -11,13 +11,14 @@ from msml.recipe.messages import Problem
 from msml.recipe.optimizers import check_optimizer
 from msml.recipe.schema_training import Fit
 from msml.stages.session import Session
+from msml.strategies.path_steps import TrainedPaths
 from msml.strategies.paths import Paths
 from msml.strategies.stopping import Stopping
 from msml.strategies.supernet import Supernet
 from msml.training.environment import tensorflow
 from msml.training.epoch import Batch, Step, Stream, Tensor
 from msml.training.steps import make_optimizer
-from msml.training.variables import Models, model_seed, numbered
+from msml.training.variables import Models, model_seed
 from msml.weighting.diagnosis import Notes, chain_diagnosis, weighting_notes
 from msml.weighting.rule import make_weighting, tasks_of
 
@@ -62,7 +63,7 @@ class PathTraining:
         return self.fit, [1 / known for known in candidates]
 
 
-def trainable_paths(session: Session, models: Models, settings: PathTraining) -> Paths:
+def trainable_paths(session: Session, models: Models, settings: PathTraining) -> TrainedPaths:
     """Give each candidate an optimizer of its own."""
     supernet = Supernet(session.tasks, models, epsilon=0.0)
     optimizers = {
@@ -78,23 +79,12 @@ def trainable_paths(session: Session, models: Models, settings: PathTraining) ->
         session.values.weighting, tasks_of(supernet.inputs, task_weights, seed)
     )
     stopping = Stopping(models, task_weights, settings.candidate_patience, settings.epochs)
-    return Paths(supernet, task_weights, optimizers, weighting, stopping)
+    return TrainedPaths(supernet, task_weights, optimizers, weighting, stopping)
 
 
-def training_variables(paths: Paths) -> dict[str, Any]:
-    """The variables of all optimizers by task, name and position, and those of the weighting."""
-    return {
-        f"{task}/{name}/{number}": variable
-        for task, optimizers in (paths.optimizers or {}).items()
-        for name, optimizer in optimizers.items()
-        for number, variable in numbered(optimizer.variables).items()
-    } | (paths.weighting.variables if paths.weighting else {})
-
-
-def path_notes(paths: Paths, train: Stream) -> Notes:
+def path_notes(paths: TrainedPaths, train: Stream) -> Notes:
     """How the weighting sees the tasks on the path of the first candidates by name."""
     weighting = paths.weighting
-    assert weighting is not None
     models = {task: paths.supernet.models[task][names[0]] for task, names in paths.names.items()}
     chain = Chain(paths.supernet.tasks, models)
     return weighting_notes(
@@ -118,13 +108,12 @@ def make_covering_step(paths: Paths) -> Step:
     return step
 
 
-def make_judging_step(paths: Paths) -> Step:
+def make_judging_step(paths: Paths, stopping: Stopping) -> Step:
     """Measure the losses by which candidates stop, on paths that together cover all of them."""
     tf, losses = tensorflow(), [*paths.names, TOTAL]
     counts = [len(names) for names in paths.names.values()]
-    assert paths.stopping is not None
     judged = []
-    for (task, name), by in zip(paths.stopping.candidates, paths.stopping.judges, strict=True):
+    for (task, name), by in zip(stopping.candidates, stopping.judges, strict=True):
         judged.append((paths.names[task].index(name), losses.index(TOTAL if by == TOTAL else task)))
 
     def step(batch: Batch) -> Tensor:

@@ -17,6 +17,7 @@ from msml.stages.selection import Selection
 from msml.stages.session import Session
 from msml.stages.training import moved, optimise, steps_of, use_xla
 from msml.strategies.evolution import Evolution, Genes, evolve
+from msml.strategies.path_steps import TrainedPaths
 from msml.strategies.path_training import (
     NO_DUMMIES,
     PathTraining,
@@ -24,7 +25,6 @@ from msml.strategies.path_training import (
     make_judging_step,
     path_notes,
     trainable_paths,
-    training_variables,
 )
 from msml.strategies.paths import Paths
 from msml.strategies.pretrained import keep_chain, pretrained_models
@@ -84,7 +84,7 @@ class Spos(PathTraining):
         )
 
 
-def _trained(session: Session, paths: Paths, settings: Spos) -> History:
+def _trained(session: Session, paths: TrainedPaths, settings: Spos) -> History:
     """Train the paths, unless that was done; the weights are those of the best epoch."""
     supernet = paths.supernet
     path = layout.supernet(session.directory.path)
@@ -108,21 +108,17 @@ def _trained(session: Session, paths: Paths, settings: Spos) -> History:
 
     steps, seed = ceil(stream.events / settings.batch_size), session.values.seed
     drawn = partial(_drawn, paths, settings.sampling, steps, seed)
-    assert paths.weighting is not None
     assert paths.stopping is not None
-    measure, judge = (
-        measurement(make_step(paths), valid, supernet.candidates, count, xla)
-        for make_step, count in (
-            (make_covering_step, len(losses)),
-            (make_judging_step, len(supernet.candidates)),
-        )
-    )
+    candidates = supernet.candidates
+    measure = measurement(make_covering_step(paths), valid, candidates, len(losses), xla)
+    judging = make_judging_step(paths, paths.stopping)
+    judge = measurement(judging, valid, candidates, len(candidates), xla)
     moving, motions = moved(session, session.values.posttrain, step, [model_seed(seed, _KEY)])
     trainee = Trainee(
         key=_KEY,
         losses=losses,
         weights=weights,
-        state=training_variables(paths) | motions,
+        state=paths.variables | motions,
         train=epochs(
             moving,
             [stream],

@@ -8,10 +8,11 @@ from msml.data.transforms import log_pt
 from msml.models.build import build
 from msml.recipe.expand import ModelSpec, TaskSpec
 from msml.recipe.schema_training import Fit
-from msml.strategies.paths import Paths
+from msml.strategies.path_steps import TrainedPaths
 from msml.strategies.supernet import Supernet
 from msml.training.environment import tensorflow
 from msml.training.steps import make_optimizer
+from msml.weighting.rule import make_weighting, tasks_of
 
 tensorflow()
 
@@ -73,7 +74,13 @@ def paths(weight=0.5, candidates=CANDIDATES, precision="float32"):
     }
     supernet = Supernet(tasks, models, 0.0)
     weights = {task: spec.weight for task, spec in tasks.items()}
-    return Paths(supernet, weights, optimizers(models, FIT, precision))
+    return trained(supernet, weights, optimizers(models, FIT, precision))
+
+
+def trained(supernet, weights, known):
+    """Paths that learn from constant task weights."""
+    fixed = make_weighting({"name": "fixed"}, tasks_of(supernet.inputs, weights, 0))
+    return TrainedPaths(supernet, weights, known, fixed)
 
 
 def chain(names, weight=0.5, candidates=CANDIDATES):

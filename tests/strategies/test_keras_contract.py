@@ -12,7 +12,7 @@ from msml.chain import WEIGHT, Chain
 from msml.recipe.schema_training import Fit
 from msml.strategies.alphas import Alphas
 from msml.strategies.darts_step import DartsStep, Objective
-from msml.strategies.paths import Paths
+from msml.strategies.path_steps import TrainedPaths
 from msml.strategies.supernet import Given, Supernet
 from msml.training.steps import make_optimizer
 from msml.weighting.rule import make_weighting, tasks_of
@@ -115,7 +115,7 @@ def test_a_path_is_trained_as_the_chain_alone(rule):
     for task, copy in copies.items():
         copy.set_weights(models[task]["b"].get_weights())
     chain = Chain(tasks, copies)
-    paths = Paths(
+    paths = TrainedPaths(
         Supernet(tasks, models, 0.0),
         HALF,
         {t: {n: sgd(m) for n, m in some.items()} for t, some in models.items()},
@@ -274,7 +274,7 @@ def test_constraints_hold_after_each_step(how):
         weighting = make_weighting({"name": "fixed"}, tasks_of(net.inputs, HALF, 0))
         if how == "path":
             optimizers = {t: {n: sgd(m) for n, m in some.items()} for t, some in models.items()}
-            Paths(net, HALF, optimizers, weighting).descend(columns, [0, 0])
+            TrainedPaths(net, HALF, optimizers, weighting).descend(columns, [0, 0])
             candidates = [some["a"] for some in models.values()]
         else:
             alphas, draws = Alphas(net).variables, tf.Variable([0, 0])

@@ -9,7 +9,6 @@ import single_path as small
 import tensorflow as tf
 from small import fit_step
 
-from msml.strategies.paths import Paths
 from msml.strategies.supernet import Supernet
 from msml.strategies.switch import choose
 from msml.training.epoch import Stream, compile_epoch, to_device
@@ -115,7 +114,7 @@ def test_dropout_and_batch_normalisation_as_in_the_chain_alone():
         for variable, other in zip(copy.variables, models[task]["b"].variables, strict=True):
             variable.assign(other)
     weights = {"momentum": 0.5, "higgs": 0.5}
-    paths = Paths(Supernet(tasks, models, 0.0), weights, small.optimizers(models))
+    paths = small.trained(Supernet(tasks, models, 0.0), weights, small.optimizers(models))
     chain = type(paths.chain)(tasks, copies)
     optimizer = make_optimizer(small.FIT, chain.variables(), "float32")
     alone = tf.function(fit_step(chain, weights, optimizer), autograph=False)
