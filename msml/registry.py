@@ -147,7 +147,10 @@ transforms = Registry(
 strategies = Registry(
     "strategy",
     "strategies",
-    tuple(f"msml.strategies.{name}" for name in ("asng", "darts", "grid", "random", "spos")),
+    tuple(
+        f"msml.strategies.{name}"
+        for name in ("darts.search", "grid", "random", "single_path.asng", "single_path.spos")
+    ),
 )
 weightings = Registry(
     "weighting",

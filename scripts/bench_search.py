@@ -58,8 +58,8 @@ def kinds(supernet: Any) -> dict[str, Any]:
     """The steps that are timed."""
     from msml.chain import weighted_total
     from msml.recipe.schema_training import Fit
-    from msml.strategies.alphas import Alphas
-    from msml.strategies.darts_step import DartsStep, Objective
+    from msml.strategies.darts.alphas import Alphas
+    from msml.strategies.darts.step import DartsStep, Objective
     from msml.training.environment import tensorflow
     from msml.training.steps import make_optimizer
     from msml.weighting.rule import make_weighting, tasks_of

@@ -10,9 +10,9 @@ import small
 import tensorflow as tf
 
 from msml.registry import strategies
-from msml.strategies.alphas import Alphas
-from msml.strategies.bilevel import alpha_gradient
-from msml.strategies.darts_step import DartsStep, Objective, values
+from msml.strategies.darts.alphas import Alphas
+from msml.strategies.darts.bilevel import alpha_gradient
+from msml.strategies.darts.step import DartsStep, Objective, values
 from msml.strategies.supernet import Given
 from msml.training.epoch import Stream
 from msml.weighting.rule import Tasks, make_weighting

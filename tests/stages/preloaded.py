@@ -6,7 +6,7 @@ import msml.report.selection
 import msml.stages.evaluate
 import msml.stages.opening
 import msml.stages.run
-import msml.strategies.darts
+import msml.strategies.darts.search
 import msml.strategies.grid
 from msml.training.environment import tensorflow
 

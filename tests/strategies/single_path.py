@@ -8,7 +8,7 @@ from msml.data.transforms import log_pt
 from msml.models.build import build
 from msml.recipe.expand import ModelSpec, TaskSpec
 from msml.recipe.schema_training import Fit
-from msml.strategies.path_steps import TrainedPaths
+from msml.strategies.single_path.steps import TrainedPaths
 from msml.strategies.supernet import Supernet
 from msml.training.environment import tensorflow
 from msml.training.steps import make_optimizer

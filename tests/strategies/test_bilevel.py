@@ -6,7 +6,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msml.strategies.bilevel import (
+from msml.strategies.darts.bilevel import (
     alpha_gradient,
     difference_gradient,
     unrolled_gradient,
@@ -83,7 +83,7 @@ def test_the_error_of_the_difference_falls_with_the_square_of_the_radius(monkeyp
     expected = through_the_step(train, valid, weights, alphas)
     errors = []
     for radius in (0.04, 0.02, 0.01):
-        monkeypatch.setattr("msml.strategies.bilevel._RADIUS", radius)
+        monkeypatch.setattr("msml.strategies.darts.bilevel._RADIUS", radius)
         found = difference_gradient(train, valid, weights, alphas, RATE)
         errors.append(np.linalg.norm(flat(found) - flat(expected)))
     assert errors[0] / errors[1] == pytest.approx(4, rel=0.1)

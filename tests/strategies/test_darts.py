@@ -15,8 +15,8 @@ from process import Command, Limits, fails, msml, until
 from searches import DARTS
 from tiny import log, metrics, only_run, results, runs, spoil_test_split, weights, write_recipe
 
-from msml.strategies.darts_choice import scores_of_alpha
-from msml.strategies.darts_choice import selection as selection_of
+from msml.strategies.darts.choice import scores_of_alpha
+from msml.strategies.darts.choice import selection as selection_of
 from msml.training.checkpoint import load_arrays
 from msml.training.fit import History
 

@@ -6,11 +6,11 @@ import small
 import tensorflow as tf
 
 from msml.chain import WEIGHT
-from msml.strategies.alphas import Alphas
-from msml.strategies.darts import Darts
-from msml.strategies.darts_choice import scores_of_removal, selection
-from msml.strategies.darts_monitor import hessian_measurement
-from msml.strategies.darts_step import Objective, make_supernet_loss_step
+from msml.strategies.darts.alphas import Alphas
+from msml.strategies.darts.choice import scores_of_removal, selection
+from msml.strategies.darts.monitor import hessian_measurement
+from msml.strategies.darts.search import Darts
+from msml.strategies.darts.step import Objective, make_supernet_loss_step
 from msml.strategies.supernet import Supernet
 from msml.training.epoch import to_device
 from msml.training.fit import History
@@ -79,7 +79,7 @@ def test_the_hessian_is_that_of_differences():
     found = hessian_measurement(objective, alphas.variables, to_device(columns), xla=False)()
 
     batch = {name: tf.constant(column) for name, column in columns.items()}
-    from msml.strategies.darts_step import values
+    from msml.strategies.darts.step import values
     from msml.strategies.supernet import Given
 
     def gradient(point):

@@ -11,9 +11,9 @@ import tensorflow as tf
 from msml.chain import WEIGHT
 from msml.losses import bce_logits
 from msml.recipe.schema_training import Fit
-from msml.strategies.alphas import Alphas
-from msml.strategies.bilevel import alpha_gradient, difference_gradient, unrolled_gradient
-from msml.strategies.darts_step import DartsStep, Objective, make_supernet_loss_step
+from msml.strategies.darts.alphas import Alphas
+from msml.strategies.darts.bilevel import alpha_gradient, difference_gradient, unrolled_gradient
+from msml.strategies.darts.step import DartsStep, Objective, make_supernet_loss_step
 from msml.strategies.supernet import Given
 from msml.studies.htautau.losses import momentum_mse
 from msml.training.checkpoint import variable_arrays
@@ -291,7 +291,7 @@ def test_exact_and_difference_agree_in_float32(kind, monkeypatch):
 
     At a tenth of the usual radius: so few ReLUs have kinks within it.
     """
-    monkeypatch.setattr("msml.strategies.bilevel._RADIUS", 1e-3)
+    monkeypatch.setattr("msml.strategies.darts.bilevel._RADIUS", 1e-3)
     net = small.supernet()
     if kind != "dense":
         cnn = small.model("momentum", "tau_cnn", **SMALL_CNN)

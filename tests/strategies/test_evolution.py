@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msml.strategies.evolution import Evolution, evolve
+from msml.strategies.single_path.evolution import Evolution, evolve
 
 
 def landscape(sizes, seed):

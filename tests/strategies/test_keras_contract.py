@@ -10,9 +10,9 @@ from small import fit_step
 
 from msml.chain import WEIGHT, Chain
 from msml.recipe.schema_training import Fit
-from msml.strategies.alphas import Alphas
-from msml.strategies.darts_step import DartsStep, Objective
-from msml.strategies.path_steps import TrainedPaths
+from msml.strategies.darts.alphas import Alphas
+from msml.strategies.darts.step import DartsStep, Objective
+from msml.strategies.single_path.steps import TrainedPaths
 from msml.strategies.supernet import Given, Supernet
 from msml.training.steps import make_optimizer
 from msml.weighting.rule import make_weighting, tasks_of

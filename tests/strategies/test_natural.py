@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from msml.strategies.natural import Distribution, utilities, within
+from msml.strategies.single_path.natural import Distribution, utilities, within
 
 
 @pytest.mark.parametrize(

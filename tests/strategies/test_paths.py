@@ -9,8 +9,8 @@ import single_path as small
 import tensorflow as tf
 from small import fit_step
 
+from msml.strategies.single_path.switch import choose
 from msml.strategies.supernet import Supernet
-from msml.strategies.switch import choose
 from msml.training.epoch import Stream, compile_epoch, to_device
 from msml.training.steps import make_optimizer
 from msml.weighting.rule import make_weighting, tasks_of

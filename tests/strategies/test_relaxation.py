@@ -6,8 +6,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msml.strategies.alphas import Alphas
-from msml.strategies.darts_monitor import entropies, ranking_stays
+from msml.strategies.darts.alphas import Alphas
+from msml.strategies.darts.monitor import entropies, ranking_stays
 from msml.strategies.relaxation import SOFTMAX, Relaxation
 from msml.strategies.supernet import Supernet, mix
 

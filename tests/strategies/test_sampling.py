@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msml.strategies.path_training import covering
 from msml.strategies.random import drawn
-from msml.strategies.sampling import draw
+from msml.strategies.single_path.sampling import draw
+from msml.strategies.single_path.training import covering
 
 
 @given(

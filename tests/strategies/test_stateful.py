@@ -13,8 +13,8 @@ from stateful import PLUGIN
 from msml.chain import Chain
 from msml.recipe.schema_training import Fit
 from msml.registry import load_plugins, models
-from msml.strategies.alphas import Alphas
-from msml.strategies.darts_step import DartsStep, Objective, make_supernet_loss_step
+from msml.strategies.darts.alphas import Alphas
+from msml.strategies.darts.step import DartsStep, Objective, make_supernet_loss_step
 from msml.strategies.supernet import Supernet
 from msml.training.epoch import to_device
 from msml.training.steps import make_optimizer

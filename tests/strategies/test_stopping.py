@@ -16,10 +16,10 @@ import tensorflow as tf
 from process import Command, Limits, msml, until
 from tiny import only_run, results
 
-from msml.strategies.darts import Darts
-from msml.strategies.darts_choice import assign_mean
-from msml.strategies.darts_step import DartsStep, Objective, values
-from msml.strategies.known import constant, resident, with_outputs
+from msml.strategies.darts.choice import assign_mean
+from msml.strategies.darts.known import constant, resident, with_outputs
+from msml.strategies.darts.search import Darts
+from msml.strategies.darts.step import DartsStep, Objective, values
 from msml.strategies.stopping import Stopping
 from msml.strategies.supernet import Given
 from msml.training.epoch import EpochResult, Stream, to_device

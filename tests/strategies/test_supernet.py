@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from msml.chain import WEIGHT
 from msml.recipe.expand import ModelSpec, TaskSpec
-from msml.strategies.darts_step import Objective
+from msml.strategies.darts.step import Objective
 from msml.strategies.relaxation import SOFTMAX
 from msml.strategies.supernet import Given, Supernet, mix
 

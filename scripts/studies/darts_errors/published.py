@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from msml.registry import strategies
-from msml.strategies.bilevel import alpha_gradient
-from msml.strategies.darts import Darts, DartsSearch
-from msml.strategies.darts_step import DartsStep, values
+from msml.strategies.darts.bilevel import alpha_gradient
+from msml.strategies.darts.search import Darts, DartsSearch
+from msml.strategies.darts.step import DartsStep, values
 from msml.strategies.supernet import Given
 from msml.training.environment import tensorflow
 from msml.training.epoch import EpochResult, Step, Stream, compile_epoch

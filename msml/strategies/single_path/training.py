@@ -11,8 +11,8 @@ from msml.recipe.messages import Problem
 from msml.recipe.optimizers import check_optimizer
 from msml.recipe.schema_training import Fit
 from msml.stages.session import Session
-from msml.strategies.path_steps import TrainedPaths
-from msml.strategies.paths import Paths
+from msml.strategies.single_path.paths import Paths
+from msml.strategies.single_path.steps import TrainedPaths
 from msml.strategies.stopping import Stopping
 from msml.strategies.supernet import Supernet
 from msml.training.environment import tensorflow

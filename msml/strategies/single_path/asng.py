@@ -14,17 +14,17 @@ from msml.runs import layout
 from msml.stages.selection import Selection
 from msml.stages.session import Session
 from msml.stages.training import moved, optimise, steps_of, use_xla
-from msml.strategies.natural import Distribution
-from msml.strategies.path_steps import TrainedPaths
-from msml.strategies.path_training import (
+from msml.strategies.pretrained import keep_chain, pretrained_models, streams
+from msml.strategies.single_path.natural import Distribution
+from msml.strategies.single_path.paths import Paths
+from msml.strategies.single_path.steps import TrainedPaths
+from msml.strategies.single_path.training import (
     NO_DUMMIES,
     PathTraining,
     make_judging_step,
     path_notes,
     trainable_paths,
 )
-from msml.strategies.paths import Paths
-from msml.strategies.pretrained import keep_chain, pretrained_models, streams
 from msml.training.environment import tensorflow
 from msml.training.epoch import Batch, Step, Stream, Tensor, generator, to_device
 from msml.training.fit import History, Trainee

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from msml.strategies.darts_step import Objective, values
+from msml.strategies.darts.step import Objective, values
 from msml.strategies.supernet import Given
 from msml.training.environment import tensorflow
 from msml.training.epoch import Batch, Tensor

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from msml.stages.selection import Selection
-from msml.strategies.alphas import Alphas
+from msml.strategies.darts.alphas import Alphas
 from msml.strategies.ranking import Record, undetermined
 from msml.training.fit import History
 

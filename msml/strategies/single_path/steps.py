@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from msml.chain import Named
 from msml.models.outputs import named
 from msml.models.stateless import penalised
-from msml.strategies.paths import Paths
+from msml.strategies.single_path.paths import Paths
+from msml.strategies.single_path.switch import Number
 from msml.strategies.stopping import Stopping
-from msml.strategies.switch import Number
 from msml.training.environment import tensorflow
 from msml.training.epoch import Batch, Tensor
 from msml.training.variables import numbered

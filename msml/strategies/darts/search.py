@@ -14,18 +14,18 @@ from msml.runs import layout
 from msml.stages.selection import Selection
 from msml.stages.session import Session
 from msml.stages.training import moved, optimise
-from msml.strategies.alphas import Alphas
-from msml.strategies.darts_choice import (
+from msml.strategies.darts.alphas import Alphas
+from msml.strategies.darts.choice import (
     assign_mean,
     by_ranking,
     scores_of_alpha,
     scores_of_removal,
     selection,
 )
-from msml.strategies.darts_monitor import entropies, hessian_measurement, ranking_stays
-from msml.strategies.darts_settings import DartsSettings
-from msml.strategies.darts_step import DartsStep, Objective, make_supernet_loss_step, values
-from msml.strategies.known import constant, resident, with_outputs
+from msml.strategies.darts.known import constant, resident, with_outputs
+from msml.strategies.darts.monitor import entropies, hessian_measurement, ranking_stays
+from msml.strategies.darts.settings import DartsSettings
+from msml.strategies.darts.step import DartsStep, Objective, make_supernet_loss_step, values
 from msml.strategies.pretrained import keep_chain, pretrained_models, streams
 from msml.strategies.ranking import ranked_by
 from msml.strategies.relaxation import Relaxation

@@ -14,8 +14,8 @@ from msml.chain import Chain, Named, weighted_total
 from msml.models.outputs import named
 from msml.models.stateless import Called, call, penalised
 from msml.recipe.expand import upstream
+from msml.strategies.single_path.switch import Number, choose
 from msml.strategies.supernet import Supernet
-from msml.strategies.switch import Number, choose
 from msml.training.environment import tensorflow
 from msml.training.epoch import Batch, Tensor
 

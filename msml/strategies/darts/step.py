@@ -7,7 +7,7 @@ from typing import Any
 
 from msml.chain import weighted_total
 from msml.models.stateless import penalised
-from msml.strategies.bilevel import (
+from msml.strategies.darts.bilevel import (
     Loss,
     Tensors,
     alpha_gradient,

@@ -16,9 +16,14 @@ from msml.runs import layout
 from msml.stages.selection import Selection
 from msml.stages.session import Session
 from msml.stages.training import moved, optimise, steps_of, use_xla
-from msml.strategies.evolution import Evolution, Genes, evolve
-from msml.strategies.path_steps import TrainedPaths
-from msml.strategies.path_training import (
+from msml.strategies.pretrained import keep_chain, pretrained_models
+from msml.strategies.ranking import Record, Score, ranked_by, standing, undetermined
+from msml.strategies.shared import SharedWeights, rank_supernet, ranked
+from msml.strategies.single_path.evolution import Evolution, Genes, evolve
+from msml.strategies.single_path.paths import Paths
+from msml.strategies.single_path.sampling import draw
+from msml.strategies.single_path.steps import TrainedPaths
+from msml.strategies.single_path.training import (
     NO_DUMMIES,
     PathTraining,
     make_covering_step,
@@ -26,11 +31,6 @@ from msml.strategies.path_training import (
     path_notes,
     trainable_paths,
 )
-from msml.strategies.paths import Paths
-from msml.strategies.pretrained import keep_chain, pretrained_models
-from msml.strategies.ranking import Record, Score, ranked_by, standing, undetermined
-from msml.strategies.sampling import draw
-from msml.strategies.shared import SharedWeights, rank_supernet, ranked
 from msml.training.checkpoint import assign, load_arrays
 from msml.training.epoch import Batch, Stream, Tensor, generator, to_device
 from msml.training.fit import History, Trainee

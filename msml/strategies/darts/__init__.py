@@ -1,0 +1,1 @@
+"""DARTS: all candidates mixed in shares that α gives them."""
