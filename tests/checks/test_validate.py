@@ -142,7 +142,7 @@ def test_every_shipped_recipe_is_good(path, events):
     strategies |= {f"htautau_{name}": name for name in ("spos", "asng", "random")}
     strategies |= {"model_size": "grid", "end_to_end": "grid"}
     strategies |= dict.fromkeys(("sweep", "search", "compare_three_steps"), "darts")
-    strategies["htautau_darts_published"] = "darts"
+    strategies |= dict.fromkeys(("htautau_darts_published", "htautau_darts_robust"), "darts")
     assert found.strategy == strategies.get(path.stem)
 
 
