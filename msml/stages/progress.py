@@ -100,7 +100,7 @@ class EpochDisplay:
         for task, alpha in facts.get("alpha", {}).items():
             line += f", α {task}: " + ", ".join(f"{n} {a:+.3f}" for n, a in _first(alpha))
         if "learning" in facts:
-            line += f", {facts['learning']} candidates learning"
+            line += f", learning: {facts['learning']}"
         first, began = self._began[key]
         if done := facts["epoch"] - first:
             left = (facts["epochs"] - facts["epoch"]) * (now - began) / done
