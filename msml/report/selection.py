@@ -64,7 +64,7 @@ def _show_alpha(selection: Record) -> None:
     title = f"{selection['strategy']}: α of {epochs}"
     show(title, headings, rows, numbers=range(2, len(headings) - 1))
     if stop:
-        say("gap: own loss on valid less that on train, in the epoch in which it stopped")
+        say("gap: the loss for which it stopped, on valid less on train, in that epoch")
 
 
 def _stop(found: Record) -> tuple[str, str, str]:
