@@ -370,6 +370,7 @@ SHIPPED = {
     "sweep.yaml": ("sweep", 1),
     "htautau_darts.yaml": ("htautau_darts", 1),
     "htautau_darts_published.yaml": ("htautau_darts_published", 1),
+    "htautau_darts_robust.yaml": ("htautau_darts_robust", 1),
     "htautau_grid.yaml": ("htautau_grid", 1),
     "htautau_spos.yaml": ("htautau_spos", 1),
     "htautau_asng.yaml": ("htautau_asng", 1),
