@@ -1,6 +1,6 @@
 """Candidates of a search that stop learning, each by itself, before they overfit."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, compress
 from typing import Any
@@ -32,7 +32,7 @@ class Stopping:
     Attributes:
         patience: As given.
         candidates: Task and name of all.
-        judges: Name of the loss by which each stops.
+        judges: Name of the loss by which each stops; empty where none does.
         variables: What changes as they stop, by name.
         last: Those that stopped in the last epoch, as `task/name`: the epoch whose weights it
             `keeps`, 0 for those it started with, and the `loss` for which it stopped, that of
@@ -45,12 +45,13 @@ class Stopping:
         import keras
 
         self.candidates = [(task, name) for task, known in models.items() for name in known]
-        self.judges = [f"{t}/{name}" if task_weights[t] else TOTAL for t, name in self.candidates]
+        self.judges: list[str] = []
         self.variables: dict[str, Any] = {}
         self.last: dict[str, dict[str, Any]] = {}
         self.patience, self._epochs = patience, epochs
         if patience is None:
             return
+        self.judges = [f"{t}/{name}" if task_weights[t] else TOTAL for t, name in self.candidates]
 
         def state(values: Array) -> Any:
             return keras.Variable(values, dtype=values.dtype.name, trainable=False)
@@ -82,26 +83,28 @@ class Stopping:
         tf = tensorflow()
         return tf.logical_not(self._stopped.value[self.candidates.index((task, name))])
 
-    def within(self, trainee: Trainee, losses: Callable[[], Array]) -> Trainee:
+    def within(self, trainee: Trainee, positions: Sequence[int]) -> Trainee:
         """Let candidates stop while they are trained; only what comes after counts.
 
         Args:
-            trainee: What is trained.
-            losses: Measures the losses of `judges` on valid.
+            trainee: What is trained. Its `valid` may give more losses than it names.
+            positions: Where the losses of `judges` are among those.
         """
         if self.patience is None:
             return trainee
 
         def train(epoch: int) -> EpochResult:
             if epoch == 0:
-                self.see(losses())
+                self.see(trainee.valid()[positions])
             return trainee.train(epoch)
 
         def valid() -> Array:
-            self.last = {}
+            losses, self.last = trainee.valid(), {}
             if not self.done:
-                self.see(losses())
-            return trainee.valid()
+                self.see(losses[positions])
+            if self.last:  # those that stopped have other weights now
+                losses = trainee.valid()
+            return losses[: len(trainee.losses)]
 
         def notes() -> dict[str, Any]:
             found = trainee.notes() | {"learning": len(self.candidates) - len(self.stopped)}

@@ -9,6 +9,7 @@ from msml.models.build import build
 from msml.recipe.expand import ModelSpec, TaskSpec
 from msml.recipe.schema_training import Fit
 from msml.strategies.single_path.steps import TrainedPaths
+from msml.strategies.stopping import Stopping
 from msml.strategies.supernet import Supernet
 from msml.training.environment import tensorflow
 from msml.training.steps import make_optimizer
@@ -80,7 +81,12 @@ def paths(weight=0.5, candidates=CANDIDATES, precision="float32"):
 def trained(supernet, weights, known):
     """Paths that learn from constant task weights."""
     fixed = make_weighting({"name": "fixed"}, tasks_of(supernet.inputs, weights, 0))
-    return TrainedPaths(supernet, weights, known, fixed)
+    return TrainedPaths(supernet, weights, known, fixed, never(supernet.models))
+
+
+def never(models):
+    """No candidate stops."""
+    return Stopping(models, {}, None, 1)
 
 
 def chain(names, weight=0.5, candidates=CANDIDATES):

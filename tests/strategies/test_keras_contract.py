@@ -6,6 +6,7 @@ import pytest
 import single_path
 import small
 import tensorflow as tf
+from single_path import never
 from small import fit_step
 
 from msml.chain import WEIGHT, Chain
@@ -120,6 +121,7 @@ def test_a_path_is_trained_as_the_chain_alone(rule):
         HALF,
         {t: {n: sgd(m) for n, m in some.items()} for t, some in models.items()},
         make_weighting({"name": rule}, tasks_of(chain, HALF, 1)),
+        never(models),
     )
     optimizer = make_optimizer(SGD, chain.variables(), "float32")
     weighting = make_weighting({"name": rule}, tasks_of(chain, HALF, 1))
@@ -274,7 +276,7 @@ def test_constraints_hold_after_each_step(how):
         weighting = make_weighting({"name": "fixed"}, tasks_of(net.inputs, HALF, 0))
         if how == "path":
             optimizers = {t: {n: sgd(m) for n, m in some.items()} for t, some in models.items()}
-            TrainedPaths(net, HALF, optimizers, weighting).descend(columns, [0, 0])
+            TrainedPaths(net, HALF, optimizers, weighting, never(models)).descend(columns, [0, 0])
             candidates = [some["a"] for some in models.values()]
         else:
             alphas, draws = Alphas(net).variables, tf.Variable([0, 0])

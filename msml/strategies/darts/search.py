@@ -172,8 +172,7 @@ class DartsSearch:
             counts=lambda history: history.epochs > settings.warmup,
             enough=enough,
         )
-        judges = [self.losses.index(name) for name in stopping.judges]
-        return stopping.within(trainee, lambda: self.measure()[judges])
+        return stopping.within(trainee, [self.losses.index(name) for name in stopping.judges])
 
     def _moved(self, alpha_optimizer: Any | None, name: str) -> tuple[Step, dict[str, Any]]:
         """What happens with a batch of train and one of valid; with what its draws change."""

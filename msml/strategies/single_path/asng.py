@@ -21,9 +21,10 @@ from msml.strategies.single_path.steps import TrainedPaths
 from msml.strategies.single_path.training import (
     NO_DUMMIES,
     PathTraining,
-    make_judging_step,
+    covering_losses,
     path_notes,
     trainable_paths,
+    with_judged,
 )
 from msml.training.environment import tensorflow
 from msml.training.epoch import Batch, Step, Stream, Tensor, generator, to_device
@@ -77,11 +78,12 @@ class Asng(PathTraining):
         def drawn(epoch: int) -> list[Array]:
             return [generator(seed, f"{_KEY}/paths", epoch).integers(_UNIFORM, size=count)]
 
-        def mode(batch: Batch) -> Tensor:
-            return paths.losses(batch, distribution.mode())
+        def measured(batch: Batch) -> Tensor:
+            losses = paths.losses(batch, distribution.mode())
+            return with_judged(paths, losses, lambda: covering_losses(paths, batch))
 
         weighed = path_notes(paths, train)
-        assert paths.stopping is not None
+        count = len(losses) + len(paths.stopping.judges)
         step, draws = moved(
             session,
             session.values.posttrain,
@@ -105,12 +107,10 @@ class Asng(PathTraining):
                 drawn_streams=[numbers],
                 drawn=drawn,
             ),
-            valid=measurement(mode, valid.columns, candidates, len(losses), xla),
+            valid=measurement(measured, valid.columns, candidates, count, xla),
             notes=lambda: {"distribution": _named(paths, distribution), **weighed()},
         )
-        judging = make_judging_step(paths, paths.stopping)
-        judge = measurement(judging, valid.columns, candidates, len(candidates), xla)
-        return paths.stopping.within(trainee, judge), xla
+        return paths.stopping.within(trainee, range(len(losses), count)), xla
 
 
 def make_asng_step(paths: TrainedPaths, distribution: Distribution) -> Step:

@@ -26,13 +26,14 @@ from msml.strategies.single_path.steps import TrainedPaths
 from msml.strategies.single_path.training import (
     NO_DUMMIES,
     PathTraining,
-    make_covering_step,
-    make_judging_step,
+    covering_losses,
     path_notes,
     trainable_paths,
+    with_judged,
 )
 from msml.training.checkpoint import assign, load_arrays
-from msml.training.epoch import Batch, Stream, Tensor, generator, to_device
+from msml.training.environment import tensorflow
+from msml.training.epoch import Batch, Step, Stream, Tensor, generator, to_device
 from msml.training.fit import History, Trainee
 from msml.training.measure import measurement
 from msml.training.variables import model_seed, models_variables
@@ -108,11 +109,7 @@ def _trained(session: Session, paths: TrainedPaths, settings: Spos) -> History:
 
     steps, seed = ceil(stream.events / settings.batch_size), session.values.seed
     drawn = partial(_drawn, paths, settings.sampling, steps, seed)
-    assert paths.stopping is not None
-    candidates = supernet.candidates
-    measure = measurement(make_covering_step(paths), valid, candidates, len(losses), xla)
-    judging = make_judging_step(paths, paths.stopping)
-    judge = measurement(judging, valid, candidates, len(candidates), xla)
+    count = len(losses) + len(paths.stopping.judges)
     moving, motions = moved(session, session.values.posttrain, step, [model_seed(seed, _KEY)])
     trainee = Trainee(
         key=_KEY,
@@ -130,12 +127,23 @@ def _trained(session: Session, paths: TrainedPaths, settings: Spos) -> History:
             drawn_streams=draws,
             drawn=drawn,
         ),
-        valid=measure,
+        valid=measurement(make_covering_step(paths), valid, supernet.candidates, count, xla),
         notes=path_notes(paths, stream),
         enough=lambda history: settings.candidate_patience is not None,  # none learns any more
     )
-    trainee = paths.stopping.within(trainee, judge)
+    trainee = paths.stopping.within(trainee, range(len(losses), count))
     return optimise(session, trainee, settings.fit, path, {"xla": xla})
+
+
+def make_covering_step(paths: TrainedPaths) -> Step:
+    """Measure the mean losses of paths that cover all candidates, and of their totals."""
+    tf = tensorflow()
+
+    def step(batch: Batch) -> Tensor:
+        found = covering_losses(paths, batch)
+        return with_judged(paths, tf.add_n(found) / len(found), lambda: found)
+
+    return step
 
 
 def _drawn(paths: Paths, sampling: Any, steps: int, seed: int, epoch: int) -> list[Array]:

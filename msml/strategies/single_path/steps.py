@@ -44,12 +44,12 @@ class TrainedPaths(Paths):
     Attributes:
         optimizers: Of each candidate by task and name.
         weighting: What weighs the losses.
-        stopping: Which candidates learn; all where None.
+        stopping: Which candidates learn.
     """
 
     optimizers: Mapping[str, Mapping[str, Any]]
     weighting: Weighting
-    stopping: Stopping | None = None
+    stopping: Stopping
 
     @property
     def variables(self) -> dict[str, Any]:
@@ -227,7 +227,7 @@ class TrainedPaths(Paths):
                 scaled = [optimizer.scale_loss(gradient) for gradient in gradients]
                 optimizer.apply(scaled, model.trainable_variables)
 
-        if self.stopping is None or self.stopping.patience is None:
+        if self.stopping.patience is None:
             learn()
         else:
             keras.ops.cond(self.stopping.learns(task, name), learn, lambda: None)

@@ -1,6 +1,6 @@
 """What searches that train one path a batch share: settings, optimizers, what is measured."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from msml.strategies.single_path.steps import TrainedPaths
 from msml.strategies.stopping import Stopping
 from msml.strategies.supernet import Supernet
 from msml.training.environment import tensorflow
-from msml.training.epoch import Batch, Step, Stream, Tensor
+from msml.training.epoch import Batch, Stream, Tensor
 from msml.training.steps import make_optimizer
 from msml.training.variables import Models, model_seed
 from msml.weighting.diagnosis import Notes, chain_diagnosis, weighting_notes
@@ -97,27 +97,25 @@ def covering(counts: list[int]) -> list[tuple[int, ...]]:
     return [tuple(i % count for count in counts) for i in range(max(counts))]
 
 
-def make_covering_step(paths: Paths) -> Step:
-    """Measure the mean losses of paths that cover all candidates, and of their totals."""
-    tf = tensorflow()
-    chosen = covering([len(names) for names in paths.names.values()])
-
-    def step(batch: Batch) -> Tensor:
-        return tf.add_n([paths.losses(batch, numbers) for numbers in chosen]) / len(chosen)
-
-    return step
-
-
-def make_judging_step(paths: Paths, stopping: Stopping) -> Step:
-    """Measure the losses by which candidates stop, on paths that together cover all of them."""
-    tf, losses = tensorflow(), [*paths.names, TOTAL]
+def covering_losses(paths: Paths, batch: Batch) -> list[Tensor]:
+    """Losses of paths that together cover all candidates, `(tasks + 1,)` each."""
     counts = [len(names) for names in paths.names.values()]
-    judged = []
+    return [paths.losses(batch, numbers) for numbers in covering(counts)]
+
+
+def with_judged(paths: TrainedPaths, losses: Tensor, covered: Callable[[], list[Tensor]]) -> Tensor:
+    """Add to losses those by which candidates stop, if any ever does.
+
+    Args:
+        paths: The paths.
+        losses: What else is measured, `(n,)`.
+        covered: Gives the `covering_losses`.
+    """
+    tf, stopping = tensorflow(), paths.stopping
+    if not stopping.judges:
+        return losses
+    names, found, known = [*paths.names, TOTAL], [], covered()
     for (task, name), by in zip(stopping.candidates, stopping.judges, strict=True):
-        judged.append((paths.names[task].index(name), losses.index(TOTAL if by == TOTAL else task)))
-
-    def step(batch: Batch) -> Tensor:
-        found = [paths.losses(batch, numbers) for numbers in covering(counts)]
-        return tf.stack([found[path][loss] for path, loss in judged])
-
-    return step
+        path = known[paths.names[task].index(name)]
+        found.append(path[names.index(TOTAL if by == TOTAL else task)])
+    return tf.concat([losses, tf.stack(found)], axis=0)
