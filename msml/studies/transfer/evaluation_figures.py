@@ -16,7 +16,7 @@ from msml.stages.measured import Measured, TestEvents, best_chains
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_ATTENTION, _TYPES = "attention", "event_object_types"
+ATTENTION, TYPES = "attention", "event_object_types"
 _MOST_CHAINS = 10
 _NAMES = {
     ObjectType.LEPTON: "lepton",
@@ -32,11 +32,11 @@ def attention_maps(
 ) -> "dict[str, Callable[[], Figure]]":
     """Mean attention over test events and heads, of each layer, of chains that give it."""
     planned: dict[str, Callable[[], Figure]] = {}
-    types = events.columns.get(_TYPES)
+    types = events.columns.get(TYPES)
     for top in best_chains(measured, _MOST_CHAINS):
         for task, named in top.others.items():
-            if _ATTENTION in named and types is not None:
-                made = partial(draw, named[_ATTENTION], types, events.weight)
+            if ATTENTION in named and types is not None:
+                made = partial(draw, named[ATTENTION], types, events.weight)
                 planned[f"{layout.part(top.chain)}/attention_{task}"] = made
     return planned
 

@@ -15,10 +15,15 @@ from msml.checks.validate import validate
 from msml.recipe import load, shipped
 from msml.recipe.expand import expand
 from msml.recipe.schema import TrainRecipe
+from msml.report.looks import NothingToDraw
 from msml.report.points import Points
+from msml.report.results import of_recipe
 from msml.studies.transfer.evaluation_figures import average, draw, object_names
-from msml.studies.transfer.figures import REDUCTION, summarise, with_reduction
-from msml.studies.transfer.figures import draw as draw_transfer
+from msml.studies.transfer.figures.attention import draw as draw_attention
+from msml.studies.transfer.figures.attention import source as attended
+from msml.studies.transfer.figures.attention import summarise as summarise_attention
+from msml.studies.transfer.figures.gains import REDUCTION, summarise, with_reduction
+from msml.studies.transfer.figures.gains import draw as draw_transfer
 from msml.sweep.plan import make
 from msml.training.checkpoint import load_arrays
 
@@ -227,9 +232,28 @@ def test_average_of_attention():
     assert [ax.get_title() for ax in figure.axes[:3]] == ["layer 1", "layer 2", "mean"]
 
 
-def test_kept_attention_is_that_of_the_events(here):
-    run("run", "recipes/transfer/source.yaml", *TINY, *SMALL)
-    (path,) = here.glob("runs/transfer_source/*/evaluate/gat/joint/predictions.h5")
-    with h5py.File(path) as file:
-        maps = file["signal/attention"][:]
-    assert maps.shape == (30, 3, 4, 6, 6)
+@pytest.mark.slow
+def test_attention_of_a_sweep(here):
+    """What each object receives, from the predictions that the runs have kept."""
+    change = ("seed=0:2", "target=gluinos", "start=scratch", "data.train_events=50", *TINY, *SMALL)
+    run("sweep", "recipes/transfer/targets.yaml", *change)
+    results = of_recipe("recipes/transfer/targets.yaml", change, Path("runs"))
+    found = attended(results)
+    assert found["chain"].tolist() == ["gat", "gat"]
+    assert found[["missing", "jet 1", "jet 4"]].to_numpy().shape == (2, 3)
+    path = Path(results.rows[0]["directory"]) / "evaluate/gat/joint/predictions.h5"
+    with h5py.File(path) as file, h5py.File("data/transfer/gluinos.h5") as events:
+        maps, types = file["signal/attention"][:], events["event_object_types"][:][file["event"][:]]
+    assert maps.shape == (75, 3, 4, 5, 5)
+    assert set(types[:, 0]) == {4}
+    missing = [maps[types[:, place] > 0][:, :, :, 0, place].mean() for place in range(5)]
+    assert found["missing"][0] == pytest.approx(np.mean(missing), abs=1e-6)
+    (row,) = summarise_attention(found).to_dict("records")
+    values = found["missing"]
+    assert row["missing"] == pytest.approx(values.mean())
+    assert row["missing error"] == pytest.approx(abs(values[0] - values[1]) / 2)
+    figure = draw_attention(found)
+    assert [ax.get_title() for ax in figure.axes] == ["gluinos, gat"]
+    (here / "data/transfer/gluinos.h5").unlink()
+    with pytest.raises(NothingToDraw, match=r"gluinos.h5: no such file"):
+        attended(results)
