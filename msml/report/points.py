@@ -116,7 +116,7 @@ def draw(found: Points) -> "Figure":
         if place % below == below - 1:
             ax.set_xlabel(along.rpartition(".")[2])
         ax.set_ylabel(_label(metric))
-        _even(ax, table[along])
+        even(ax, table[along])
     if series:
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
@@ -158,8 +158,8 @@ def _listed(
     ax.xaxis.set_major_locator(MaxNLocator(3))
 
 
-def _even(ax: "Axes", values: "Any") -> None:
-    """Use a logarithmic axis where each value is a multiple of the one before."""
+def even(ax: "Axes", values: "Any") -> None:
+    """Mark values on a logarithmic axis, where each is a multiple of the one before."""
     found = sorted({float(value) for value in values})
     ratios = {b / a for a, b in pairwise(found) if a > 0}
     if found[0] > 0 and len(found) > 2 and min(ratios) >= 1.9:

@@ -24,6 +24,9 @@ from msml.studies.transfer.figures.attention import source as attended
 from msml.studies.transfer.figures.attention import summarise as summarise_attention
 from msml.studies.transfer.figures.gains import REDUCTION, summarise, with_reduction
 from msml.studies.transfer.figures.gains import draw as draw_transfer
+from msml.studies.transfer.figures.over_training import draw as draw_losses
+from msml.studies.transfer.figures.over_training import source as epochs_of
+from msml.studies.transfer.figures.over_training import summarise as summarise_losses
 from msml.sweep.plan import make
 from msml.training.checkpoint import load_arrays
 
@@ -32,6 +35,7 @@ pytestmark = pytest.mark.xdist_group("transfer")
 TINY = ("posttrain.epochs=2", "posttrain.patience=2", "evaluate.bootstrap=5", "xla=false")
 SMALL = tuple(f"tasks.signal.candidates.{name}.args.units=8" for name in ("gnn", "gat"))
 OF_TYPES = tuple(text.replace("signal", "types") for text in SMALL)
+CHAINS = ("gnn", "gat")
 FILE = "data.file=data/transfer/source.h5"
 
 
@@ -206,6 +210,28 @@ def test_error_reduction():
     assert [ax.get_title() for ax in figure.axes] == ["near", "far", "", ""]
 
 
+def test_how_far_losses_grow_apart():
+    """From each run its lowest loss on valid, and the difference after its last epoch."""
+    about = {"target": "near", "chain": "gat", "start": "tuned", "data.train_events": 100}
+    curves = {0: [(3.0, 3.0), (2.0, 1.5), (1.0, 2.0)], 1: [(3.0, 3.0), (2.0, 2.5), (1.0, 2.4)]}
+    found = DataFrame(
+        [
+            {**about, "seed": seed, "epoch": epoch, "train": train, "valid": valid}
+            for seed, losses in curves.items()
+            for epoch, (train, valid) in enumerate(losses, start=1)
+        ]
+    )
+    (row,) = summarise_losses(found).to_dict("records")
+    assert (row["best epoch"], row["best epoch error"]) == (2.5, 0.5)
+    assert row["lowest valid"] == pytest.approx((1.5 + 2.4) / 2)
+    assert row["valid - train"] == pytest.approx(1.2)
+    assert row["valid - train error"] == pytest.approx(0.2)
+    (ax,) = draw_losses(found).axes
+    valid, train = (line.get_ydata() for line in ax.get_lines())
+    assert valid == pytest.approx([3.0, 2.0, 2.2])
+    assert train == pytest.approx([3.0, 2.0, 1.0])
+
+
 def test_average_of_attention():
     """Pairs of real objects only, weighted events; columns of full events sum to 1."""
     random = np.random.default_rng(1)
@@ -233,8 +259,8 @@ def test_average_of_attention():
 
 
 @pytest.mark.slow
-def test_attention_of_a_sweep(here):
-    """What each object receives, from the predictions that the runs have kept."""
+def test_attention_and_losses_of_a_sweep(here):
+    """What each object receives, from predictions that runs have kept; losses from their logs."""
     change = ("seed=0:2", "target=gluinos", "start=scratch", "data.train_events=50", *TINY, *SMALL)
     run("sweep", "recipes/transfer/targets.yaml", *change)
     results = of_recipe("recipes/transfer/targets.yaml", change, Path("runs"))
@@ -254,6 +280,9 @@ def test_attention_of_a_sweep(here):
     assert row["missing error"] == pytest.approx(abs(values[0] - values[1]) / 2)
     figure = draw_attention(found)
     assert [ax.get_title() for ax in figure.axes] == ["gluinos, gat"]
+    losses = epochs_of(results)
+    assert losses.groupby("chain")["epoch"].apply(list).to_dict() == {n: [1, 2] * 2 for n in CHAINS}
+    assert len(draw_losses(losses).axes) == 2
     (here / "data/transfer/gluinos.h5").unlink()
     with pytest.raises(NothingToDraw, match=r"gluinos.h5: no such file"):
         attended(results)

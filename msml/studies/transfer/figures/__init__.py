@@ -1,5 +1,5 @@
 """The figures of the study of transfer."""
 
-from msml.studies.transfer.figures import attention, gains
+from msml.studies.transfer.figures import attention, gains, over_training
 
-__all__ = ["attention", "gains"]
+__all__ = ["attention", "gains", "over_training"]

@@ -19,7 +19,7 @@ from msml.report.looks import NothingToDraw, mean_and_error, new_figure
 from msml.report.results import Results
 from msml.runs import layout
 from msml.studies.transfer.evaluation_figures import ATTENTION, TYPES, average, object_names
-from msml.studies.transfer.figures.gains import CHAIN, SIZE, START, TARGET
+from msml.studies.transfer.figures.gains import CHAIN, KEY, SIZE, START, TARGET, check_axes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,7 +31,6 @@ CAPTION = (
     "layers, heads and attending objects, with the most training events; it sums to 1 where every "
     "event has all objects. Bars are standard errors of the mean over seeds."
 )
-_KEY = [TARGET, CHAIN, START, SIZE]
 
 
 def received(attention: Array, types: Array, weight: Array) -> dict[str, float]:
@@ -48,8 +47,7 @@ def source(results: Results) -> "DataFrame":
     """
     from pandas import DataFrame
 
-    if not {TARGET, START, SIZE} <= set(results.axes):
-        raise NothingToDraw("the sweep has no axes of targets, starts and training events")
+    check_axes(results)
     known: dict[Source, Array] = {}
     rows: list[dict[str, Any]] = []
     for row in results.rows:
@@ -58,7 +56,7 @@ def source(results: Results) -> "DataFrame":
         run = Path(row["directory"])
         kept = layout.evaluated(results.evaluation(run), row["chain"], row["mode"])
         for found in _attended(run, kept / layout.PREDICTIONS, known):
-            rows.append({name: row[name] for name in ("seed", *_KEY)} | found)
+            rows.append({name: row[name] for name in ("seed", *KEY)} | found)
     if not rows:
         raise NothingToDraw("no run has kept its attention")
     return DataFrame(rows)
@@ -103,10 +101,10 @@ def summarise(found: "DataFrame") -> "DataFrame":
     """Mean over seeds and its standard error of what each object receives."""
     from pandas import DataFrame
 
-    objects = [name for name in found if name not in ("seed", *_KEY)]
+    objects = [name for name in found if name not in ("seed", *KEY)]
     made = []
-    for key, here in found.groupby(_KEY, sort=False):
-        row: dict[str, Any] = dict(zip(_KEY, key, strict=True)) | {"runs": len(here)}
+    for key, here in found.groupby(KEY, sort=False):
+        row: dict[str, Any] = dict(zip(KEY, key, strict=True)) | {"runs": len(here)}
         for name in objects:
             about = mean_and_error(here[name])
             row |= {name: about["mean"], f"{name} error": about["error"]}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from msml.plotting import COLOURS, LINES, MARKERS
 from msml.registry import figures
 from msml.report.looks import NothingToDraw, mean_and_error, new_figure
-from msml.report.points import Points, points
+from msml.report.points import Points, even, points
 from msml.report.results import Results
 from msml.report.run import heading
 
@@ -22,6 +22,7 @@ CAPTION = (
     "paired by seed. Bars are standard errors of the mean over seeds. Filled: attention."
 )
 SIZE, TARGET, START, CHAIN = "data.train_events", "target", "start", "chain"
+KEY = [TARGET, CHAIN, START, SIZE]
 SCRATCH = "scratch"
 REDUCTION = "error reduction"
 _ACCURACY = "accuracy"
@@ -33,10 +34,18 @@ def source(results: Results) -> Points:
     Raises:
         NothingToDraw: It is another sweep, or nothing of it is measured.
     """
-    found = points(results)
-    if missing := [name for name in (SIZE, TARGET, START) if name not in found.rows]:
+    check_axes(results)
+    return points(results)
+
+
+def check_axes(results: Results) -> None:
+    """Refuse other sweeps.
+
+    Raises:
+        NothingToDraw: It is one.
+    """
+    if missing := [name for name in (SIZE, TARGET, START) if name not in results.axes]:
         raise NothingToDraw(f"the sweep has no axis {', '.join(missing)}")
-    return found
 
 
 def with_reduction(found: Points) -> tuple["DataFrame", list[str]]:
@@ -63,8 +72,8 @@ def summarise(found: Points) -> "DataFrame":
 
     rows, names = with_reduction(found)
     made = []
-    for key, here in rows.groupby([TARGET, CHAIN, START, SIZE], sort=False):
-        row = dict(zip((TARGET, CHAIN, START, SIZE), key, strict=True)) | {"runs": len(here)}
+    for key, here in rows.groupby(KEY, sort=False):
+        row = dict(zip(KEY, key, strict=True)) | {"runs": len(here)}
         for name in names:
             about = mean_and_error(here[name], here.get(f"{name} error"))
             row |= {name: about["mean"], f"{name} error": about["error"]}
@@ -85,13 +94,13 @@ def draw(found: Points) -> "Figure":
         for look, label, rows in _lines(table[table[TARGET] == target]):
             shown = rows[rows[name].notna()]
             ax.errorbar(shown[SIZE], shown[name], yerr=shown[f"{name} error"], label=label, **look)
-        ax.set_xscale("log")
+        even(ax, table[SIZE])
         if place % len(names) == 0:
             ax.set_title(str(target))
         if place < len(names):
             task, _, metric = name.rpartition("/")
             label = f"{heading(metric)} of {task}" if task else name
-            ax.set_ylabel(label[0].upper() + label[1:])
+            ax.set_ylabel(label.replace("_", " "))
         if name == REDUCTION:
             ax.axhline(0.0, color="black", linewidth=0.5)
             ax.set_xlabel("Training events")
