@@ -112,6 +112,7 @@ def test_one_line_for_each_class_and_a_panel_for_each_component(path):
     assert heights.tolist() == [0, 1, 0]
 
 
+@pytest.mark.slow
 def test_many_columns_and_events(path, monkeypatch):
     monkeypatch.setattr("msml.report.inspection_page.MOST_EVENTS", 20)
     with h5py.File(path, "r+") as file:

@@ -44,6 +44,7 @@ def test_train_is_moved_and_valid_is_not(with_cache, name):
     assert len({valid for _, valid in losses}) == 1
 
 
+@pytest.mark.slow
 def test_interrupted(with_cache, tmp_path):
     """It goes on with the draws that would have followed."""
     other = shutil.copytree(with_cache, tmp_path / "other")

@@ -89,6 +89,7 @@ def test_from_the_source_to_targets_of_other_objects(here):
     assert {Path(where).parts[-2] for where in starts} == {"gnn", "gat"}
 
 
+@pytest.mark.slow
 def test_from_a_run_without_labels(here):
     """Its networks predict the types of objects, some of which are hidden; they are the same."""
     run("run", "recipes/transfer/masked.yaml", *TINY, *OF_TYPES)
