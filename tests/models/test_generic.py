@@ -65,13 +65,14 @@ def test_every_input_counts_and_events_do_not_mix(name):
 
 
 @ALL
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
-def test_mixed_precision(name, precision):
+@pytest.mark.parametrize(("precision", "most"), [("mixed_bfloat16", 0.2), ("mixed_float16", 0.05)])
+def test_mixed_precision(name, precision, most):
+    """How far off sums in bfloat16 are depends on the processor."""
     model, exact = make(name, precision=precision), make(name)
     given = inputs_of(shapes_of(name))
     found = model(given)
     assert found.dtype == "float32"
-    assert np.abs(np.asarray(found) - np.asarray(exact(given))).max() < 0.1
+    assert np.abs(np.asarray(found) - np.asarray(exact(given))).max() < most
 
 
 @ALL

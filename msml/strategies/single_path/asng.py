@@ -83,7 +83,7 @@ class Asng(PathTraining):
             return with_judged(paths, losses, lambda: covering_losses(paths, batch))
 
         weighed = path_notes(paths, train)
-        count = len(losses) + len(paths.stopping.judges)
+        seen = len(losses) + len(paths.stopping.judges)
         step, draws = moved(
             session,
             session.values.posttrain,
@@ -107,10 +107,10 @@ class Asng(PathTraining):
                 drawn_streams=[numbers],
                 drawn=drawn,
             ),
-            valid=measurement(measured, valid.columns, candidates, count, xla),
+            valid=measurement(measured, valid.columns, candidates, seen, xla),
             notes=lambda: {"distribution": _named(paths, distribution), **weighed()},
         )
-        return paths.stopping.within(trainee, range(len(losses), count)), xla
+        return paths.stopping.within(trainee, range(len(losses), seen)), xla
 
 
 def make_asng_step(paths: TrainedPaths, distribution: Distribution) -> Step:
