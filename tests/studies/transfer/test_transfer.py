@@ -259,6 +259,14 @@ def test_average_of_attention():
     assert [ax.get_title() for ax in figure.axes[:3]] == ["layer 1", "layer 2", "mean"]
 
 
+def test_kept_attention_is_that_of_the_events(here):
+    run("run", "recipes/transfer/source.yaml", *TINY, *SMALL)
+    (path,) = here.glob("runs/transfer_source/*/evaluate/gat/joint/predictions.h5")
+    with h5py.File(path) as file:
+        maps = file["signal/attention"][:]
+    assert maps.shape == (30, 3, 4, 6, 6)
+
+
 @pytest.mark.slow
 def test_attention_and_losses_of_a_sweep(here):
     """What each object receives, from predictions that runs have kept; losses from their logs."""

@@ -15,11 +15,11 @@ from msml.plotting import COLOURS, MARKERS
 from msml.recipe import load
 from msml.recipe.schema import TrainRecipe
 from msml.registry import figures
-from msml.report.looks import NothingToDraw, mean_and_error, new_figure
+from msml.report.looks import NothingToDraw, new_figure
 from msml.report.results import Results
 from msml.runs import layout
 from msml.studies.transfer.evaluation_figures import ATTENTION, TYPES, average, object_names
-from msml.studies.transfer.figures.gains import CHAIN, KEY, SIZE, START, TARGET, check_axes
+from msml.studies.transfer.figures.gains import CHAIN, KEY, SIZE, START, TARGET, check_axes, means
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -99,17 +99,7 @@ def _types(events: Source) -> Array:
 
 def summarise(found: "DataFrame") -> "DataFrame":
     """Mean over seeds and its standard error of what each object receives."""
-    from pandas import DataFrame
-
-    objects = [name for name in found if name not in ("seed", *KEY)]
-    made = []
-    for key, here in found.groupby(KEY, sort=False):
-        row: dict[str, Any] = dict(zip(KEY, key, strict=True)) | {"runs": len(here)}
-        for name in objects:
-            about = mean_and_error(here[name])
-            row |= {name: about["mean"], f"{name} error": about["error"]}
-        made.append(row)
-    return DataFrame(made)
+    return means(found, [name for name in found if name not in ("seed", *KEY)])
 
 
 @figures.register("attention", title=TITLE, caption=CAPTION, summary=summarise, source=source)

@@ -68,12 +68,19 @@ def with_reduction(found: Points) -> tuple["DataFrame", list[str]]:
 
 def summarise(found: Points) -> "DataFrame":
     """Mean and standard error over seeds of what is drawn, for each point."""
+    return means(*with_reduction(found))
+
+
+def means(rows: "DataFrame", names: Sequence[str]) -> "DataFrame":
+    """Mean and standard error over seeds of some columns, for each target, chain, start and size.
+
+    Of a single run it is the error in the column beside, `NAME error`, if there is one.
+    """
     from pandas import DataFrame
 
-    rows, names = with_reduction(found)
     made = []
     for key, here in rows.groupby(KEY, sort=False):
-        row = dict(zip(KEY, key, strict=True)) | {"runs": len(here)}
+        row: dict[str, Any] = dict(zip(KEY, key, strict=True)) | {"runs": len(here)}
         for name in names:
             about = mean_and_error(here[name], here.get(f"{name} error"))
             row |= {name: about["mean"], f"{name} error": about["error"]}

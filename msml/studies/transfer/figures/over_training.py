@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from msml.plotting import COLOURS
 from msml.registry import figures
-from msml.report.looks import NothingToDraw, mean_and_error, new_figure
+from msml.report.looks import NothingToDraw, new_figure
 from msml.report.results import Results
 from msml.runs import log
-from msml.studies.transfer.figures.gains import CHAIN, KEY, SIZE, START, TARGET, check_axes
+from msml.studies.transfer.figures.gains import CHAIN, KEY, SIZE, START, TARGET, check_axes, means
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,15 +50,12 @@ def summarise(found: "DataFrame") -> "DataFrame":
     """Lowest loss on valid, its epoch, and how far both are apart at the end; means over seeds."""
     from pandas import DataFrame
 
-    made = []
-    for key, here in found.groupby(KEY, sort=False):
-        runs = DataFrame([_run(epochs) for _, epochs in here.groupby("seed")])
-        row: dict[str, Any] = dict(zip(KEY, key, strict=True)) | {"runs": len(runs)}
-        for name in runs:
-            about = mean_and_error(runs[name])
-            row |= {name: about["mean"], f"{name} error": about["error"]}
-        made.append(row)
-    return DataFrame(made)
+    runs = found.groupby([*KEY, "seed"], sort=False)
+    ends = [
+        dict(zip(KEY, key, strict=False)) | _run(epochs)  # without the seed
+        for key, epochs in runs
+    ]
+    return means(DataFrame(ends), [name for name in ends[0] if name not in KEY])
 
 
 def _run(epochs: "DataFrame") -> dict[str, float]:
