@@ -6,7 +6,6 @@ import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -16,9 +15,7 @@ import tensorflow as tf
 from process import Command, Limits, msml, until
 from tiny import only_run, results
 
-from msml.strategies.darts.choice import assign_mean
 from msml.strategies.darts.known import constant, resident, with_outputs
-from msml.strategies.darts.search import Darts
 from msml.strategies.darts.step import DartsStep, Objective, values
 from msml.strategies.stopping import Stopping
 from msml.strategies.supernet import Given
@@ -199,41 +196,6 @@ def test_alpha_goes_on_where_none_learns():
     losses = tf.function(lambda *batches: step(*batches), autograph=False)(batch, batch)
     assert np.isfinite(losses).all()
     assert all(np.abs(each.numpy()).max() > 0 for each in alphas)
-
-
-def test_beta_decay_draws_alpha_together():
-    """It adds the gradient of log Σ exp α, the softmax, and grows from 0 to its whole weight."""
-    settings = Darts(beta_decay=4.0, epochs=5)
-    assert [settings.decay(epoch) for epoch in range(5)] == [0, 1, 2, 3, 4]
-    assert Darts(beta_decay=4.0, epochs=1).decay(0) == 0
-    net, found = small.supernet(momentum=two()["momentum"]), []  # none of which draws
-    shares = {"momentum": 0.5, "higgs": 0.5}
-    batch = {name: tf.constant(column) for name, column in small.batch().items()}
-    start = [[2.0], [1.0, -1.0]]
-    for decay in (0.0, 3.0):
-        alphas = [alpha(*each) for each in start]
-        of_alphas = named_optimizer({"name": "sgd", "learning_rate": 1.0})
-        of_alphas.build(alphas)
-        still = named_optimizer({"name": "sgd", "learning_rate": 0.0})
-        still.build(net.variables)
-        weighting = make_weighting({"name": "fixed"}, tasks_of(net.inputs, shares, 0))
-        about = (Objective(net, shares), alphas, still, of_alphas, None, True)
-        DartsStep(*about, tf.Variable([0, 0]), weighting, decay)(batch, batch)
-        found.append(values(alphas))
-    for plain, decayed, before in zip(*found, start, strict=True):
-        assert (decayed - plain).numpy() == pytest.approx(
-            -3 * tf.nn.softmax(before).numpy(), abs=1e-5
-        )
-
-
-def test_alpha_averaged_over_the_last_epochs():
-    alphas = SimpleNamespace(by_task=lambda: {"task": variable})
-    variable = tf.Variable([0.0, 0.0])
-    notes = [{"alpha": {"task": {"a": float(n), "b": -2.0 * n}}} for n in range(5)]
-    assign_mean(alphas, History(notes=notes), 3)
-    assert variable.numpy().tolist() == [3.0, -6.0]
-    assign_mean(alphas, History(notes=notes), 50)  # of all there are
-    assert variable.numpy().tolist() == [2.0, -4.0]
 
 
 PATHS = ("tasks.momentum.candidates.noise=null", "strategy={batch_size: 60, epochs: 8}")

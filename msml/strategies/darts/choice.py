@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from msml.stages.selection import Selection
 from msml.strategies.darts.alphas import Alphas
 from msml.strategies.ranking import Record, undetermined
@@ -13,13 +11,6 @@ from msml.training.fit import History
 
 # Numbers of each candidate, by task and name.
 Scores = dict[str, dict[str, dict[str, float]]]
-
-
-def assign_mean(alphas: Alphas, history: History, epochs: int) -> None:
-    """Give α its mean over the last epochs."""
-    last = [note["alpha"] for note in history.notes[-epochs:]]
-    for task, variable in alphas.by_task().items():
-        variable.assign(np.mean([list(found[task].values()) for found in last], axis=0))
 
 
 def scores_of_alpha(alphas: Alphas, history: History) -> Scores:

@@ -16,7 +16,6 @@ from msml.stages.session import Session
 from msml.stages.training import moved, optimise
 from msml.strategies.darts.alphas import Alphas
 from msml.strategies.darts.choice import (
-    assign_mean,
     by_ranking,
     scores_of_alpha,
     scores_of_removal,
@@ -69,7 +68,7 @@ class DartsSearch:
     def __init__(self, session: Session, settings: DartsSettings) -> None:
         tf = tensorflow()
         self._session, self._settings = session, settings
-        self._tau, self._decay = tf.Variable(settings.temperature), tf.Variable(0.0)
+        self._tau = tf.Variable(settings.temperature)
         self.supernet = Supernet(
             session.tasks,
             pretrained_models(session),
@@ -145,7 +144,6 @@ class DartsSearch:
 
         def train(number: int) -> EpochResult:
             self._tau.assign(settings.tau(number))
-            self._decay.assign(settings.decay(number))
             name = "warm-up" if number < settings.warmup else "search"
             compiled = self._now.epochs
             if name not in compiled:
@@ -205,7 +203,6 @@ class DartsSearch:
             alpha_optimizer=alpha_optimizer,
             rate=settings.rate if settings.order == "second" else None,
             exact=settings.derivative == "exact",
-            decay=self._decay,
             draws=self._draws,
             weighting=self._weighting,
         )
@@ -258,8 +255,6 @@ class DartsSearch:
 
     def _chosen(self, history: History) -> Selection:
         settings, passes = self._settings, self._passes(history)
-        if settings.alpha_epochs is not None:
-            assign_mean(self.alphas, history, settings.alpha_epochs)
         scores = scores_of_alpha(self.alphas, history)
         if settings.select_by == "perturbation":
             scores = scores_of_removal(self.alphas, scores, lambda: float(self.measure()[-1]))

@@ -39,10 +39,6 @@ class DartsSettings:
             go by the loss of the mixture. Null: all learn to the end.
         stable_epochs: Stop, too, when no candidate learns by `candidate_patience`, and the ranking
             by α was the same after so many epochs.
-        beta_decay: Weight in the last epoch, risen to from 0, of the loss Σ_t log Σ_i exp α_ti,
-            which holds the shares together (Ye et al., 2203.01665).
-        alpha_epochs: Last epochs over which the α that chooses is averaged; null: it is that of the
-            best epoch.
         clip_norm: Largest global norm of the gradients, of weights and of α each.
         hessian: Whether to log the largest eigenvalue of the Hessian of the valid loss by α.
         select_by: What chooses: the largest α; the candidate whose removal hurts the valid loss
@@ -65,8 +61,6 @@ class DartsSettings:
     patience: Count = 20
     candidate_patience: Count | None = None
     stable_epochs: Count | None = None
-    beta_decay: NotNegative = 0.0
-    alpha_epochs: Count | None = None
     clip_norm: Positive | None = None
     hessian: bool = False
     select_by: Literal["alpha", "perturbation", "supernet"] = "alpha"
@@ -91,10 +85,6 @@ class DartsSettings:
     def trainings(self, candidates: Sequence[int], posttrain: Fit) -> tuple[Fit, list[float]]:
         """Train all candidates at once, in as many passes as a step takes."""
         return self.fit, [_PASSES[self.order]] * len(candidates)
-
-    def decay(self, epoch: int) -> float:
-        """Weight of the β-decay in an epoch, from 0."""
-        return self.beta_decay * epoch / max(1, self.epochs - 1)
 
     def tau(self, epoch: int) -> float:
         """Temperature in an epoch, from 0."""

@@ -84,7 +84,6 @@ class DartsStep:
         exact: How the mixed derivative of second order is taken.
         draws: Variable `(2,) int32`, the seed of the next step's random shares.
         weighting: What weighs the tasks in the step of the weights.
-        decay: Weight of the β-decay, a scalar.
 
     Source: paper, algorithm 1.
     """
@@ -97,7 +96,6 @@ class DartsStep:
     exact: bool
     draws: Any
     weighting: Weighting
-    decay: Any = 0.0
 
     def __call__(self, train: Batch, valid: Batch) -> Tensor:
         """Take one step of each."""
@@ -129,8 +127,6 @@ class DartsStep:
             gradient = unrolled_gradient if self.exact else difference_gradient
             of_train = self.objective.loss(train, scale, penalties=True)
             found = gradient(of_train, of_valid, weights, now, self.rate, scale)
-        softmax = tensorflow().nn.softmax
-        found = [g + self.decay * softmax(a) for g, a in zip(found, now, strict=True)]
         apply = partial(optimizer.apply, found, self.alphas)
         # An overflow leaves α as it is, as the weights' optimizer does with the weights.
         _if_finite(found, apply) if _is_float16(self.optimizer) else apply()
