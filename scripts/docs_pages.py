@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[1]
 COPIES = {
     "changelog.md": "CHANGELOG.md",
     "darts-errors.md": "scripts/studies/darts_errors/README.md",
+    "darts-robust.md": "scripts/studies/darts_robust/README.md",
     "data/htautau_sample.png": "data/htautau_sample.png",
     "data/tau_id_sample.png": "data/tau_id_sample.png",
 }

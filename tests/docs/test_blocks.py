@@ -11,7 +11,8 @@ from fenced import LANGUAGES, PAGES, ROOT, blocks, carry_out, prose
 from msml.cli import cli
 from msml.recipe.files import find
 
-OTHERS = ("README.md", "CONTRIBUTING.md", "scripts/studies/darts_errors/README.md")
+STUDIES = tuple(f"scripts/studies/{name}/README.md" for name in ("darts_errors", "darts_robust"))
+OTHERS = ("README.md", "CONTRIBUTING.md", *STUDIES)
 ALL = [*PAGES, *(ROOT / name for name in OTHERS)]
 BLOCKS = [block for page in ALL for block in blocks(page)]
 
