@@ -105,3 +105,11 @@ def test_heavy_packages_stay_in_their_room(package, rooms):
         if any(name.split(".")[0] == package for name in imports(path))
     }
     assert found == rooms
+
+
+@pytest.mark.xdist_group("house")
+def test_groups_of_tests_stay_together(request):
+    """What they share is made once; with pytest 9.2 pytest-xdist 3.8 scattered them silently."""
+    if not request.config.getoption("loadgroup", False):
+        pytest.skip("one process, or groups are not asked for")
+    assert request.node.nodeid.endswith("@house")

@@ -63,6 +63,7 @@ def done(tmp_path_factory, event_file):
     return folder, run, printed
 
 
+@pytest.mark.slow
 def test_tensorflow_says_nothing(done):
     lines = done[2].stderr.splitlines()
     assert lines

@@ -111,6 +111,7 @@ def test_a_run_has_a_report_of_its_own(swept):
     assert "mine/fig2.pdf" in json.loads(output)["files"]
 
 
+@pytest.mark.slow
 def test_a_complete_sweep_is_checked(swept):
     Path("expected.yaml").write_text(EXPECTED.replace("LIMITS", "[-1, 1]"))
     result = run("check", "tiny.yaml", "--expected", "expected.yaml")

@@ -62,6 +62,7 @@ def test_kill_9_of_the_parent(running: tuple[Path, subprocess.Popen], quick_file
     completes(output, quick_file)
 
 
+@pytest.mark.slow
 def test_kill_9_of_a_worker(running: tuple[Path, subprocess.Popen], quick_file: Path) -> None:
     output, process = running
     family = list(children(process.pid))
@@ -77,9 +78,9 @@ def test_kill_9_of_a_worker(running: tuple[Path, subprocess.Popen], quick_file: 
 @pytest.mark.parametrize(
     ("number", "group"),
     [
-        (signal.SIGTERM, False),
-        (signal.SIGTERM, True),
-        (signal.SIGINT, True),
+        pytest.param(signal.SIGTERM, False, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, True, marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, True, marks=pytest.mark.slow),
         (signal.SIGUSR1, True),
     ],
     ids=["SIGTERM to the parent", "SIGTERM to all", "SIGINT to all", "SIGUSR1 to all"],
@@ -100,6 +101,7 @@ def test_stopping_on_request(
     completes(output, quick_file)
 
 
+@pytest.mark.slow
 def test_a_second_process_on_the_same_output_is_refused(
     running: tuple[Path, subprocess.Popen], quick_file: Path
 ) -> None:
@@ -113,6 +115,7 @@ def test_a_second_process_on_the_same_output_is_refused(
     assert [path.name for path in output.parent.iterdir()] == [output.name]
 
 
+@pytest.mark.slow
 def test_what_a_kill_left_while_the_file_was_put_together_goes(
     tmp_path: Path, quick_file: Path
 ) -> None:

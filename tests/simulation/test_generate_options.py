@@ -41,6 +41,7 @@ def test_collections(tmp_path: Path) -> None:
     assert set(np.unique(events["constituent_charges"])) == {-1, 0, 1}
 
 
+@pytest.mark.slow
 def test_energy_flow_images(tmp_path: Path, quick_file: Path) -> None:
     output = tmp_path / "events.h5"
     generate(output, *_TINY, "images.source=energy_flow", "images.pixels=8")
@@ -158,8 +159,8 @@ def test_a_recipe_that_cannot_work_is_one_line(
 @pytest.mark.parametrize(
     "cuts",
     [
-        ["selection.visible_pt_min=3000"],
-        ["selection.jet_pt_min=3000"],
+        pytest.param(["selection.visible_pt_min=3000"], marks=pytest.mark.slow),
+        pytest.param(["selection.jet_pt_min=3000"], marks=pytest.mark.slow),
         ["jets.pt_min=3000", "collections.jets=4"],
     ],
     ids=["all vetoed", "no jet hard enough", "no jets"],
@@ -171,6 +172,7 @@ def test_impossible_cuts_are_one_line(tmp_path: Path, cuts: list[str]) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_cuts_that_few_events_pass(tmp_path: Path) -> None:
     """Whole batches are vetoed, and batches have no jets; the others count."""
     output = tmp_path / "events.h5"

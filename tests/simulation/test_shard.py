@@ -148,7 +148,7 @@ def check(taus: Array) -> None:
         assert veto.may_pass(pair[:, 0].tolist(), pair[:, 1].tolist()), pair
 
 
-@pytest.mark.parametrize("process", ["higgs", "z"])
+@pytest.mark.parametrize("process", ["higgs", pytest.param("z", marks=pytest.mark.slow)])
 def test_no_accepted_event_would_have_been_vetoed(process: str) -> None:
     taus, attempts = accepted_taus(process, 0, 50)
     assert len(taus) == 50

@@ -20,6 +20,7 @@ AVERAGED = (*ARGUMENTS, "posttrain.average={start: 2, every: 2}")
 JOINT = "posttrain/sf+mlp/joint/weights.h5"
 
 
+@pytest.mark.slow
 def test_the_weights_as_trained_are_in_the_checkpoint(work):
     wild = "posttrain.optimizer={name: sgd, learning_rate: 1e+30}"
     assert "not finite" in fails(4, work, *AVERAGED, wild, limits=Limits())

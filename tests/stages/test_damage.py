@@ -224,6 +224,7 @@ def test_a_list_that_is_a_link_is_not_followed(finished, tmp_path):
     assert victim.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_what_is_no_file_any_more_is_damaged(finished, tmp_path):
     """A pipe, a folder, a link to nothing or to itself; and nothing at all. None is waited for."""
     folder = copy_of(finished, tmp_path)

@@ -100,6 +100,7 @@ def test_metrics_are_of_real_jets(done):
         assert measured["auc"] > 0.8
 
 
+@pytest.mark.slow
 def test_what_is_in_padding_changes_nothing(done, tmp_path):
     write_nested(tmp_path / "nested.h5", garbage=3e4)
     write_recipe(tmp_path, RECIPE)

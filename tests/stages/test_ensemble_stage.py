@@ -101,6 +101,7 @@ def test_together_as_one_by_one(folder, tmp_path):
     assert not (predictions(one) == predictions(many)).all()  # in the last digit they differ
 
 
+@pytest.mark.slow
 def test_killed_and_run_again(folder, tmp_path):
     killed_and_run_again(folder, tmp_path / "other")
 
@@ -115,6 +116,7 @@ def side_by_side(folder, tmp_path_factory):
     return other
 
 
+@pytest.mark.slow
 def test_side_by_side(folder, side_by_side):
     """Each has its own events, order, draws, stop and best weights, and all are logged."""
     one, two = only_run(side_by_side), only_run(folder)

@@ -98,6 +98,7 @@ def test_it_is_shown(explained):
     assert [line for line in errors if "of the inputs" in line] == lines
 
 
+@pytest.mark.slow
 def test_what_is_done_stays_and_only_what_is_asked_otherwise_is_done_again(explained, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(explained, folder)

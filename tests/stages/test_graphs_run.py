@@ -53,6 +53,7 @@ def run(folder, choice, garbage=0.0, change=("", "")):
     return only_run(folder)
 
 
+@pytest.mark.slow
 def test_alone_with_its_attention(tmp_path):
     """The attention of the test events is kept; what is in padding changes nothing."""
     change = ("heads: 2,", "heads: 2, attention: true,")

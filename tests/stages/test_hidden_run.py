@@ -78,6 +78,7 @@ def test_learning_rate_0(folder, monkeypatch):
     assert len({valid for _, valid in found}) == 1
 
 
+@pytest.mark.slow
 def test_interrupted(folder, tmp_path):
     """It learns, and goes on with the draws that would have followed."""
     other = shutil.copytree(folder, tmp_path / "other")

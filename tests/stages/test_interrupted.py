@@ -106,6 +106,7 @@ def test_killed_often(work, finished, stage, seed):
     kill_somewhere(work, finished, seed, stage)
 
 
+@pytest.mark.slow
 def test_what_a_kill_left_half_written_goes(work, finished):
     command = Command(work, "pretrain", "tiny.yaml", limits=SLOW)
     until(lambda: lines(work) >= 1)
@@ -127,6 +128,7 @@ def test_a_second_process_is_refused(work):
     msml(work, "pretrain", "tiny.yaml")
 
 
+@pytest.mark.slow
 def test_a_run_that_waits_for_the_cache_can_be_stopped(work):
     """Another run makes the same candidate; its results are used when it is done."""
     write_recipe(work, RECIPE.replace("name: tiny", "name: other"), "other.yaml")
@@ -151,7 +153,7 @@ def test_a_full_disk(work, finished, size):
 
 
 @pytest.mark.parametrize(
-    ("kilobytes", "streamed"), [slow(24, False), slow(120, False), (400, True)]
+    ("kilobytes", "streamed"), [slow(24, False), slow(120, False), slow(400, True)]
 )
 def test_a_full_file_system(work, finished, kilobytes, streamed):
     """A real one, where there is leave to mount it; `streamed` unpacks the images there."""
@@ -179,6 +181,7 @@ def test_an_unwritable_folder(work):
     assert "cannot be written: Not a directory" in message
 
 
+@pytest.mark.slow
 def test_a_broken_checkpoint_is_named_and_not_used(work, finished):
     command = Command(work, "pretrain", "tiny.yaml", limits=SLOW)
     until(lambda: lines(work) >= 1)

@@ -119,6 +119,7 @@ def beside(searched, folder):
     return folder
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_of_spos_with_candidates_in_another_order(searched, tmp_path):
     work = beside(searched, tmp_path)
     turned = TINY.replace("units: [3, 4]", "units: [4, 3]").replace("name: tiny", "name: turned")

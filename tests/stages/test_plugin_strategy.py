@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from process import msml
 from tiny import only_run, weights
 
@@ -26,6 +27,7 @@ class First:
 """
 
 
+@pytest.mark.slow
 def test_posttraining_goes_on_from_pretraining_where_a_search_leaves_no_weights(work):
     (work / "first.py").write_text(MINE)
     mine = ("name=mine", "plugins=[first.py]", "chain=null", "strategy.name=first")

@@ -453,6 +453,7 @@ def test_three_steps_beside_two(tmp_path):
     assert any(word.count("+") == 2 for line in three for word in line.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["base/htautau.yaml", "base/htautau_dummies.yaml"])
 def test_shipped_bases_pretrain(work, recipe):
     short = ("data.file=events.h5", "pretrain.epochs=1", "xla=false", "data.events=100")
@@ -490,7 +491,13 @@ def own_plugin(work: Path, model: str) -> tuple[str, ...]:
     ("model", "file", "text", "named"),
     [
         ("{model: own}", "numbers_of_mine.py", "FACTOR = 2.0", "own.py"),
-        ("{model: own, args: {numbers: mine.txt}}", "mine.txt", "2.0", "mine.txt"),
+        pytest.param(
+            "{model: own, args: {numbers: mine.txt}}",
+            "mine.txt",
+            "2.0",
+            "mine.txt",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_what_a_model_of_a_plugin_depends_on_is_trained_again(work, model, file, text, named):
@@ -506,6 +513,7 @@ def test_what_a_model_of_a_plugin_depends_on_is_trained_again(work, model, file,
     assert len(cached(work)) == len(before) + 1
 
 
+@pytest.mark.slow
 def test_a_changed_transform_of_a_plugin_is_trained_again(work):
     """Also what other runs left in the cache, of models that are none of the plugin's."""
     plugin = """

@@ -85,6 +85,7 @@ def test_fixed_weights_are_those_of_the_source(folder):
     assert (folder / "out.h5").read_bytes() == (folder / "again.h5").read_bytes()
 
 
+@pytest.mark.slow
 def test_frozen_statistics_and_some_layers(folder):
     change = "tasks.signal.candidates.network.start"
     msml(folder, "posttrain", "target.yaml", f"{change}.batchnorm=freeze")
@@ -96,6 +97,7 @@ def test_frozen_statistics_and_some_layers(folder):
     assert sum(np.array_equal(values, theirs[name]) for name, values in some.items()) == 2
 
 
+@pytest.mark.slow
 def test_modes_as_candidates_of_a_grid(folder):
     recipe = RECIPE.format(name="target", start="").replace("from: initial, ", "")
     one = "{model: mlp, args: {units: 6, layers: 2, norm: batch}"

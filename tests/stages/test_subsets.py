@@ -148,6 +148,7 @@ def test_a_subset_is_measured_as_the_whole_is(done):
     assert minus == pytest.approx(found["auc on private"]["value"] - before)
 
 
+@pytest.mark.slow
 def test_a_subset_is_measured_as_where_test_is_nothing_else(done, tmp_path):
     folder, *_ = done
     text = RECIPE.partition("evaluate:")[0] + "evaluate: {bootstrap: 20, cost: false}\n"

@@ -69,6 +69,7 @@ def test_seeds_differ(together):
     assert found[0] != found[1] != found[2] != found[0]
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_there(together, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(together, folder)
@@ -84,6 +85,7 @@ def test_a_run_goes_on_from_there(together, tmp_path):
     assert (run / JOINT / "weights.h5").stat().st_mtime_ns == began
 
 
+@pytest.mark.slow
 def test_killed_and_done_again(together, tmp_path, event_file):
     folder = made(tmp_path, event_file)
     command = Command(folder, "replicas", *SEEDS, "tiny.yaml", limits=Limits(epoch_seconds=0.1))
@@ -112,6 +114,7 @@ def test_combinations_of_a_grid(tmp_path, event_file):
     }
 
 
+@pytest.mark.slow
 def test_copies_of_a_candidate_at_once(tmp_path, event_file):
     copies = "args: {units: 8, layers: 1}, copies: 3}"
     text = GRID.replace("args: {units: 8, layers: 1}}", copies)

@@ -250,6 +250,7 @@ def test_it_is_shown_and_drawn(done):
         assert (place(folder).parent / f"reliability.{ending}").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_what_is_asked_otherwise_is_done_again_and_nothing_is_trained(done, tmp_path):
     shutil.copytree(done[0], tmp_path / "copy")
     folder, width = tmp_path / "copy", half_width(done[0])

@@ -173,6 +173,7 @@ def test_evaluating_again_needs_no_reference(judged, tmp_path):
     assert metrics(folder) == metrics(judged)
 
 
+@pytest.mark.slow
 def test_a_stop_leaves_nothing_half_done(judged, tmp_path):
     folder = copy_of(judged, tmp_path)
     write_recipe(folder, JUDGED.replace("epochs: 2", "epochs: 100000").replace("tiny", "long"))

@@ -27,9 +27,8 @@ def epochs(folder):
     return json.loads(path.read_text())["epochs"]
 
 
-@pytest.mark.parametrize(
-    "name", [n if n == "spos" else pytest.param(n, marks=pytest.mark.slow) for n in SEARCHES]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SEARCHES)
 def test_train_is_moved_and_valid_is_not(with_cache, name):
     """Momenta that move and true ones that do not are far apart, another way in each epoch."""
     msml(with_cache, "search", "tiny.yaml", *SEARCHES[name], *MOVED)

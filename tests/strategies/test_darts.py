@@ -144,6 +144,7 @@ def test_a_second_search_does_nothing(searched, tmp_path):
     assert json.loads(msml(folder, "search", "tiny.yaml", "--json").output) == found
 
 
+@pytest.mark.slow
 def test_the_order_of_the_candidates_does_not_matter(searched, with_cache):
     """Seeds are keyed by name, and sums are in the order of names."""
     recipe = yaml.safe_load(DARTS)
@@ -282,6 +283,7 @@ def test_killed_in_the_middle_of_a_search(searched, with_cache, seed):
     check_same(with_cache, searched)
 
 
+@pytest.mark.slow
 def test_a_signal_stops_a_search_and_it_goes_on(searched, with_cache):
     command = Command(with_cache, "search", "tiny.yaml", limits=Limits(epoch_seconds=0.3))
     until(lambda: done_epochs(with_cache) >= 1)

@@ -328,9 +328,8 @@ def without_noise():
     return small.supernet(momentum=momentum)
 
 
-@pytest.mark.parametrize(
-    ("rate", "exact"), [ORDERS[0], *(pytest.param(*o, marks=pytest.mark.slow) for o in ORDERS[1:])]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("rate", "exact"), ORDERS)
 def test_xla_and_no_xla_agree(rate, exact):
     results = []
     for xla in (False, True):

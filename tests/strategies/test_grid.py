@@ -132,6 +132,7 @@ def test_a_grid_beside_darts(searched, tmp_path):
     assert {k: v for k, v in after.items() if not k.startswith("grid/")} == before
 
 
+@pytest.mark.slow
 def test_the_test_split_ranks_only_where_that_is_allowed(gridded, grid_work):
     """Garbage in it changes nothing; asked for, it is refused, and named where it is allowed."""
     spoil_test_split(grid_work / "events.h5")

@@ -162,7 +162,7 @@ def test_losses_of_a_path_change_nothing():
     assert small.states(paths) == before
 
 
-@pytest.mark.parametrize("xla", [False, True])
+@pytest.mark.parametrize("xla", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_an_epoch_draws_a_path_a_batch(xla):
     candidates = {
         "momentum": {n: ("tau_scale_factor", {}) for n in "abc"},

@@ -128,7 +128,12 @@ def test_a_step_of_a_path_is_that_of_its_chain_and_others_rest():
 
 @pytest.mark.parametrize(
     ("warm", "rate", "exact"),
-    [(True, None, True), (False, None, True), (False, 1e-2, True), (False, 1e-2, False)],
+    [
+        (True, None, True),
+        (False, None, True),
+        (False, 1e-2, True),
+        pytest.param(False, 1e-2, False, marks=pytest.mark.slow),
+    ],
 )
 def test_a_step_of_darts_moves_the_state_once_by_train(warm, rate, exact):
     net = Supernet(
@@ -165,6 +170,7 @@ def test_a_step_of_darts_moves_the_state_once_by_train(warm, rate, exact):
     assert small.same(kept, {n: v.numpy() for n, v in models_variables(net.models).items()})
 
 
+@pytest.mark.slow
 def test_a_stopped_training_goes_on_with_the_same_bits(tmp_path):
     def trained(epochs, checkpoint=None, stop=lambda: None):
         chain = single_path.chain({"momentum": "lazy", "higgs": "with_dropout"}, 0.5, CANDIDATES)

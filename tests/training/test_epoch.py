@@ -121,6 +121,7 @@ def test_losses_are_those_of_numpy(xla):
     assert found == pytest.approx([first, second, 0.3 * first + 0.7 * second], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_xla_and_no_xla_agree():
     results = []
     for xla in (False, True):

@@ -42,11 +42,13 @@ def test_a_known_function_and_known_noise_of_each_output(trained):
     assert (variance > trained.noise).all()
 
 
+@pytest.mark.slow
 def test_far_from_all_events_it_knows_little(trained):
     near, far = trained.predict(np.zeros((1, 2)))[1], trained.predict(np.full((1, 2), 50.0))[1]
     assert (far > 3 * near).all()
 
 
+@pytest.mark.slow
 def test_the_arrays_predict_what_gpflow_does():
     tensorflow()
     rng = np.random.default_rng(3)
@@ -139,6 +141,7 @@ def test_calibration_on_normal_data(reference):
             assert found == pytest.approx(expected, abs=0.05), (name, sigma)
 
 
+@pytest.mark.slow
 def test_phi_across_pi_is_as_near_as_elsewhere(reference):
     jets, taus = jets_and_taus(4000, 3)
     crossed = np.abs(taus[..., 2] - jets[..., 2]) > np.pi

@@ -204,7 +204,7 @@ def test_every_rule_trains_in_the_compiled_epoch(name, xla):
 @pytest.mark.parametrize(
     ("name", "precision"),
     [
-        ("gradnorm", "mixed_float16"),
+        pytest.param("gradnorm", "mixed_float16", marks=pytest.mark.slow),
         ("random", "float32"),
         pytest.param("dwa", "float32", marks=pytest.mark.slow),
         pytest.param("famo", "float32", marks=pytest.mark.slow),

@@ -149,6 +149,7 @@ def test_of_many_events_some_at_equal_distances_are_drawn(events, monkeypatch):
     assert panels[0].values.tolist() == read(events)["all_jets_real"][::3].sum(axis=1).tolist()
 
 
+@pytest.mark.slow
 def test_an_estimate_times_models_on_features_of_earlier_tasks(events):
     path = str(shipped() / "hierarchy" / "joint.yaml")
     shown = run("plan", path, f"data.file={events}", "--estimate", "--json")

@@ -64,6 +64,7 @@ def starting(name):
     return f"tasks.signal.candidates.{name}.start.overrides=[{made}]"
 
 
+@pytest.mark.slow
 def test_from_the_source_to_targets_of_other_objects(here):
     """Five objects where the source has six, with the same weights."""
     given = ("seed=1", "data.train_events=100", starting("gnn"), starting("gat"))
@@ -259,6 +260,7 @@ def test_average_of_attention():
     assert [ax.get_title() for ax in figure.axes[:3]] == ["layer 1", "layer 2", "mean"]
 
 
+@pytest.mark.slow
 def test_kept_attention_is_that_of_the_events(here):
     run("run", "recipes/transfer/source.yaml", *TINY, *SMALL)
     (path,) = here.glob("runs/transfer_source/*/evaluate/gat/joint/predictions.h5")
