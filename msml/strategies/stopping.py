@@ -1,6 +1,6 @@
 """Candidates of a search that stop learning, each by itself, before they overfit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import chain, compress
 from typing import Any
@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from msml.data.kinematics import Array
-from msml.recipe.expand import TOTAL
 from msml.strategies.supernet import Candidate
 from msml.training.environment import tensorflow
 from msml.training.epoch import EpochResult
@@ -21,37 +20,30 @@ class Stopping:
 
     One whose loss on valid has not improved for some epochs gets the weights back with which it was
     lowest, and keeps them, while the search goes on. Those that it starts with count as well. After
-    the last epoch all stop. The loss is its own, or the weighted sum in a task of weight 0.
+    the last epoch all stop. `judging` says of what the loss is.
 
     Args:
         models: The candidates by task and name.
-        task_weights: v_t of each task.
         patience: Epochs without improvement after which one stops; None for never.
         epochs: Most epochs of the search.
 
     Attributes:
         patience: As given.
         candidates: Task and name of all.
-        judges: Name of the loss by which each stops; empty where none does.
         variables: What changes as they stop, by name.
         last: Those that stopped in the last epoch, as `task/name`: the epoch whose weights it
-            `keeps`, 0 for those it started with, and the `loss` for which it stopped, that of
-            the name `by`.
+            `keeps`, 0 for those it started with, and its `own` loss when it stopped, if measured.
     """
 
-    def __init__(
-        self, models: Models, task_weights: Mapping[str, float], patience: int | None, epochs: int
-    ) -> None:
+    def __init__(self, models: Models, patience: int | None, epochs: int) -> None:
         import keras
 
         self.candidates = [(task, name) for task, known in models.items() for name in known]
-        self.judges: list[str] = []
         self.variables: dict[str, Any] = {}
         self.last: dict[str, dict[str, Any]] = {}
         self.patience, self._epochs = patience, epochs
         if patience is None:
             return
-        self.judges = [f"{t}/{name}" if task_weights[t] else TOTAL for t, name in self.candidates]
 
         def state(values: Array) -> Any:
             return keras.Variable(values, dtype=values.dtype.name, trainable=False)
@@ -65,6 +57,11 @@ class Stopping:
         self._epoch = state(np.zeros((), np.int32))
         parts = [self._lowest, self._best, self._stopped, self._epoch, *chain(*self._kept)]
         self.variables |= {f"stopping/{key}": each for key, each in numbered(parts).items()}
+
+    @property
+    def judged(self) -> int:
+        """How many candidates may stop."""
+        return 0 if self.patience is None else len(self.candidates)
 
     @property
     def stopped(self) -> frozenset[Candidate]:
@@ -83,28 +80,33 @@ class Stopping:
         tf = tensorflow()
         return tf.logical_not(self._stopped.value[self.candidates.index((task, name))])
 
-    def within(self, trainee: Trainee, positions: Sequence[int]) -> Trainee:
+    def within(self, trainee: Trainee, judge: Callable[[Array], Array] | None = None) -> Trainee:
         """Let candidates stop while they are trained; only what comes after counts.
 
         Args:
             trainee: What is trained. Its `valid` may give more losses than it names.
-            positions: Where the losses of `judges` are among those.
+            judge: Finds a loss of each candidate in those, by which it stops; None: they are it.
         """
         if self.patience is None:
             return trainee
+        named = len(trainee.losses)
+        judge = judge or (lambda losses: losses)
 
         def train(epoch: int) -> EpochResult:
             if epoch == 0:
-                self.see(trainee.valid()[positions])
+                self.see(judge(trainee.valid()[named:]))
             return trainee.train(epoch)
 
         def valid() -> Array:
             losses, self.last = trainee.valid(), {}
             if not self.done:
-                self.see(losses[positions])
+                self.see(judge(losses[named:]))
+            for key, found in self.last.items():
+                if key in trainee.losses:
+                    found["own"] = float(losses[trainee.losses.index(key)])
             if self.last:  # those that stopped have other weights now
                 losses = trainee.valid()
-            return losses[: len(trainee.losses)]
+            return losses[:named]
 
         def notes() -> dict[str, Any]:
             found = trainee.notes() | {"learning": len(self.candidates) - len(self.stopped)}
@@ -124,7 +126,7 @@ class Stopping:
         """Take the losses on valid after an epoch, or before the first, and let candidates stop.
 
         Args:
-            losses: Of the names in `judges`, `(candidates,) float32`.
+            losses: By which each candidate is judged, `(candidates,) float32`.
         """
         epoch, stopped, best = (v.numpy() for v in (self._epoch, self._stopped, self._best))
         better = ~stopped & (losses < self._lowest.numpy())
@@ -139,11 +141,7 @@ class Stopping:
         self._stopped.assign(stopped | ends)
         self._epoch.assign(epoch + 1)
         self.last = {
-            "/".join(self.candidates[number]): {
-                "keeps": int(best[number]),
-                "by": self.judges[number],
-                "loss": float(losses[number]),
-            }
+            "/".join(self.candidates[number]): {"keeps": int(best[number])}
             for number in np.flatnonzero(ends)
         }
 

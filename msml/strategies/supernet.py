@@ -110,14 +110,12 @@ class Supernet:
         outputs: dict[str, list[Named]] = {}
         penalties: list[Tensor | None] = []
         mixed: dict[str, Named] = {}
-        drawn = given.drawn or [None] * len(alphas)
-        for task, alpha, numbers in zip(self.models, alphas, drawn, strict=True):
-            called = self._called(task, weights, given, mixed)
+        for task in self.models:
+            called = self.called(task, weights, given, mixed)
             outputs[task] = [named(each.outputs, self.used(task)) for each in called]
             added = [each.penalty for each in called if each.penalty is not None]
             penalties.append(sum(added[1:], added[0]) if added else None)
-            shares = self.relaxation.shares(alpha, numbers)
-            mixed[task] = self._mixed(task, shares, outputs[task])
+            mixed[task] = self.mixed(task, alphas, given, outputs[task])
         return outputs, mixed, penalties
 
     def used(self, task: str) -> set[str]:
@@ -133,7 +131,7 @@ class Supernet:
             objectives.append(mixed + self.epsilon * sum(terms) if self.epsilon else mixed)
         return objectives
 
-    def _called(
+    def called(
         self, task: str, weights: Sequence[Tensor], given: Given, mixed: Mapping[str, Named]
     ) -> list[Called]:
         """What each candidate of a task gives."""
@@ -153,8 +151,12 @@ class Supernet:
                 given.updates.setdefault(id(variable), (variable, value))
         return found
 
-    def _mixed(self, task: str, shares: Tensor, outputs: Sequence[Named]) -> Named:
+    def mixed(
+        self, task: str, alphas: Sequence[Tensor], given: Given, outputs: Sequence[Named]
+    ) -> Named:
         """Mix each of the outputs; an angle can only be in the one that the loss sees."""
+        number = list(self.models).index(task)
+        shares = self.relaxation.shares(alphas[number], given.drawn and given.drawn[number])
         seen, angle = self.tasks[task].output, self.angles.get(task)
         return {
             name: mix(shares, [output[name] for output in outputs], angle if name == seen else None)

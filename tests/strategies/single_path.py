@@ -86,7 +86,7 @@ def trained(supernet, weights, known):
 
 def never(models):
     """No candidate stops."""
-    return Stopping(models, {}, None, 1)
+    return Stopping(models, None, 1)
 
 
 def chain(names, weight=0.5, candidates=CANDIDATES):

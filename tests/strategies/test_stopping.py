@@ -72,7 +72,7 @@ def trained(models, stopping, losses):
         return np.array([sum(weights()), *losses[now[0]]], np.float32)
 
     plain = Trainee("k", ("total",), {}, {}, train, valid)
-    trainee = stopping.within(plain, range(1, 1 + len(stopping.candidates)))
+    trainee = stopping.within(plain)
     for known in models.values():
         for model in known.values():
             fill(model, 0)
@@ -89,8 +89,7 @@ def trained(models, stopping, losses):
 
 def test_each_keeps_its_best_weights_while_the_others_go_on():
     models = two()
-    stopping = Stopping(models, {"momentum": 0.5, "higgs": 0.5}, 2, 100)
-    assert stopping.judges == ["momentum/sf", "higgs/mass", "higgs/mlp"]
+    stopping = Stopping(models, 2, 100)
     losses = [
         (1, 9, 9),
         (2, 5, 8),
@@ -107,12 +106,12 @@ def test_each_keeps_its_best_weights_while_the_others_go_on():
     assert done == [False] * 6 + [True]
     assert [note.get("stopped", {}) for note in notes] == [
         {},
-        {"momentum/sf": {"keeps": 0, "by": "momentum/sf", "loss": 2.0}},
-        {"higgs/mass": {"keeps": 1, "by": "higgs/mass", "loss": 5.0}},
+        {"momentum/sf": {"keeps": 0}},
+        {"higgs/mass": {"keeps": 1}},
         {},
         {},
         {},
-        {"higgs/mlp": {"keeps": 5, "by": "higgs/mlp", "loss": 6.0}},
+        {"higgs/mlp": {"keeps": 5}},
     ]
     assert [note["learning"] for note in notes] == [3, 2, 1, 1, 1, 1, 0]
     assert stopping.stopped == set(stopping.candidates)
@@ -120,20 +119,15 @@ def test_each_keeps_its_best_weights_while_the_others_go_on():
 
 def test_all_stop_in_the_last_epoch():
     models = two()
-    stopping = Stopping(models, {"momentum": 0.5, "higgs": 0.5}, 50, 3)
+    stopping = Stopping(models, 50, 3)
     _, seen, _, done = trained(models, stopping, [(9, 9, 9), (8, 8, 8), (7, 8, 9), (8, 7, 9)])
     assert (seen[-1], done) == ([2, 3, 1], [False, False, True])
 
 
-def test_a_task_of_weight_zero_goes_by_the_sum():
-    stopping = Stopping(two(), {"momentum": 0.0, "higgs": 1.0}, 2, 100)
-    assert stopping.judges == ["total", "higgs/mass", "higgs/mlp"]
-
-
 def test_without_patience_nothing_changes():
-    stopping = Stopping(two(), {"momentum": 0.5, "higgs": 0.5}, None, 100)
+    stopping = Stopping(two(), None, 100)
     plain = Trainee("k", ("total",), {}, {}, lambda epoch: None, lambda: None)
-    assert stopping.within(plain, []) is plain
+    assert stopping.within(plain) is plain
     assert (stopping.stopped, stopping.variables) == (frozenset(), {})
 
 
@@ -245,7 +239,7 @@ def check_darts(found, known, output):
         task, name = key.split("/")
         scores = found["alpha"][task][name]
         assert (scores["stopped"], scores["keeps"]) == (epoch, about["keeps"])
-        gap = about["loss"] - found["epochs"][epoch - 1]["train"][key]
+        gap = about["own"] - found["epochs"][epoch - 1]["train"][key]
         assert scores["gap"] == gap
         (line,) = [row for row in output.splitlines() if row.split()[:2] == [task, name]]
         assert line.split()[5:7] == [str(about["keeps"]), str(epoch)]

@@ -17,7 +17,7 @@ def scores_of_alpha(alphas: Alphas, history: History) -> Scores:
     """α, share and own loss on valid of each candidate, after the epoch that was kept.
 
     Of one that stopped by itself also the epoch in which it did, and that whose weights it keeps,
-    from 1, and how much the loss for which it stopped was then lower on train than on valid.
+    from 1, and how much its own loss was then lower on train than on valid.
     """
     valid = history.valid[history.best_epoch]
     values, shares = alphas.values(), alphas.shares()
@@ -35,7 +35,7 @@ def scores_of_alpha(alphas: Alphas, history: History) -> Scores:
     for number, (train, notes) in enumerate(zip(history.train, history.notes, strict=True)):
         for key, stop in notes.get("stopped", {}).items():
             task, _, name = key.partition("/")
-            gap = stop["loss"] - train[stop["by"]]
+            gap = stop["own"] - train[key]
             found[task][name] |= {"stopped": number + 1, "keeps": stop["keeps"], "gap": gap}
     return found
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from msml.strategies.darts.known import constant, resident, with_outputs
 from msml.strategies.darts.monitor import entropies, hessian_measurement, ranking_stays
 from msml.strategies.darts.settings import DartsSettings
 from msml.strategies.darts.step import DartsStep, Objective, make_supernet_loss_step, values
+from msml.strategies.judging import count_alone, judged
 from msml.strategies.pretrained import keep_chain, pretrained_models, streams
 from msml.strategies.ranking import ranked_by
 from msml.strategies.relaxation import Relaxation
@@ -79,7 +81,7 @@ class DartsSearch:
         self.alphas = Alphas(self.supernet)
         task_weights, patience = session.task_weights, settings.candidate_patience
         models = self.supernet.models
-        self._stopping = Stopping(models, task_weights, patience, settings.epochs)
+        self._stopping = Stopping(models, patience, settings.epochs)
         self.objective = Objective(self.supernet, task_weights)
         self._train, self._valid = self._streams()
         self._optimizer = make_optimizer(settings.fit, self.supernet.variables, session.precision)
@@ -97,6 +99,10 @@ class DartsSearch:
 
     def measure(self) -> Array:
         """Losses of candidates and mixtures on valid, and the weighted sum of the latter."""
+        return self._measured()[: len(self.losses)]
+
+    def _measured(self) -> Array:
+        """The same, and where candidates stop the losses that judge them."""
         return self._now.measure()
 
     @property
@@ -114,11 +120,12 @@ class DartsSearch:
             self._train = with_outputs(supernet, self._train)
             self._valid = with_outputs(supernet, self._valid)
         objective = replace(self.objective, supernet=supernet)
+        alone = self._settings.candidate_patience is not None
         measure = measurement(
-            make_supernet_loss_step(objective, self.alphas.variables),
+            make_supernet_loss_step(objective, self.alphas.variables, alone=alone),
             self._valid.columns,
             supernet.candidates,
-            len(self.losses),
+            len(self.losses) + (count_alone(supernet) if alone else 0),
             self._xla,
         )
         return _Learning(objective, measure)
@@ -165,12 +172,13 @@ class DartsSearch:
             | self._weighting.variables
             | draws,
             train=train,
-            valid=self.measure,
+            valid=self._measured,
             notes=self._notes(),
             counts=lambda history: history.epochs > settings.warmup,
             enough=enough,
         )
-        return stopping.within(trainee, [self.losses.index(name) for name in stopping.judges])
+        judge = partial(judged, self.supernet, self.objective.task_weights)
+        return stopping.within(trainee, judge)
 
     def _moved(self, alpha_optimizer: Any | None, name: str) -> tuple[Step, dict[str, Any]]:
         """What happens with a batch of train and one of valid; with what its draws change."""

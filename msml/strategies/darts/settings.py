@@ -33,10 +33,10 @@ class DartsSettings:
         batch_size: Train events of a step; valid events go along in proportion.
         epochs: Most passes over the events.
         patience: Epochs without improvement of the mixture on valid after which it stops.
-        candidate_patience: Epochs without improvement of a candidate's own loss on valid after
-            which it keeps the weights of its best epoch, while the others and α go on. Then only
-            epochs after the last one has stopped can be the best. Candidates of a task of weight 0
-            go by the loss of the mixture. Null: all learn to the end.
+        candidate_patience: Epochs without improvement on valid after which a candidate keeps the
+            weights of its best epoch, while the others and α go on. Then only epochs after the last
+            one has stopped can be the best. It is judged by itself in its task's place, by the
+            losses of its task and of those that its output reaches. Null: all learn to the end.
         stable_epochs: Stop, too, when no candidate learns by `candidate_patience`, and the ranking
             by α was the same after so many epochs.
         clip_norm: Largest global norm of the gradients, of weights and of α each.

@@ -14,6 +14,7 @@ from msml.strategies.darts.bilevel import (
     difference_gradient,
     unrolled_gradient,
 )
+from msml.strategies.judging import losses_alone
 from msml.strategies.supernet import Given, Supernet
 from msml.training.environment import tensorflow
 from msml.training.epoch import Batch, Step, Tensor
@@ -132,14 +133,23 @@ class DartsStep:
         _if_finite(found, apply) if _is_float16(self.optimizer) else apply()
 
 
-def make_supernet_loss_step(objective: Objective, alphas: Sequence[Any]) -> Step:
-    """Measure the losses of a supernet, without their sum with ε."""
+def make_supernet_loss_step(
+    objective: Objective, alphas: Sequence[Any], *, alone: bool = False
+) -> Step:
+    """Measure the losses of a supernet, without their sum with ε.
+
+    Args:
+        objective: Its loss.
+        alphas: Variables α of the tasks.
+        alone: Whether `losses_alone` follow.
+    """
     tf = tensorflow()
 
     def step(batch: Batch) -> Tensor:
         weights, given = values(objective.supernet.variables), Given(batch, training=False)
         found = objective.losses(weights, values(alphas), given)
-        return tf.stack([*found.reported, found.total])
+        more = losses_alone(objective.supernet, weights, values(alphas), given) if alone else []
+        return tf.stack([*found.reported, found.total, *more])
 
     return step
 

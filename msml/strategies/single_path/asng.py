@@ -83,7 +83,7 @@ class Asng(PathTraining):
             return with_judged(paths, losses, lambda: covering_losses(paths, batch))
 
         weighed = path_notes(paths, train)
-        seen = len(losses) + len(paths.stopping.judges)
+        seen = len(losses) + paths.stopping.judged
         step, draws = moved(
             session,
             session.values.posttrain,
@@ -110,7 +110,7 @@ class Asng(PathTraining):
             valid=measurement(measured, valid.columns, candidates, seen, xla),
             notes=lambda: {"distribution": _named(paths, distribution), **weighed()},
         )
-        return paths.stopping.within(trainee, range(len(losses), seen)), xla
+        return paths.stopping.within(trainee), xla
 
 
 def make_asng_step(paths: TrainedPaths, distribution: Distribution) -> Step:

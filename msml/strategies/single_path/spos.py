@@ -109,7 +109,7 @@ def _trained(session: Session, paths: TrainedPaths, settings: Spos) -> History:
 
     steps, seed = ceil(stream.events / settings.batch_size), session.values.seed
     drawn = partial(_drawn, paths, settings.sampling, steps, seed)
-    count = len(losses) + len(paths.stopping.judges)
+    count = len(losses) + paths.stopping.judged
     moving, motions = moved(session, session.values.posttrain, step, [model_seed(seed, _KEY)])
     trainee = Trainee(
         key=_KEY,
@@ -131,7 +131,7 @@ def _trained(session: Session, paths: TrainedPaths, settings: Spos) -> History:
         notes=path_notes(paths, stream),
         enough=lambda history: settings.candidate_patience is not None,  # none learns any more
     )
-    trainee = paths.stopping.within(trainee, range(len(losses), count))
+    trainee = paths.stopping.within(trainee)
     return optimise(session, trainee, settings.fit, path, {"xla": xla})
 
 

@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from msml.chain import Chain
+from msml.chain import Chain, weighted_total
 from msml.domains import Count
-from msml.recipe.expand import TOTAL
 from msml.recipe.messages import Problem
 from msml.recipe.optimizers import check_optimizer
 from msml.recipe.schema_training import Fit
 from msml.stages.session import Session
+from msml.strategies.judging import reached
 from msml.strategies.single_path.paths import Paths
 from msml.strategies.single_path.steps import TrainedPaths
 from msml.strategies.stopping import Stopping
@@ -37,10 +37,10 @@ class PathTraining:
         batch_size: Train events of a step.
         epochs: Most passes over the events.
         patience: Epochs without improvement on valid after which it stops.
-        candidate_patience: Epochs without improvement of a candidate's own loss on valid after
-            which it keeps the weights of its best epoch, while the others learn; when none does,
-            training stops. In a task of weight 0 it is the weighted sum. Null: all learn to the
-            end.
+        candidate_patience: Epochs without improvement on valid after which a candidate keeps the
+            weights of its best epoch, while the others learn; when none does, training stops. It is
+            judged in one path, by the losses of its task and of those that its output reaches.
+            Null: all learn to the end.
     """
 
     optimizer: dict[str, Any] = field(default_factory=lambda: Fit().optimizer)
@@ -78,7 +78,7 @@ def trainable_paths(session: Session, models: Models, settings: PathTraining) ->
     weighting = make_weighting(
         session.values.weighting, tasks_of(supernet.inputs, task_weights, seed)
     )
-    stopping = Stopping(models, task_weights, settings.candidate_patience, settings.epochs)
+    stopping = Stopping(models, settings.candidate_patience, settings.epochs)
     return TrainedPaths(supernet, task_weights, optimizers, weighting, stopping)
 
 
@@ -112,10 +112,14 @@ def with_judged(paths: TrainedPaths, losses: Tensor, covered: Callable[[], list[
         covered: Gives the `covering_losses`.
     """
     tf, stopping = tensorflow(), paths.stopping
-    if not stopping.judges:
+    if stopping.patience is None:
         return losses
-    names, found, known = [*paths.names, TOTAL], [], covered()
-    for (task, name), by in zip(stopping.candidates, stopping.judges, strict=True):
-        path = known[paths.names[task].index(name)]
-        found.append(path[names.index(TOTAL if by == TOTAL else task)])
+    later, names = reached(paths.supernet.tasks), list(paths.names)
+    found, known = [], covered()
+    for task, name in stopping.candidates:
+        path, seen = known[paths.names[task].index(name)], [task, *later[task]]
+        shares = [paths.task_weights[each] for each in seen]
+        seen_losses = [path[names.index(each)] for each in seen]
+        # What no loss sees does not learn.
+        found.append(weighted_total(shares, seen_losses) if any(shares) else tf.zeros([]))
     return tf.concat([losses, tf.stack(found)], axis=0)
