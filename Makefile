@@ -17,7 +17,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 run: install
-	$(BIN)/msml run recipes/htautau_darts.yaml
+	$(BIN)/msml run recipes/htautau_darts_robust.yaml
 
 test: install
 	$(BIN)/ruff check
