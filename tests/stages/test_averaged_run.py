@@ -8,7 +8,7 @@ from tiny import log, only_run, results, weights
 
 from msml.training.checkpoint import load_arrays
 
-pytestmark = pytest.mark.xdist_group("stages")
+pytestmark = pytest.mark.xdist_group("averaged_run")
 ARGUMENTS = (
     "posttrain",
     "tiny.yaml",

@@ -10,7 +10,7 @@ from tiny import RECIPE, only_run, results, write_recipe
 from msml.digests import LIST
 from msml.runs.cost import read
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("stages")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cost_stage")]
 OURS = RECIPE.replace(", cost: false", "")
 
 

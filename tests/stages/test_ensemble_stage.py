@@ -17,7 +17,7 @@ from msml.stages.opening import opened
 from msml.stages.posttrain import result as result_of
 from msml.training.checkpoint import load_arrays
 
-pytestmark = pytest.mark.xdist_group("stages")
+pytestmark = pytest.mark.xdist_group("ensemble_stage")
 
 RECIPE = """\
 name: tiny

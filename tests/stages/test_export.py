@@ -17,7 +17,7 @@ from msml.data.events import read
 from msml.errors import DataError, DisagreementError, RecipeError
 from msml.stages.export import files as stage
 
-pytestmark = pytest.mark.xdist_group("stages")
+pytestmark = pytest.mark.xdist_group("export")
 
 CHAIN = "mlp+sets+mlp"
 PLUGIN = """\

@@ -17,7 +17,7 @@ from msml.registry import models
 from msml.stages.export import onnx_file
 from msml.stages.export.whole import Whole
 
-pytestmark = [pytest.mark.xdist_group("stages"), pytest.mark.slow]
+pytestmark = [pytest.mark.xdist_group("export_chains"), pytest.mark.slow]
 
 SHORT = ("posttrain.epochs=1", "pretrain.epochs=1", "evaluate.bootstrap=2", "xla=false")
 OBJECTS = [(5, 3), (5,), (4,)]

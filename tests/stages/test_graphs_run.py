@@ -7,7 +7,7 @@ from nested import write_nested
 from process import msml
 from tiny import metrics, only_run, results, write_recipe
 
-pytestmark = pytest.mark.xdist_group("stages")
+pytestmark = pytest.mark.xdist_group("graphs_run")
 
 RECIPE = """\
 name: tiny

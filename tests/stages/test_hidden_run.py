@@ -11,7 +11,7 @@ from commands import run
 from process import Command, Limits, msml, until
 from tiny import log, weights
 
-pytestmark = pytest.mark.xdist_group("stages")
+pytestmark = pytest.mark.xdist_group("hidden_run")
 
 RECIPE = """\
 name: hidden

@@ -8,7 +8,7 @@ from tiny import only_run
 
 from msml.errors import RecipeError
 
-pytestmark = pytest.mark.xdist_group("stages")
+pytestmark = pytest.mark.xdist_group("lr_range_command")
 FOUND = {"steepest", "tenth", "minimum", "diverges"}
 
 

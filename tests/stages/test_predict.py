@@ -17,7 +17,7 @@ from msml.data.events import describe, read
 from msml.errors import DataError, IncompleteError, RecipeError, StoppedError
 from msml.progress import Meter
 
-pytestmark = pytest.mark.xdist_group("stages")
+pytestmark = pytest.mark.xdist_group("predict")
 
 TRUTH = ("energy", "kind", "jet_tag")
 CHAIN = "mlp+sets+mlp"

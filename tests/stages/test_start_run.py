@@ -14,7 +14,7 @@ from msml.sweep.execute import left
 from msml.sweep.plan import make
 from msml.training.checkpoint import load_arrays
 
-pytestmark = pytest.mark.xdist_group("stages")
+pytestmark = pytest.mark.xdist_group("start_run")
 
 RECIPE = """\
 name: {name}

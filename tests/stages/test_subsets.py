@@ -20,7 +20,7 @@ from msml.stages.validity import Judge
 from msml.validity.bands import Bands, groups
 from msml.validity.task import MomentumTask
 
-pytestmark = pytest.mark.xdist_group("stages")
+pytestmark = pytest.mark.xdist_group("subsets")
 
 TRAIN, PUBLIC, PRIVATE, UNWEIGHTED = range(4)
 RECIPE = """\
