@@ -126,6 +126,16 @@ def upstream(inputs: Sequence[str], tasks: Mapping[str, Task | TaskSpec]) -> lis
     return list(dict.fromkeys(source.name for source in sources if source.output))
 
 
+def all_upstream(task: str, tasks: Mapping[str, Task | TaskSpec]) -> list[str]:
+    """Name the tasks that a task depends on, also by way of others, in order."""
+    needed, found = upstream(tasks[task].inputs, tasks), set[str]()
+    while needed:
+        source = needed.pop()
+        found.add(source)
+        needed += upstream(tasks[source].inputs, tasks)
+    return [name for name in tasks if name in found]
+
+
 def used_outputs(tasks: Mapping[str, Task | TaskSpec], task: str) -> set[str]:
     """Name the outputs of a task that its loss or another task sees; its candidates share these."""
     sources = (source_of(text, tasks) for spec in tasks.values() for text in spec.inputs)

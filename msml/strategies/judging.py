@@ -7,51 +7,56 @@ the best counts, as in the combination that would be chosen.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from msml.chain import Named
 from msml.data.kinematics import Array
 from msml.models.outputs import named
-from msml.recipe.expand import TaskSpec, upstream
+from msml.recipe.expand import TaskSpec, all_upstream
 from msml.strategies.supernet import Given, Supernet, Tensor
 from msml.training.environment import tensorflow
 
 
 def reached(tasks: Mapping[str, TaskSpec]) -> dict[str, list[str]]:
     """The later tasks that see the output of each task, also by way of others."""
-    found = {}
-    for task in tasks:
-        known = {task}
-        for later, spec in tasks.items():
-            if known.intersection(upstream(spec.inputs, tasks)):
-                known.add(later)
-        found[task] = [later for later in tasks if later in known - {task}]
-    return found
+    needed = {task: all_upstream(task, tasks) for task in tasks}
+    return {task: [later for later in tasks if task in needed[later]] for task in tasks}
 
 
 def losses_alone(
-    supernet: Supernet, weights: Sequence[Tensor], alphas: Sequence[Tensor], given: Given
+    supernet: Supernet,
+    weights: Sequence[Tensor],
+    alphas: Sequence[Tensor],
+    given: Given,
+    outputs: Mapping[str, Sequence[Named]],
+    mixed: Mapping[str, Named],
 ) -> list[Tensor]:
-    """Losses of all candidates, and of those that a candidate reaches while it stands by itself.
+    """Losses of the candidates that another one reaches, while that stands by itself.
 
-    First each candidate's own, as the supernet is. Then, for each candidate of each task, for each
-    task that it reaches, the own loss of each candidate there; tasks in between pass on mixtures.
-    Scalars; `judged` reads them.
+    For each candidate of each task, for each task that it reaches, the own loss of each candidate
+    there; tasks in between pass on mixtures. Scalars, as `judged` reads them.
+
+    Args:
+        supernet: Of which they are.
+        weights: As in `Supernet.outputs`, as are `alphas` and `given`.
+        alphas: See there.
+        given: See there.
+        outputs: Of all candidates, as it returned them.
+        mixed: What each task passes on, likewise.
     """
     tf = tensorflow()
-    outputs, mixed, _ = supernet.outputs(weights, alphas, given)
-    batch, loss = given.batch, supernet.inputs.task_loss
-    found = [loss(task, batch, one) for task, each in outputs.items() for one in each]
+    batch, loss, found = given.batch, supernet.inputs.task_loss, []
     for task, later in reached(supernet.tasks).items():
         # All that stand by themselves one behind the other, so that the others are called once.
         count = len(outputs[task])
-        passed, events = _repeated(mixed, count), _repeated(batch, count)
-        passed[task] = {
-            name: tf.concat([one[name] for one in outputs[task]], axis=0) for name in mixed[task]
-        }
+        events = replace(given, batch=_repeated(dict(batch), count))
+        passed = _repeated(dict(mixed), count)
+        passed[task] = tf.nest.map_structure(lambda *each: tf.concat(each, 0), *outputs[task])
         columns = []
         for name in later:
-            called = supernet.called(name, weights, replace(given, batch=events), passed)
+            called = supernet.called(name, weights, events, passed)
             each = [named(one.outputs, supernet.used(name)) for one in called]
             passed[name] = supernet.mixed(name, alphas, given, each)
             for one in each:
@@ -66,46 +71,42 @@ def count_alone(supernet: Supernet) -> int:
     """How many losses `losses_alone` gives."""
     sizes = {task: len(models) for task, models in supernet.models.items()}
     later = reached(supernet.tasks)
-    return sum(n * (1 + sum(sizes[name] for name in later[t])) for t, n in sizes.items())
+    return sum(n * sum(sizes[name] for name in later[t]) for t, n in sizes.items())
 
 
-def judged(supernet: Supernet, task_weights: Mapping[str, float], losses: Array) -> Array:
-    """Read from `losses_alone` by what each candidate is judged.
+def judged(
+    supernet: Supernet, task_weights: Mapping[str, float], own: Array, alone: Array
+) -> Array:
+    """By what each candidate is judged.
 
     Args:
         supernet: Of which they are.
         task_weights: v_t of each task.
-        losses: Means over the events, `(count_alone,)`.
+        own: Mean loss of each candidate over the events, as the supernet is, `(candidates,)`.
+        alone: Means of `losses_alone`, `(count_alone,)`.
 
     Returns:
         `(candidates,)`: v_t of its task times its loss with the best of those before it, and for
         each task that it reaches v_s times the least loss there, where it stands by itself.
     """
     sizes = {task: len(models) for task, models in supernet.models.items()}
-    total = sum(sizes.values())
-    given = np.split(losses[:total], np.cumsum(list(sizes.values()))[:-1])
-    own, rest = dict(zip(sizes, given, strict=True)), losses[total:]
+    each = dict(zip(sizes, np.split(own, np.cumsum(list(sizes.values()))[:-1]), strict=True))
     best: dict[str, Array] = {}
-    beyond = {task: np.zeros(size, losses.dtype) for task, size in sizes.items()}
+    beyond = {task: np.zeros(size, own.dtype) for task, size in sizes.items()}
     for task, later in reached(supernet.tasks).items():
         width = sum(sizes[name] for name in later)
-        rows = rest[: sizes[task] * width].reshape(sizes[task], width)
-        rest = rest[sizes[task] * width :]
+        rows = alone[: sizes[task] * width].reshape(sizes[task], width)
+        alone = alone[sizes[task] * width :]
         for name in later:
             block, rows = rows[:, : sizes[name]], rows[:, sizes[name] :]
             beyond[task] += task_weights[name] * block.min(axis=1)
             least = block.min(axis=0)
             best[name] = np.minimum(best[name], least) if name in best else least
     return np.concatenate(
-        [task_weights[task] * best.get(task, own[task]) + beyond[task] for task in sizes]
+        [task_weights[task] * best.get(task, each[task]) + beyond[task] for task in sizes]
     )
 
 
-def _repeated(columns: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
+def _repeated(tensors: Any, count: int) -> Any:
     tf = tensorflow()
-    return {
-        name: _repeated(column, count)
-        if isinstance(column, Mapping)
-        else tf.concat([column] * count, axis=0)
-        for name, column in columns.items()
-    }
+    return tf.nest.map_structure(lambda tensor: tf.concat([tensor] * count, 0), tensors)

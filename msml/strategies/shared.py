@@ -6,7 +6,7 @@ from itertools import product
 from typing import Any
 
 from msml.chain import Chain, output_columns
-from msml.recipe.expand import Chosen, upstream
+from msml.recipe.expand import Chosen, all_upstream, upstream
 from msml.stages.session import Session
 from msml.strategies.ranking import Record, Score, best_first, rank, score
 from msml.training.measure import Outputs, predictor
@@ -45,8 +45,9 @@ class SharedWeights:
     def outputs(self, chosen: Chosen) -> dict[str, Outputs]:
         """Outputs of each task of a combination, by name."""
         done: dict[str, Outputs] = {}
+        tasks = self._session.tasks
         for task in self._models:
-            given = tuple(chosen[earlier] for earlier in self._before(task))
+            given = tuple(chosen[earlier] for earlier in all_upstream(task, tasks))
             if self._given.get(task) != given:
                 self._given[task], self._known[task] = given, {}
             known = self._known[task]
@@ -66,16 +67,6 @@ class SharedWeights:
             columns |= output_columns(earlier, outputs)
         found: Outputs = self._compiled[task, name](columns)[task]
         return found
-
-    def _before(self, task: str) -> list[str]:
-        """The tasks that an output depends on, in order."""
-        tasks = self._session.tasks
-        needed, found = upstream(tasks[task].inputs, tasks), set[str]()
-        while needed:
-            source = needed.pop()
-            found.add(source)
-            needed += upstream(tasks[source].inputs, tasks)
-        return [name for name in self._models if name in found]
 
 
 def every(models: Models) -> list[Chosen]:

@@ -85,22 +85,23 @@ class Stopping:
 
         Args:
             trainee: What is trained. Its `valid` may give more losses than it names.
-            judge: Finds a loss of each candidate in those, by which it stops; None: they are it.
+            judge: Finds in all that `valid` gives a loss of each candidate, by which it stops; None
+                where those that are not named are it.
         """
         if self.patience is None:
             return trainee
         named = len(trainee.losses)
-        judge = judge or (lambda losses: losses)
+        judge = judge or (lambda losses: losses[named:])
 
         def train(epoch: int) -> EpochResult:
             if epoch == 0:
-                self.see(judge(trainee.valid()[named:]))
+                self.see(judge(trainee.valid()))
             return trainee.train(epoch)
 
         def valid() -> Array:
             losses, self.last = trainee.valid(), {}
             if not self.done:
-                self.see(judge(losses[named:]))
+                self.see(judge(losses))
             for key, found in self.last.items():
                 if key in trainee.losses:
                     found["own"] = float(losses[trainee.losses.index(key)])

@@ -96,12 +96,18 @@ class Supernet:
         Beside them, what the candidates of each task add to its loss; None for nothing.
         """
         outputs, mixed, penalties = self.outputs(weights, alphas, given)
+        return self.losses_of(given.batch, outputs, mixed), penalties
+
+    def losses_of(
+        self, batch: Batch, outputs: Mapping[str, Sequence[Named]], mixed: Mapping[str, Named]
+    ) -> list[Tensor]:
+        """The losses of `all_losses`, of what `outputs` gave."""
         own = [
-            self.inputs.task_loss(task, given.batch, output)
+            self.inputs.task_loss(task, batch, output)
             for task, found in outputs.items()
             for output in found
         ]
-        return own + self.inputs.task_losses(given.batch, mixed), penalties
+        return own + self.inputs.task_losses(batch, mixed)
 
     def outputs(
         self, weights: Sequence[Tensor], alphas: Sequence[Tensor], given: Given

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -98,11 +97,7 @@ class DartsSearch:
         self._learning = self._learn()
 
     def measure(self) -> Array:
-        """Losses of candidates and mixtures on valid, and the weighted sum of the latter."""
-        return self._measured()[: len(self.losses)]
-
-    def _measured(self) -> Array:
-        """The same, and where candidates stop the losses that judge them."""
+        """The `losses` on valid, and where candidates stop those that judge them."""
         return self._now.measure()
 
     @property
@@ -172,13 +167,16 @@ class DartsSearch:
             | self._weighting.variables
             | draws,
             train=train,
-            valid=self._measured,
+            valid=self.measure,
             notes=self._notes(),
             counts=lambda history: history.epochs > settings.warmup,
             enough=enough,
         )
-        judge = partial(judged, self.supernet, self.objective.task_weights)
-        return stopping.within(trainee, judge)
+        return stopping.within(trainee, self._judged)
+
+    def _judged(self, losses: Array) -> Array:
+        own, alone = losses[: len(self.supernet.candidates)], losses[len(self.losses) :]
+        return judged(self.supernet, self.objective.task_weights, own, alone)
 
     def _moved(self, alpha_optimizer: Any | None, name: str) -> tuple[Step, dict[str, Any]]:
         """What happens with a batch of train and one of valid; with what its draws change."""
@@ -265,7 +263,8 @@ class DartsSearch:
         settings, passes = self._settings, self._passes(history)
         scores = scores_of_alpha(self.alphas, history)
         if settings.select_by == "perturbation":
-            scores = scores_of_removal(self.alphas, scores, lambda: float(self.measure()[-1]))
+            total = self.losses.index(TOTAL)
+            scores = scores_of_removal(self.alphas, scores, lambda: float(self.measure()[total]))
         if settings.select_by == "supernet":
             ranking = rank_supernet(self._session, self.supernet.models)
             return by_ranking(ranking, ranked_by(self._session), scores, history, passes)

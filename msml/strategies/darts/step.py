@@ -40,10 +40,13 @@ class Objective:
         The weights also descend what the models add to their losses, such as regularisers.
         """
         found, penalties = self.supernet.all_losses(weights, alphas, given)
-        mixed = weighted_total(self._shares, found[-len(self._shares) :])
         objectives = self.supernet.task_objectives(found)
         parts = [penalised(*each) for each in zip(objectives, penalties, strict=True)]
-        return Losses(parts, found, mixed)
+        return Losses(parts, found, self.mixed(found))
+
+    def mixed(self, losses: Sequence[Tensor]) -> Tensor:
+        """Σ_t v_t L_t(y_t), from the losses of candidates and mixtures."""
+        return weighted_total(self._shares, losses[-len(self._shares) :])
 
     def loss(self, given: Given, scale: Tensor, *, penalties: bool = False) -> Loss:
         """The sum as a function of weights and α, times `scale`.
@@ -147,9 +150,11 @@ def make_supernet_loss_step(
 
     def step(batch: Batch) -> Tensor:
         weights, given = values(objective.supernet.variables), Given(batch, training=False)
-        found = objective.losses(weights, values(alphas), given)
-        more = losses_alone(objective.supernet, weights, values(alphas), given) if alone else []
-        return tf.stack([*found.reported, found.total, *more])
+        supernet, now = objective.supernet, values(alphas)
+        outputs, mixed, _ = supernet.outputs(weights, now, given)
+        found = supernet.losses_of(batch, outputs, mixed)
+        more = losses_alone(supernet, weights, now, given, outputs, mixed) if alone else []
+        return tf.stack([*found, objective.mixed(found), *more])
 
     return step
 
