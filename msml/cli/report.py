@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from msml.report.results import Results
 
 
+_kept = click.option(
+    "--results",
+    "kept",
+    type=PATH,
+    metavar="FILE",
+    help="Take numbers from the results.csv of an earlier report, not from runs.",
+)
+
+
 @command(DataError)
 @recipe_argument
 @click.argument(
@@ -24,9 +33,15 @@ if TYPE_CHECKING:
 )
 @runs_option
 @click.option("--output", type=PATH, metavar="PATH", help="Folder of the report.")
+@_kept
 @click.option("--json", "as_json", is_flag=True, help="Print the files written as JSON.")
 def report(
-    recipe: str, overrides: tuple[str, ...], runs: Path, output: Path | None, as_json: bool
+    recipe: str,
+    overrides: tuple[str, ...],
+    runs: Path,
+    output: Path | None,
+    kept: Path | None,
+    as_json: bool,
 ) -> None:
     """Draw the figures of a sweep, or of runs, on an HTML page.
 
@@ -43,7 +58,7 @@ def report(
 
     if output:
         check_folder(output)
-    results, folder = gather(recipe, overrides, runs)
+    results, folder = gather(recipe, overrides, runs, kept)
     written = write(results, output or folder)
     if as_json:
         found = {"files": list(map(str, written.files)), "undrawn": written.undrawn}
@@ -62,9 +77,15 @@ def report(
 @overrides_argument
 @runs_option
 @click.option("--expected", metavar="FILE", help="File of the statements; else the recipe's.")
+@_kept
 @click.option("--json", "as_json", is_flag=True, help="Print the verdicts as JSON.")
 def check(
-    recipe: str, overrides: tuple[str, ...], runs: Path, expected: str | None, as_json: bool
+    recipe: str,
+    overrides: tuple[str, ...],
+    runs: Path,
+    expected: str | None,
+    kept: Path | None,
+    as_json: bool,
 ) -> None:
     """Compare a sweep's results with what is expected of its figures.
 
@@ -74,13 +95,15 @@ def check(
     \b
     Example:
       msml check recipes/paper/small/fig2.yaml
+      msml check recipes/paper/small/fig2.yaml --results results.csv
     """
     from msml.report.expected import read, show, verdicts
+    from msml.report.kept import of_table
     from msml.report.results import of_recipe, statements_of
     from msml.runs.directory import finite
 
     statements = read(expected or statements_of(recipe))
-    results = of_recipe(recipe, overrides, runs)
+    results = of_table(recipe, overrides, kept) if kept else of_recipe(recipe, overrides, runs)
     found = verdicts(statements, results.figures, results.every)
     if results.table.empty:
         raise IncompleteError(f"no run has a result to check; do them with: msml sweep {recipe}")

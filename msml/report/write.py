@@ -11,6 +11,7 @@ from msml.files import atomic
 from msml.plotting import SUFFIXES, save, style
 from msml.report import tables
 from msml.report.catalogue import Drawn, check, draw, needs_runs
+from msml.report.kept import keep
 from msml.report.page import About, Section, page
 from msml.report.results import Results
 from msml.runs import layout
@@ -98,7 +99,7 @@ def write(results: Results, folder: Path) -> Written:
             else:
                 found.undrawn[each[0]] = each[1]
     if needs_runs(results.figures):
-        found.files.append(_results(results, folder))
+        found.files.append(keep(results.table, folder))
         sections += examples(results)
     about = About(
         results.name,
@@ -129,14 +130,6 @@ def _section(drawn: Drawn, folder: Path) -> Section:
     return Section(
         drawn.name, heading, drawn.caption, picture, tables.cells(drawn.table), tuple(files)
     )
-
-
-def _results(results: Results, folder: Path) -> Path:
-    """Write the whole table."""
-    path = folder / "results.csv"
-    with atomic(path) as temporary:
-        results.table.to_csv(temporary, index=False)
-    return path
 
 
 def examples(results: Results) -> list[Section]:

@@ -172,16 +172,18 @@ class TrainedPaths(Paths):
             targets.append(output[key])
             factors.append(gradient * scale)
         sources = [*values, *tf.nest.flatten(seen)]
-        found = [tf.zeros_like(source) for source in sources]
         if targets:
             factors = [tf.convert_to_tensor(f, tf.float32) for f in factors]
             none = tf.UnconnectedGradients.ZERO
             found = tape.gradient(targets, sources, factors, unconnected_gradients=none)
-        # Where objects are packed, TensorFlow does not see what shape a gradient has.
-        found = [
-            tf.ensure_shape(gradient, source.shape) / scale
-            for gradient, source in zip(map(tf.convert_to_tensor, found), sources, strict=True)
-        ]
+            found = [tf.convert_to_tensor(gradient) for gradient in found]
+        else:
+            found = [tf.zeros_like(source) for source in sources]
+        for gradient, source in zip(found, sources, strict=True):
+            # Where objects are packed, TensorFlow does not see it.
+            gradient.set_shape(source.shape)
+        if not (isinstance(scale, float) and scale == 1):  # hundreds of operations less to trace
+            found = [gradient / scale for gradient in found]
         count = len(values)
         return _Backward(loss, part, found[:count], found[count:], called.state)
 
