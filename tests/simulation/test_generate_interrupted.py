@@ -78,10 +78,10 @@ def test_kill_9_of_a_worker(running: tuple[Path, subprocess.Popen], quick_file: 
 @pytest.mark.parametrize(
     ("number", "group"),
     [
-        pytest.param(signal.SIGTERM, False, marks=pytest.mark.slow),
+        (signal.SIGTERM, False),
         pytest.param(signal.SIGTERM, True, marks=pytest.mark.slow),
         pytest.param(signal.SIGINT, True, marks=pytest.mark.slow),
-        (signal.SIGUSR1, True),
+        pytest.param(signal.SIGUSR1, True, marks=pytest.mark.slow),
     ],
     ids=["SIGTERM to the parent", "SIGTERM to all", "SIGINT to all", "SIGUSR1 to all"],
 )

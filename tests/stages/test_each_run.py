@@ -108,6 +108,7 @@ def test_what_is_in_padding_changes_nothing(done, tmp_path):
     assert results(only_run(tmp_path)) == results(only_run(done))
 
 
+@pytest.mark.slow
 def test_training_may_begin_before_any_pre_training(tmp_path):
     write_nested(tmp_path / "nested.h5")
     text = RECIPE.replace("modes: [sequential, joint]", "modes: [joint]\n  from: initial")

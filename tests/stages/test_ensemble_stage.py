@@ -87,6 +87,7 @@ def test_the_result(folder):
     assert record["metrics"]["higgs"]["auc"]["value"] > 0.7
 
 
+@pytest.mark.slow
 def test_together_as_one_by_one(folder, tmp_path):
     """Each has its own events, order, draws, stop and best weights."""
     other = again(folder, tmp_path / "other")

@@ -312,6 +312,7 @@ def test_weights_of_test_are_looked_at_first(work):
     assert not list((work / "runs").rglob("metrics.jsonl"))
 
 
+@pytest.mark.slow
 def test_mixed_precision_from_the_recipe(finished, work):
     half = "precision=mixed_float16"
     msml(work, "run", "tiny.yaml", half, "posttrain.modes=[joint]", "pretrain.epochs=2")

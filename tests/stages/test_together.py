@@ -101,6 +101,7 @@ def test_killed_and_done_again(together, tmp_path, event_file):
         assert [entry["epoch"] for entry in log(ours)] == [entry["epoch"] for entry in log(theirs)]
 
 
+@pytest.mark.slow
 def test_combinations_of_a_grid(tmp_path, event_file):
     folder = made(tmp_path, event_file, GRID)
     msml(folder, "replicas", "--seeds", "0,1", "tiny.yaml")

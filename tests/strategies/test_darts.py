@@ -267,9 +267,8 @@ def check_same(folder: Path, searched: Path) -> None:
     assert list((folder / "runs").rglob("*.tmp")) == []
 
 
-@pytest.mark.parametrize(
-    "seed", [1, *(pytest.param(i, marks=pytest.mark.slow) for i in (0, *range(2, 12)))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(12))
 def test_killed_in_the_middle_of_a_search(searched, with_cache, seed):
     """Perhaps twice, at a random moment; then the same selection and metrics, bit for bit."""
     rng = random.Random(seed)

@@ -211,6 +211,7 @@ def nodes(count):
     return len(definition.node) + functions
 
 
+@pytest.mark.slow
 def test_the_graph_grows_linearly():
     sizes = [nodes(count) for count in (2, 4, 8)]
     first, second = sizes[1] - sizes[0], (sizes[2] - sizes[1]) / 2

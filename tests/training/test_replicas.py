@@ -89,7 +89,11 @@ def alone(trained, settings, rows, valid, seed, epochs):
         ),
         pytest.param({}, {"optimizer": SGD}, marks=pytest.mark.slow),
         pytest.param({}, {"optimizer": COUPLED, "clip_norm": 0.05}, marks=pytest.mark.slow),
-        ({"first": "graph_network", "norm": "layer"}, {"optimizer": COUPLED}),
+        pytest.param(
+            {"first": "graph_network", "norm": "layer"},
+            {"optimizer": COUPLED},
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             {"first": "graph_attention", **GRAPHS, "norm": "batch_torch"},
             {"optimizer": COUPLED},

@@ -185,7 +185,7 @@ def test_no_weights_at_all(name):
 RULES = ("seed", "dwa", "gradnorm", "imtl-g", "imtl-l", "mgda", "cagrad", "pcgrad", "famo")
 COMPILED = [
     # The other rules have less to compile; all coefficients are compiled in their own tests.
-    *(("gradnorm", True), ("famo", True)),
+    ("gradnorm", True),
     *(("cagrad", False), ("pcgrad", False)),
     *(pytest.param(name, xla, marks=pytest.mark.slow) for name in RULES for xla in (False, True)),
 ]

@@ -317,7 +317,10 @@ class TestImages:
 
 
 class TestPage:
-    @pytest.mark.parametrize("name", ["full", "minimal", "imported"])
+    @pytest.mark.parametrize(
+        "name",
+        ["minimal", *(pytest.param(each, marks=pytest.mark.slow) for each in ("full", "imported"))],
+    )
     @pytest.mark.parametrize(("suffix", "starts"), [(".png", b"\x89PNG"), (".pdf", b"%PDF")])
     def test_is_written_twice_the_same(self, name, suffix, starts, request, tmp_path):
         path = request.getfixturevalue(name)
