@@ -68,6 +68,16 @@ def _carry_out(
         click.echo(f"run: {session.directory.path}")
 
 
+def _choose(work: "Callable[[Session], Any]", **options: Any) -> None:
+    """Choose among candidates, and print the choice beside what each of them costs."""
+    from msml.report.selection import show_selection, with_costs
+
+    def choose(session: "Session") -> dict[str, Any]:
+        return with_costs(work(session), session.directory.path)
+
+    _carry_out(choose, show_selection, **options)
+
+
 @_stage
 def pretrain(**options: Any) -> None:
     """Train every candidate of every task alone, on simulation truth.
@@ -90,13 +100,9 @@ def search(**options: Any) -> None:
     Example:
       msml search recipes/quick.yaml strategy.order=first
     """
-    from msml.report.selection import show_selection, with_costs
     from msml.stages.search import search as work
 
-    def choose(session: "Session") -> dict[str, Any]:
-        return with_costs(work(session), session.directory.path)
-
-    _carry_out(choose, show_selection, **options)
+    _choose(work, **options)
 
 
 @_stage
@@ -107,13 +113,9 @@ def grid(**options: Any) -> None:
     Example:
       msml grid recipes/quick.yaml select.metric=auc
     """
-    from msml.report.selection import show_selection, with_costs
     from msml.strategies.grid import every_combination as work
 
-    def choose(session: "Session") -> dict[str, Any]:
-        return with_costs(work(session), session.directory.path)
-
-    _carry_out(choose, show_selection, **options)
+    _choose(work, **options)
 
 
 @_stage

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 TITLE = "Loss curves"
 CAPTION = (
-    "Weighted sum of the task losses on valid (lines; on train: faint) against epoch, a panel for "
-    "each weight of task 1 that is shown and each kind of training; every line is a run, with a "
-    "marker at the epoch that was kept."
+    "Weighted sum of the task losses on valid (lines; in panels of few runs, on train: faint) "
+    "against epoch, a panel for each weight of task 1 that is shown and each kind of training; "
+    "every line is a run, with a marker at the epoch that was kept."
 )
+_FEW = 8
 _MOST_WEIGHTS = 3
 _KINDS = {"search": "search", "posttrain": "re-optimisation"}
 _GRID = "grid/"
@@ -83,15 +84,17 @@ def draw(table: "DataFrame") -> "Figure":
 
 
 def _panel(ax: "Axes", curves: Sequence[_Curve], looks: Mapping[str, Look]) -> None:
+    few = len(curves) <= _FEW
+    strength = 0.8 if few else 0.35
     for curve in curves:
         colour, line = looks[curve.name]
         epochs = [record["epoch"] for record in curve.records]
         valid = [record["valid"].get("total") for record in curve.records]
         train = [record["train"].get("total") for record in curve.records]
-        ax.plot(epochs, train, color=colour, alpha=0.2, linewidth=0.7, label="_train")
-        ax.plot(
-            epochs, valid, color=colour, linestyle=line, alpha=0.8, linewidth=0.9, label=curve.name
-        )
+        if few:
+            ax.plot(epochs, train, color=colour, alpha=0.2, linewidth=0.7, label="_train")
+        shape = {"color": colour, "linestyle": line, "linewidth": 0.9}
+        ax.plot(epochs, valid, **shape, alpha=strength, label=curve.name)
         best = curve.records[-1].get("best_epoch")
         if best is not None and best in epochs:
             ax.plot(best, valid[epochs.index(best)], "o", color=colour, markersize=3, label="_best")
