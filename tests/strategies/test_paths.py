@@ -196,6 +196,15 @@ def test_choose_in_a_tree_of_switches():
         assert [int(chosen(tf.constant(n))) for n in asked] == list(asked)
 
 
+def test_other_branches_change_nothing():
+    changed = [tf.Variable(0) for _ in range(20)]
+    branches = [lambda v=v: v.assign_add(1) for v in changed]
+    chosen = tf.function(lambda n: choose(n, branches), autograph=False)
+    for number in (3, 19, 3):
+        chosen(tf.constant(number))
+    assert [int(v) for v in changed] == [2 * (i == 3) + (i == 19) for i in range(20)]
+
+
 def nodes(count):
     """Operations and inputs of a step's graph, those of its functions included."""
     candidates = {
