@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msml.errors import DataError, RecipeError
 from msml.files import atomic
-from msml.report.results import COLUMNS, Results, named_figures
+from msml.report.results import COLUMNS, NUMBERS, Results, named_figures
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -32,7 +32,7 @@ def of_table(recipe: str, overrides: Sequence[str], path: Path) -> Results:
         DataError: There is no such table.
         RecipeError: The recipe is wrong, or there are overrides, which choose runs.
     """
-    from pandas import errors, read_csv
+    from pandas import errors, read_csv, to_numeric
 
     if overrides:
         raise RecipeError(f"{overrides[0]}: the results of {path} cannot be overridden")
@@ -44,6 +44,11 @@ def of_table(recipe: str, overrides: Sequence[str], path: Path) -> Results:
         raise DataError(f"{path}: {reason}; expected the {NAME} of a report") from error
     if absent := [name for name in COLUMNS if name not in (_PLACE, *table.columns)]:
         raise DataError(f"{path}: has no column '{absent[0]}'; expected the {NAME} of a report")
+    for name in NUMBERS:
+        try:
+            to_numeric(table[name])
+        except ValueError as error:
+            raise DataError(f"{path}: column '{name}': {error}; expected numbers") from error
     table["strategy"] = table["strategy"].fillna("")  # of pairs that a recipe gives
     # It says which rows are one run's.
     table = table.assign(directory=table["run"], identity=table["run"])

@@ -37,7 +37,8 @@ COLUMNS = (
 """Columns of every table."""
 
 _TEXTS = ("run", "directory", "chain", "mode", "first", "last", "strategy", "dummies", "selected")
-_NUMBERS = [name for name in COLUMNS if name not in (*_TEXTS, "undetermined")]
+NUMBERS = [name for name in COLUMNS if name not in (*_TEXTS, "undetermined")]
+"""Those of them that hold numbers."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ def described(rows: Sequence[Row]) -> "DataFrame":
         made.append({**row, **_tidied(row, about), "identity": about.identity})
     names = dict.fromkeys((*COLUMNS, "identity", *columns(made)))
     table = DataFrame(made, columns=list(names))
-    for name in _NUMBERS:
+    for name in NUMBERS:
         table[name] = to_numeric(table[name], errors="coerce")
     return table
 

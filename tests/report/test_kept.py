@@ -86,6 +86,14 @@ def test_a_file_that_is_not_there_is_refused():
         of_table(RECIPE, (), Path("nowhere.csv"))
 
 
+def test_a_text_in_the_place_of_a_number_is_refused(kept):
+    lines = kept.read_text().splitlines()
+    lines[3] = lines[3].replace(",0.002,", ",little,")
+    kept.write_text("\n".join(lines))
+    with pytest.raises(DataError, match=r"'auc error': .*little.* at position 2; expected numbers"):
+        of_table(RECIPE, (), kept)
+
+
 def test_overrides_are_refused(kept):
     with pytest.raises(RecipeError, match=r"^seed=1: the results of .* cannot be overridden$"):
         run("report", RECIPE, "seed=1", "--results", str(kept))
