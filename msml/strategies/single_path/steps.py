@@ -180,7 +180,7 @@ class TrainedPaths(Paths):
         else:
             found = [tf.zeros_like(source) for source in sources]
         for gradient, source in zip(found, sources, strict=True):
-            # Where objects are packed, TensorFlow does not see it.
+            # Where objects are packed, TensorFlow does not see what shape it has.
             gradient.set_shape(source.shape)
         if not (isinstance(scale, float) and scale == 1):  # hundreds of operations less to trace
             found = [gradient / scale for gradient in found]
